@@ -1,0 +1,64 @@
+"""Offline analytics over exports of a loyalty platform's "Get Customer Redemptions" API.
+
+    >>> import redemption_analytics as ra
+    >>> r = ra.load("data_samples/2020-breakups.json")
+    >>> ra.net_points(r)
+       redemptions  points_redeemed  points_reversed  net_points
+    0            2              120               30          90
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from redemption_analytics import schemas as schemas
+    from redemption_analytics.audits import audit as audit
+    from redemption_analytics.converting import convert as convert
+    from redemption_analytics.converting import open as open
+    from redemption_analytics.errors import RedemptionAnalyticsError as RedemptionAnalyticsError
+    from redemption_analytics.errors import RejectedError as RejectedError
+    from redemption_analytics.errors import SourceError as SourceError
+    from redemption_analytics.errors import UsageError as UsageError
+    from redemption_analytics.errors import ValidationError as ValidationError
+    from redemption_analytics.loading import load as load
+    from redemption_analytics.metrics import net_points as net_points
+    from redemption_analytics.metrics import reversal_rates as reversal_rates
+    from redemption_analytics.redemptions import Redemptions as Redemptions
+    from redemption_analytics.reports import write_reports as write_reports
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Redemptions": "redemptions",
+    "RedemptionAnalyticsError": "errors",
+    "RejectedError": "errors",
+    "SourceError": "errors",
+    "UsageError": "errors",
+    "ValidationError": "errors",
+    "audit": "audits",
+    "convert": "converting",
+    "load": "loading",
+    "net_points": "metrics",
+    "open": "converting",
+    "reversal_rates": "metrics",
+    "write_reports": "reports",
+}
+
+__all__ = ["__version__", "schemas", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: nothing heavy is loaded before."""
+    if name == "schemas":
+        return importlib.import_module("redemption_analytics.schemas")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

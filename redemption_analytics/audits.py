@@ -1,0 +1,277 @@
+"""The audit: what to know about the data before trusting its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import narwhals as nw
+
+from redemption_analytics.contract import DISCOUNT_TYPES
+from redemption_analytics.metrics.grouping import Frame, frame, native
+
+if TYPE_CHECKING:
+    from redemption_analytics.redemptions import Redemptions
+
+Kind = Literal["points", "coupons"]
+
+_Check: TypeAlias = "Callable[[Redemptions], Frame]"
+
+
+def audit(r: Redemptions) -> Any:
+    """Check the data for what makes numbers wrong, truncated exports first of all.
+
+    Parameters
+    ----------
+    r
+        The bundle.
+
+    Returns
+    -------
+    frame
+        Of the kind that the bundle holds, one row per check, in a fixed order, those that found
+        nothing included: check, severity ("error": numbers are wrong; "warning": they may be;
+        "info": good to know), count (how many cases) and example (one of them; null where there is
+        none). Examples name keys and places, never personal data.
+
+    Notes
+    -----
+    truncated_points and truncated_coupons count customers of whom an answer says that they have
+    more redemptions in all than were loaded, from whatever answers: the API pages its answers, 10
+    redemptions by default and 500 at most.
+
+    Examples
+    --------
+    >>> import redemption_analytics as ra
+    >>> r = ra.load("data_samples/2025-stores.json")
+    >>> found = ra.audit(r)
+    >>> found[found["count"] > 0][["check", "severity", "count"]]
+                  check severity  count
+    0  truncated_points    error      1
+    """
+    rows = [
+        check(r).select(
+            check=nw.lit(name),
+            severity=nw.lit(severity),
+            count=nw.col("count").fill_null(0).cast(nw.Int64),
+            example=nw.col("example").cast(nw.String),
+        )
+        for name, severity, check in _CHECKS
+    ]
+    return native(nw.concat(rows))
+
+
+def truncated(r: Redemptions, kind: Kind) -> Frame:
+    """List customers who have more redemptions than were loaded.
+
+    Returns
+    -------
+    Narwhals frame
+        response_id (of one of their answers), said, here (counts of redemptions).
+    """
+    said = f"{kind}_count"
+    answers = frame(r.responses).filter(~nw.col(said).is_null())
+    known = answers.filter(~nw.col("customer_key").is_null())
+    loaded = frame(getattr(r, kind)).filter(~nw.col("customer_key").is_null())
+    here = loaded.group_by("customer_key").agg(here=nw.len())
+    of_customers = (
+        known.group_by("customer_key")
+        .agg(response_id=nw.col("response_id").max(), said=nw.col(said).max())
+        .join(here, on="customer_key", how="left")
+    )
+    # Where nobody is named, an answer can only be held against itself.
+    of_nobody = answers.filter(nw.col("customer_key").is_null()).with_columns(
+        said=nw.col(said), here=nw.col(f"{kind}_loaded")
+    )
+    both = nw.concat([_counts(of_customers), _counts(of_nobody)])
+    return both.filter(nw.col("said") > nw.col("here"))
+
+
+def _counts(rows: Frame) -> Frame:
+    return rows.select(
+        "response_id",
+        said=nw.col("said").cast(nw.Int64),
+        here=nw.col("here").fill_null(0).cast(nw.Int64),
+    )
+
+
+def _truncated(kind: Kind) -> _Check:
+    def check(r: Redemptions) -> Frame:
+        rows = truncated(r, kind)
+        example = nw.concat_str(
+            nw.col("response_id"),
+            nw.lit(": "),
+            nw.col("said").cast(nw.String),
+            nw.lit(" said, "),
+            nw.col("here").cast(nw.String),
+            nw.lit(" here"),
+        )
+        return _cases(rows.select(example=example))
+
+    return check
+
+
+def _cases(rows: Frame) -> Frame:
+    """Count cases, and take the first in order as the example."""
+    return rows.select(count=nw.len(), example=nw.col("example").min())
+
+
+def _naming(rows: Frame, kind: str, key: str, *more: nw.Expr) -> Frame:
+    """Count rows, with one of them as the example, as in "redemption AfL2vt"."""
+    return _cases(rows.select(example=nw.concat_str(nw.lit(f"{kind} "), _text(key), *more)))
+
+
+def _text(column: str) -> nw.Expr:
+    return nw.col(column).cast(nw.String)
+
+
+def _mismatch(table: str, key: str, part: str, whole_table: str, whole: str) -> _Check:
+    """Compare what breakups add up to with what they break up, where there are any."""
+    kind = "reversal" if key == "reversal_id" else "redemption"
+
+    def check(r: Redemptions) -> Frame:
+        parts = frame(getattr(r, table)).group_by(key).agg(parts=nw.col(part).sum())
+        rows = frame(getattr(r, whole_table)).join(parts, on=key, how="inner")
+        wrong = rows.filter(_differ(nw.col("parts"), nw.col(whole)))
+        return _naming(wrong, kind, key, *_versus("parts", whole))
+
+    return check
+
+
+def _differ(one: nw.Expr, other: nw.Expr) -> nw.Expr:
+    # Sums of decimal points are binary: a fraction of the smallest amount is no difference.
+    return (one - other).abs() > 0.0005
+
+
+def _versus(one: str, other: str) -> tuple[nw.Expr, ...]:
+    return (nw.lit(": "), _text(one), nw.lit(" in parts, "), _text(other), nw.lit(" in all"))
+
+
+def _over_reversed(r: Redemptions) -> Frame:
+    back = frame(r.reversals).group_by("redemption_key").agg(back=nw.col("points_reversed").sum())
+    rows = frame(r.points).join(back, on="redemption_key", how="inner")
+    wrong = rows.filter(nw.col("back") - nw.col("points_redeemed") > 0.0005)
+    return _naming(
+        wrong,
+        "redemption",
+        "redemption_key",
+        nw.lit(": "),
+        _text("points_redeemed"),
+        nw.lit(" redeemed, "),
+        _text("back"),
+        nw.lit(" reversed"),
+    )
+
+
+def _reversed_before_redeemed(r: Redemptions) -> Frame:
+    rows = frame(r.reversals).join(
+        frame(r.points).select("redemption_key", "redeemed_time"), on="redemption_key", how="inner"
+    )
+    return _naming(
+        rows.filter(nw.col("reversal_time") < nw.col("redeemed_time")), "reversal", "reversal_id"
+    )
+
+
+def _split_customers(r: Redemptions) -> Frame:
+    """Count mobiles and emails that stand under two keys; an example names answers, not people."""
+    customers = frame(r.customers)
+    split = []
+    for identity in ("mobile", "email"):
+        named = customers.filter(~nw.col(identity).is_null())
+        keys = named.group_by(identity).agg(keys=nw.len(), customer_key=nw.col("customer_key").min())
+        split.append(
+            keys.filter(nw.col("keys") > 1).select("customer_key", what=nw.lit(identity))
+        )
+    shown = frame(r.responses).group_by("customer_key").agg(
+        response_id=nw.col("response_id").min()
+    )
+    rows = nw.concat(split).join(shown, on="customer_key", how="left")
+    example = nw.concat_str(
+        nw.lit("the "), nw.col("what"), nw.lit(" in "), nw.col("response_id").fill_null("a table")
+    )
+    return _cases(rows.select(example=example))
+
+
+def _unknown_discount_type(r: Redemptions) -> Frame:
+    types = nw.col("discount_type")
+    rows = frame(r.coupons).filter(~types.is_null() & ~types.is_in(DISCOUNT_TYPES))
+    return _naming(rows, "coupon redemption", "redemption_key", nw.lit(": "), types)
+
+
+def _failed_responses(r: Redemptions) -> Frame:
+    return _cases(
+        frame(r.responses).filter(~nw.col("success")).select(example=nw.col("response_id"))
+    )
+
+
+def _missing_redeemed_time(r: Redemptions) -> Frame:
+    rows = [
+        frame(table)
+        .filter(nw.col("redeemed_time").is_null())
+        .select(example=nw.concat_str(nw.lit(f"{kind} "), nw.col("redemption_key")))
+        for kind, table in (("redemption", r.points), ("coupon redemption", r.coupons))
+    ]
+    return _cases(nw.concat(rows))
+
+
+def _merged_duplicates(r: Redemptions) -> Frame:
+    rows = frame(r.ledger).filter(nw.col("element").is_in(["points", "coupons"]))
+    rows = rows.filter(nw.col("merged") > 0)
+    example = nw.concat_str(_text("merged"), nw.lit(" of "), nw.col("element"))
+    return rows.select(
+        count=nw.col("merged").sum(), example=example.max()
+    )
+
+
+def _rejected(r: Redemptions) -> Frame:
+    line = nw.concat_str(nw.lit(", line "), _text("line")).fill_null("")
+    path = nw.concat_str(nw.lit(", "), nw.col("path")).fill_null("")
+    return _cases(frame(r.rejects).select(example=nw.concat_str(nw.col("source"), line, path)))
+
+
+def _found(name: str) -> _Check:
+    """Count what the loader found."""
+
+    def check(r: Redemptions) -> Frame:
+        rows = frame(r.findings).filter(nw.col("check") == name)
+        return rows.select(count=nw.col("count").sum(), example=nw.col("example").min())
+
+    return check
+
+
+_CHECKS: tuple[tuple[str, str, _Check], ...] = (
+    ("truncated_points", "error", _truncated("points")),
+    ("truncated_coupons", "error", _truncated("coupons")),
+    (
+        "breakup_mismatch",
+        "warning",
+        _mismatch(
+            "program_breakups", "redemption_key", "points_redeemed", "points", "points_redeemed"
+        ),
+    ),
+    (
+        "reversal_breakup_mismatch",
+        "warning",
+        _mismatch(
+            "reversal_breakups", "reversal_id", "points_reversed", "reversals", "points_reversed"
+        ),
+    ),
+    (
+        "source_breakup_mismatch",
+        "warning",
+        _mismatch(
+            "source_breakups", "redemption_key", "points_consumed", "points", "points_redeemed"
+        ),
+    ),
+    ("over_reversed", "error", _over_reversed),
+    ("reversed_before_redeemed", "warning", _reversed_before_redeemed),
+    ("vanished_reversals", "warning", _found("vanished_reversals")),
+    ("conflicting_customer", "error", _found("conflicting_customer")),
+    ("split_customers", "warning", _split_customers),
+    ("unknown_discount_type", "info", _unknown_discount_type),
+    ("unknown_fields", "info", _found("unknown_fields")),
+    ("failed_responses", "warning", _failed_responses),
+    ("missing_redeemed_time", "warning", _missing_redeemed_time),
+    ("merged_duplicates", "info", _merged_duplicates),
+    ("rejected", "error", _rejected),
+)

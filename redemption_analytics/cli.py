@@ -1,0 +1,314 @@
+"""The command line: reads arguments, calls the library, prints what came out."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+import redemption_analytics as ra
+
+DONE, DONE_WITH_REJECTS, UNUSABLE = 0, 1, 2
+
+app = typer.Typer(
+    name="redemption-analytics",
+    help='Offline analytics over exports of the "Get Customer Redemptions" API.',
+    epilog="Exit status: 0 done; 1 done with rejects, under --strict; 2 wrong usage or unreadable"
+    " input.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Points(enum.StrEnum):
+    """How points are written."""
+
+    INT = "int"
+    DECIMAL = "decimal"
+
+
+class Personal(enum.StrEnum):
+    """What happens to personal data."""
+
+    KEEP = "keep"
+    PSEUDONYMIZE = "pseudonymize"
+    DROP = "drop"
+
+
+class Identity(enum.StrEnum):
+    """What names a customer."""
+
+    USER_ID = "user_id"
+    EXTERNAL_ID = "external_id"
+    MOBILE = "mobile"
+    EMAIL = "email"
+
+
+class Period(enum.StrEnum):
+    """A grain of time."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
+SourceArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE",
+        help="Files, directories, globs or URIs of exports; - for standard input.",
+        show_default=False,
+    ),
+]
+PointsOption = Annotated[
+    Points, typer.Option(help="Whole points, or points with up to three decimal places.")
+]
+PiiOption = Annotated[
+    Personal,
+    typer.Option(
+        help="Keep personal data; replace customers by hashes under the key in the environment"
+        " variable REDEMPTION_ANALYTICS_PII_KEY and drop the rest; or drop it all."
+    ),
+]
+KeyOption = Annotated[
+    Identity | None,
+    typer.Option(
+        help="Identity that names a customer.  [default: the first present of user_id,"
+        " external_id, mobile, email]",
+        show_default=False,
+    ),
+]
+ZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ZONE",
+        help="Time zone of the organisation, as Europe/Paris; needed only where times carry a UTC"
+        " offset.",
+        show_default=False,
+    ),
+]
+ExportedOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="When the exports were made.  [default: the date in each path, else the file's time]",
+        show_default=False,
+    ),
+]
+OnErrorOption = Annotated[
+    bool,
+    typer.Option("--fail-fast", help="Stop at the first element that does not fit the contract."),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Exit with status 1 if anything was rejected.")
+]
+ProgressOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        help="Show a progress bar.  [default: on a terminal]",
+        show_default=False,
+    ),
+]
+
+
+def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except ra.RedemptionAnalyticsError as error:
+            typer.echo(f"redemption-analytics: {error}", err=True)
+            raise typer.Exit(UNUSABLE) from None
+        except OSError as error:
+            named = f"{error.filename}: " if error.filename else ""
+            typer.echo(f"redemption-analytics: {named}{error.strerror or error}", err=True)
+            raise typer.Exit(UNUSABLE) from None
+
+    return run
+
+
+def _options(
+    points: Points,
+    pii: Personal,
+    customer_key: Identity | None,
+    timezone: str | None,
+    exported_at: str | None,
+    fail_fast: bool,
+    progress: bool | None,
+) -> dict[str, Any]:
+    return {
+        "points": points.value,
+        "pii": pii.value,
+        "customer_key": customer_key.value if customer_key else None,
+        "timezone": timezone,
+        "exported_at": exported_at,
+        "on_error": "raise" if fail_fast else "quarantine",
+        "progress": progress,
+    }
+
+
+_DEFAULTS = _options(Points.INT, Personal.KEEP, None, None, None, False, None)
+
+
+def _sources(source: list[str]) -> Any:
+    found: list[Any] = [sys.stdin.buffer if path == "-" else path for path in source]
+    return found[0] if len(found) == 1 else found
+
+
+@app.command()
+@_reporting_errors
+def convert(
+    source: SourceArgument,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write, one folder per table.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the directory where it exists.")
+    ] = False,
+    points: PointsOption = Points.INT,
+    pii: PiiOption = Personal.KEEP,
+    customer_key: KeyOption = None,
+    timezone: ZoneOption = None,
+    exported_at: ExportedOption = None,
+    fail_fast: OnErrorOption = False,
+    strict: StrictOption = False,
+    progress: ProgressOption = None,
+) -> None:
+    """Convert exports to Parquet, one folder per table."""
+    options = _options(points, pii, customer_key, timezone, exported_at, fail_fast, progress)
+    ledger = ra.convert(_sources(source), directory, overwrite=overwrite, **options)
+    typer.echo(_table(ledger))
+    typer.echo(f"\nwritten to {directory}")
+    _leave(ledger, strict)
+
+
+@app.command()
+@_reporting_errors
+def report(
+    source: SourceArgument,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the Parquet files.")],
+    period: Annotated[Period, typer.Option(help="Grain of time.")] = Period.MONTH,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Leave out what happened later than this.", show_default=False
+        ),
+    ] = None,
+    points: PointsOption = Points.INT,
+    pii: PiiOption = Personal.KEEP,
+    customer_key: KeyOption = None,
+    timezone: ZoneOption = None,
+    exported_at: ExportedOption = None,
+    fail_fast: OnErrorOption = False,
+    strict: StrictOption = False,
+    progress: ProgressOption = None,
+) -> None:
+    """Report net points and reversal rates by program, store, till and period; and the audit."""
+    options = _options(points, pii, customer_key, timezone, exported_at, fail_fast, progress)
+    r = _bundle(source, options)
+    files = ra.write_reports(r, directory, period=period.value, as_of=as_of)
+    typer.echo(_table(ra.net_points(r, by="program_id")))
+    typer.echo("")
+    rates = ra.reversal_rates(r, as_of=as_of)
+    shown = ["redemptions", "reversed_redemptions", "redemption_reversal_rate"]
+    typer.echo(_table(rates[[*shown, "points_reversal_rate"]]))
+    _tell_audit(ra.audit(r))
+    typer.echo(f"\n{len(files)} files written to {directory}")
+    _leave(r.ledger, strict)
+
+
+@app.command()
+@_reporting_errors
+def audit(
+    source: SourceArgument,
+    points: PointsOption = Points.INT,
+    pii: PiiOption = Personal.KEEP,
+    customer_key: KeyOption = None,
+    timezone: ZoneOption = None,
+    exported_at: ExportedOption = None,
+    fail_fast: OnErrorOption = False,
+    strict: StrictOption = False,
+    progress: ProgressOption = None,
+) -> None:
+    """Tell what to know about the data before trusting its numbers, and show the ledger."""
+    options = _options(points, pii, customer_key, timezone, exported_at, fail_fast, progress)
+    r = _bundle(source, options)
+    typer.echo(_table(r.ledger))
+    _tell_audit(ra.audit(r))
+    _leave(r.ledger, strict)
+
+
+@app.command()
+@_reporting_errors
+def sample(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the exports.")],
+    customers: Annotated[int, typer.Option(min=1, help="Customers of the organisation.")] = 2000,
+    exports: Annotated[int, typer.Option(min=1, help="Nightly exports.")] = 3,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    damage: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of answers that are damaged.")
+    ] = 0.0,
+) -> None:
+    """Write exports of a synthetic organisation: overlapping, in all editions, some truncated."""
+    from redemption_analytics.sample import write_sample
+
+    for path in write_sample(
+        directory, customers=customers, exports=exports, seed=seed, damage=damage
+    ):
+        typer.echo(f"{path}  {path.stat().st_size:,} bytes")
+
+
+def _bundle(source: list[str], options: dict[str, Any]) -> ra.Redemptions:
+    """Load exports, or open a directory that was converted before."""
+    if len(source) == 1 and (Path(source[0]) / "ledger").is_dir():
+        given = [name for name, value in options.items() if value != _DEFAULTS[name]]
+        if given:
+            named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise ra.UsageError(f"{source[0]} is converted already, too late for {named}")
+        return ra.open(source[0])
+    return ra.load(_sources(source), **options)
+
+
+def _tell_audit(found: pd.DataFrame) -> None:
+    cases = found[found["count"] > 0]
+    typer.echo("")
+    if cases.empty:
+        typer.echo("audit: nothing found")
+        return
+    typer.echo(_table(cases.rename(columns={"check": "audit"})))
+
+
+def _table(frame: pd.DataFrame) -> str:
+    shown = {str(name): _column(str(name), frame[name]) for name in frame.columns}
+    return pd.DataFrame(shown).to_string(index=False)
+
+
+def _column(name: str, values: Any) -> list[str]:
+    if name.endswith("_rate"):
+        return ["" if pd.isna(value) else f"{value:.2%}" for value in values]
+    if name == "program_id":
+        return ["none" if pd.isna(value) else str(value) for value in values]
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return [f"{value:,}" for value in values]
+    return ["" if pd.isna(value) else str(value) for value in values]
+
+
+def _leave(ledger: pd.DataFrame, strict: bool) -> None:
+    rejected = int(ledger["rejected"].sum())
+    if rejected:
+        typer.echo(f"{rejected:,} rejected: see the table rejects", err=True)
+    raise typer.Exit(DONE_WITH_REJECTS if strict and rejected else DONE)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,267 @@
+"""The wire contract: what an answer of "Get Customer Redemptions" holds, declared once.
+
+Parsing, conforming and the report of unknown fields are all driven by the :class:`Shape` objects
+below. They cover the four documented editions of the API (2018, 2020, February and December 2025).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Literal
+
+import pyarrow as pa
+
+PointsType = Literal["int", "decimal"]
+
+#: What the API writes for "no such time" and "no such bill".
+NO_TIMES = ("0000-00-00 00:00:00", "0000-00-00")
+NO_BILLS = (0, -1)
+
+#: How the identities of a customer are called, the strongest first.
+IDENTITIES = ("user_id", "external_id", "mobile", "email")
+
+#: Discount types that are documented (PERC, FLAT) or sent (ABS).
+DISCOUNT_TYPES = ("PERC", "FLAT", "ABS")
+
+
+class Kind(enum.Enum):
+    """What a single value on the wire means."""
+
+    TEXT = enum.auto()
+    INTEGER = enum.auto()
+    POINTS = enum.auto()
+    AMOUNT = enum.auto()
+    TIME = enum.auto()
+    BOOLEAN = enum.auto()
+
+
+@dataclass(frozen=True)
+class Many:
+    """A list of objects of one shape; a bare object stands for a list of one."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Shape:
+    """An object on the wire.
+
+    Attributes
+    ----------
+    fields
+        What is read, by name.
+    element
+        The kind of element that one such object is, as the ledger counts it; empty for objects that
+        are only a part of one.
+    required
+        Groups of fields of which at least one has to be there.
+    unused
+        Known fields that no table needs. They are not parsed, and so cannot fail.
+    """
+
+    fields: dict[str, Kind | Shape | Many]
+    element: str = ""
+    required: tuple[tuple[str, ...], ...] = ()
+    unused: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """Names of all fields that the contract has here."""
+        return self.unused | self.fields.keys()
+
+
+PLACE = Shape({"code": Kind.TEXT, "name": Kind.TEXT})
+CUSTOM_FIELDS = Shape(
+    {
+        "field": Many(
+            Shape(
+                {"name": Kind.TEXT, "value": Kind.TEXT},
+                element="custom_fields",
+                required=(("name",),),
+            )
+        )
+    }
+)
+REVERSAL = Shape(
+    {
+        "reversal_id": Kind.INTEGER,
+        "points_reversed": Kind.POINTS,
+        "reversal_time": Kind.TIME,
+        "reversed_on_till_id": Kind.INTEGER,
+        "reversal_breakup_by_program": Many(
+            Shape(
+                {
+                    "program_id": Kind.INTEGER,
+                    "points_reversed": Kind.POINTS,
+                    "program_name": Kind.TEXT,
+                },
+                element="reversal_breakups",
+                required=(("points_reversed",),),
+            )
+        ),
+    },
+    element="reversals",
+    required=(("reversal_id",), ("points_reversed",)),
+)
+POINTS = Shape(
+    {
+        "id": Kind.INTEGER,
+        "redemption_id": Kind.TEXT,
+        "program_id": Kind.INTEGER,
+        "points_redeemed": Kind.POINTS,
+        "transaction_number": Kind.TEXT,
+        "bill_id": Kind.INTEGER,
+        "validation_code": Kind.TEXT,
+        "redeemed_time": Kind.TIME,
+        "redeemed_at": Kind.TEXT,
+        "redemption_purpose": Kind.TEXT,
+        "notes": Kind.TEXT,
+        "external_reference_number": Kind.TEXT,
+        "redeemed_store": PLACE,
+        "redeemed_till": PLACE,
+        "custom_fields": CUSTOM_FIELDS,
+        "redemption_breakup_by_program": Many(
+            Shape(
+                {
+                    "program_id": Kind.INTEGER,
+                    "points_redeemed": Kind.POINTS,
+                    "program_name": Kind.TEXT,
+                },
+                element="program_breakups",
+                required=(("points_redeemed",),),
+            )
+        ),
+        "reversals": Many(REVERSAL),
+        "redemption_breakup_by_source": Many(
+            Shape(
+                {
+                    "source_store": PLACE,
+                    "points_consumed": Kind.POINTS,
+                    "awarding_date": Kind.TIME,
+                },
+                element="source_breakups",
+                required=(("points_consumed",),),
+            )
+        ),
+    },
+    element="points",
+    required=(("redemption_id", "id"), ("points_redeemed",)),
+)
+COUPON = Shape(
+    {
+        "id": Kind.INTEGER,
+        "code": Kind.TEXT,
+        "series_id": Kind.INTEGER,
+        "description": Kind.TEXT,
+        "discount_code": Kind.TEXT,
+        "discount_type": Kind.TEXT,
+        "discount_value": Kind.AMOUNT,
+        "transaction_number": Kind.TEXT,
+        "bill_id": Kind.INTEGER,
+        "redeemed_time": Kind.TIME,
+        "redeemed_at": Kind.TEXT,
+        "redeemed_store": PLACE,
+        "redeemed_till": PLACE,
+        "custom_fields": CUSTOM_FIELDS,
+    },
+    element="coupons",
+    required=(("id",),),
+)
+STATUS = Shape(
+    {"success": Kind.BOOLEAN, "code": Kind.INTEGER, "message": Kind.TEXT},
+    unused=frozenset({"total", "success_count"}),
+)
+CUSTOMER = Shape(
+    {
+        "user_id": Kind.TEXT,
+        "external_id": Kind.TEXT,
+        "mobile": Kind.TEXT,
+        "email": Kind.TEXT,
+        "firstname": Kind.TEXT,
+        "lastname": Kind.TEXT,
+        "rows": Kind.INTEGER,
+        "coupons_count": Kind.INTEGER,
+        "points_count": Kind.INTEGER,
+        "redemptions": Shape(
+            {
+                "coupons": Shape({"coupon": Many(COUPON)}),
+                "points": Shape({"point": Many(POINTS)}),
+            }
+        ),
+        "item_status": STATUS,
+    },
+    element="responses",
+    # The start ids are paging marks, often blank; user_groups2 comes empty since 2025.
+    unused=frozenset({"coupons_start_id", "points_start_id", "user_groups2"}),
+)
+RESPONSE = Shape(
+    {"status": STATUS, "customer": Many(CUSTOMER)},
+    element="responses",
+    unused=frozenset({"customers"}),
+)
+ANSWER = Shape({"response": RESPONSE})
+
+#: Kinds of element that the ledger counts, in the order in which it lists them.
+ELEMENTS = (
+    "files",
+    "responses",
+    "coupons",
+    "points",
+    "program_breakups",
+    "reversals",
+    "reversal_breakups",
+    "source_breakups",
+    "custom_fields",
+)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a stretch of answers writes what the editions write differently.
+
+    Arrow reads a column in one way only, so this is chosen by the first record of a block.
+    """
+
+    status_success: Literal["boolean", "text"] = "boolean"
+    item_success: Literal["boolean", "text"] = "boolean"
+    customer: Literal["list", "object"] = "list"
+
+
+#: What conforming writes.
+CONFORMED = Dialect()
+
+
+@lru_cache
+def arrow_schema(dialect: Dialect, points: PointsType) -> pa.Schema:
+    """Arrow schema of an answer in the given dialect.
+
+    Numbers are decimals because Arrow reads ``20``, ``"20"`` and ``"101.000"`` into one, exactly,
+    and refuses what does not fit.
+    """
+    numbers = {
+        Kind.TEXT: pa.string(),
+        Kind.TIME: pa.string(),
+        Kind.INTEGER: pa.decimal128(19, 0),
+        Kind.POINTS: pa.decimal128(19, 0) if points == "int" else pa.decimal128(18, 3),
+        Kind.AMOUNT: pa.decimal128(28, 10),
+    }
+
+    def arrow_type(node: Kind | Shape | Many, path: tuple[str, ...]) -> pa.DataType:
+        if isinstance(node, Many):
+            item = arrow_type(node.shape, path)
+            bare = path[-1] == "customer" and dialect.customer == "object"
+            return item if bare else pa.list_(item)
+        if isinstance(node, Shape):
+            fields = [(n, arrow_type(f, (*path, n))) for n, f in node.fields.items()]
+            if node is RESPONSE:
+                # Of the type null, so that Arrow refuses it and conforming brings it in order.
+                fields.append(("customers", pa.null()))
+            return pa.struct(fields)
+        if node is Kind.BOOLEAN:
+            written = dialect.item_success if "item_status" in path else dialect.status_success
+            return pa.bool_() if written == "boolean" else pa.string()
+        return numbers[node]
+
+    return pa.schema([(n, arrow_type(f, (n,))) for n, f in ANSWER.fields.items()])

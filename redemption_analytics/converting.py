@@ -1,0 +1,203 @@
+"""Converted exports: Parquet on disk, one folder per table, written and opened."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from redemption_analytics.errors import SourceError, UsageError
+from redemption_analytics.frames import pandas_frame
+from redemption_analytics.ledger import FINDINGS, LEDGER
+from redemption_analytics.loading import load_arrow
+from redemption_analytics.redemptions import Redemptions
+from redemption_analytics.schemas import MODELS
+from redemption_analytics.sources import Source
+
+Engine: TypeAlias = Literal["pandas", "duckdb", "polars", "pyarrow"]
+
+
+def convert(
+    source: Source,
+    directory: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    **options: Any,
+) -> pd.DataFrame:
+    """Load an export and write its tables as Parquet, one folder per table.
+
+    Parameters
+    ----------
+    source
+        As :func:`redemption_analytics.load` takes it.
+    directory
+        Where to write. It appears whole or not at all.
+    overwrite
+        Whether to replace the directory where it exists.
+    **options
+        The options of :func:`redemption_analytics.load`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The ledger.
+
+    Raises
+    ------
+    UsageError
+        If the directory exists and is not empty, without ``overwrite``; or exists and is none that
+        this function wrote.
+
+    Examples
+    --------
+    >>> import redemption_analytics as ra
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> ledger = ra.convert("data_samples/2020-breakups.json", folder)
+    >>> len(ra.open(folder).points)
+    2
+    """
+    target = Path(directory)
+    check_replaceable(target, LEDGER, overwrite=overwrite)
+    tables, books, findings = load_arrow(source, **options)
+    r = Redemptions.from_arrow(tables, books, findings).validate()
+    with written_beside(target) as fresh:
+        for name, table in {**tables, LEDGER: books, FINDINGS: findings}.items():
+            folder = fresh / name
+            folder.mkdir()
+            pq.write_table(table, folder / "part-0.parquet")
+    return r.ledger
+
+
+def check_replaceable(target: Path, mark: str, *, overwrite: bool) -> None:
+    """Refuse a directory that must not be replaced, before the work and not after it."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not (target / mark).exists():
+        raise UsageError(f"{target} holds something else: name a new or an empty directory")
+    if not overwrite:
+        raise UsageError(
+            f"{target} exists already: name another, or replace it with overwrite=True"
+            " (--overwrite)"
+        )
+
+
+@contextmanager
+def written_beside(target: Path) -> Iterator[Path]:
+    """Give a new directory that takes the place of the target when all went well."""
+    target = target.absolute()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        # mkdtemp makes it for its owner only; people read what is written here.
+        fresh.chmod(0o777 & ~_umask())
+        yield fresh
+        if target.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+            target.rename(old / target.name)
+            fresh.rename(target)
+            shutil.rmtree(old)
+        else:
+            fresh.rename(target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions:  # noqa: A001
+    """Open what :func:`convert` wrote.
+
+    Parameters
+    ----------
+    path
+        The directory.
+    engine
+        What kind of frame the tables are, and with them the results of every function: ``"pandas"``
+        and ``"pyarrow"`` read them into memory; ``"duckdb"`` (relations) and ``"polars"`` (lazy
+        frames) read what a question needs, when it is asked.
+
+    Returns
+    -------
+    Redemptions
+        The bundle.
+
+    Raises
+    ------
+    SourceError
+        If the directory holds no converted export.
+    UsageError
+        If the engine is unknown, or not installed.
+
+    Examples
+    --------
+    >>> import redemption_analytics as ra
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> ledger = ra.convert("data_samples/2020-breakups.json", folder)
+    >>> print(ra.net_points(ra.open(folder, engine="duckdb")).fetchall())
+    [(2, 120, 30, 90)]
+    """
+    if engine not in _ENGINES:
+        raise UsageError(f"engine is one of {', '.join(map(repr, _ENGINES))}, not {engine!r}")
+    if not (Path(path) / LEDGER).is_dir():
+        raise SourceError(f"{path} holds no converted export: convert one into it first")
+    read = _ENGINES[engine]()
+    frames = {name: read(Path(path) / name, name) for name in (*MODELS, LEDGER, FINDINGS)}
+    return Redemptions(**frames)
+
+
+_Reader = Callable[[Path, str], Any]
+
+
+def _pandas() -> _Reader:
+    def read(folder: Path, name: str) -> pd.DataFrame:
+        table = pq.read_table(folder)
+        return pandas_frame(name, table) if name in MODELS else table.to_pandas()
+
+    return read
+
+
+def _pyarrow() -> _Reader:
+    def read(folder: Path, _name: str) -> pa.Table:
+        return pq.read_table(folder)
+
+    return read
+
+
+def _duckdb() -> _Reader:
+    import duckdb
+
+    # One connection for all tables: relations of different ones cannot be joined.
+    connection = duckdb.connect()
+    return lambda folder, _name: connection.read_parquet(f"{folder}/*.parquet")
+
+
+def _polars() -> _Reader:
+    try:
+        import polars
+    except ImportError:
+        raise UsageError(
+            'engine="polars" needs Polars: pip install "redemption-analytics[polars]"'
+        ) from None
+    return lambda folder, _name: polars.scan_parquet(f"{folder}/*.parquet")
+
+
+_ENGINES: dict[str, Callable[[], _Reader]] = {
+    "pandas": _pandas,
+    "duckdb": _duckdb,
+    "polars": _polars,
+    "pyarrow": _pyarrow,
+}

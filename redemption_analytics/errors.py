@@ -1,0 +1,31 @@
+"""The library's own errors: each says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+__all__ = [
+    "RedemptionAnalyticsError",
+    "RejectedError",
+    "SourceError",
+    "UsageError",
+    "ValidationError",
+]
+
+
+class RedemptionAnalyticsError(Exception):
+    """Base class of every error that this library raises on purpose."""
+
+
+class SourceError(RedemptionAnalyticsError):
+    """A source that cannot be read at all: missing, empty, or no redemption export."""
+
+
+class RejectedError(RedemptionAnalyticsError):
+    """The first element that does not fit the contract, under ``on_error="raise"``."""
+
+
+class ValidationError(RedemptionAnalyticsError):
+    """Tables that break their schema, or the relations between them."""
+
+
+class UsageError(RedemptionAnalyticsError, ValueError):
+    """An argument that means nothing here: an unknown name, or a value that is not allowed."""

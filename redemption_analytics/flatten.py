@@ -1,0 +1,434 @@
+"""Flattening: nested answers in Arrow to the ten tables, without a Python object per row."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redemption_analytics.contract import IDENTITIES, NO_BILLS, NO_TIMES
+
+#: Column that names the row of the parent table, by position; it never leaves the library.
+PARENT = "_parent"
+
+#: The table whose rows a child's ``_parent`` counts.
+PARENTS = {
+    "program_breakups": "points",
+    "reversals": "points",
+    "source_breakups": "points",
+    "point_fields": "points",
+    "coupon_fields": "coupons",
+    "reversal_breakups": "reversals",
+}
+
+Tables = dict[str, pa.Table]
+Pseudonym = Callable[[pa.Array], pa.Array]
+
+
+class DoesNotFit(Exception):
+    """A block that the fast road cannot take: some value in it does not fit the contract."""
+
+
+@dataclass(frozen=True)
+class Flattening:
+    """How answers become tables.
+
+    Attributes
+    ----------
+    identities
+        Which identities name a customer, the first present wins.
+    pseudonym
+        Replaces customer keys, where personal data must not stay; it then goes from all columns.
+    """
+
+    identities: Sequence[str] = IDENTITIES
+    pseudonym: Pseudonym | None = None
+
+    def tables(self, answers: pa.StructArray, records: np.ndarray[Any, Any]) -> Tables:
+        """Flatten answers.
+
+        Parameters
+        ----------
+        answers
+            The column ``response``, in any dialect.
+        records
+            The number of each answer's record in its file, from 1.
+
+        Returns
+        -------
+        dict of str to pyarrow.Table
+            Tables by name, still with ``_parent`` columns in place of their parents' keys, and
+            without ``source`` and ``exported_at``.
+
+        Raises
+        ------
+        DoesNotFit
+            If a value is not allowed where it stands; conforming tells which.
+        """
+        status, customers, rows = _customers(answers)
+        responses = self._responses(status, customers, rows, records)
+        keys = responses["customer_key"].combine_chunks()
+        coupon_list = _struct(customers, "redemptions", "coupons", "coupon")
+        point_list = _struct(customers, "redemptions", "points", "point")
+        responses = responses.append_column(
+            "coupons_loaded", _lengths(coupon_list)
+        ).append_column("points_loaded", _lengths(point_list))
+        coupons = _Elements(coupon_list)
+        points = _Elements(point_list)
+        tables = {
+            "responses": responses,
+            "customers": self._identities(customers, responses),
+            "coupons": _coupons(coupons, keys),
+            "points": self._points(points, keys),
+            "program_breakups": _program_breakups(points),
+            "source_breakups": _source_breakups(points),
+            "point_fields": self._custom_fields(points),
+            "coupon_fields": self._custom_fields(coupons),
+        }
+        reversals = points.children("reversals")
+        tables["reversals"] = _reversals(reversals)
+        tables["reversal_breakups"] = _reversal_breakups(reversals)
+        return tables
+
+    def _responses(
+        self,
+        status: pa.StructArray,
+        customers: pa.StructArray,
+        rows: tuple[Any, Any],
+        records: np.ndarray[Any, Any],
+    ) -> pa.Table:
+        parents, positions = rows
+        item = _struct(customers, "item_status")
+        item_success = _boolean(_struct(item, "success"))
+        success = pc.coalesce(item_success, _boolean(_struct(status, "success")), True)
+        return pa.table(
+            {
+                "record": pa.array(records[parents]),
+                "position": pa.array(positions),
+                "customer_key": self._customer_keys(customers),
+                "success": success,
+                "status_code": pc.coalesce(
+                    _integers(_struct(item, "code")), _integers(_struct(status, "code"))
+                ),
+                "message": pc.coalesce(
+                    _texts(_struct(item, "message")), _texts(_struct(status, "message"))
+                ),
+                "rows": _integers(_struct(customers, "rows")),
+                "coupons_count": _integers(_struct(customers, "coupons_count")),
+                "points_count": _integers(_struct(customers, "points_count")),
+            }
+        )
+
+    def _customer_keys(self, customers: pa.StructArray) -> pa.Array:
+        named = [
+            pc.binary_join_element_wise(
+                pa.scalar(name), _texts(_struct(customers, name)), pa.scalar(":")
+            )
+            for name in self.identities
+        ]
+        keys = pc.coalesce(*named)
+        return self.pseudonym(keys) if self.pseudonym else keys
+
+    def _identities(self, customers: pa.StructArray, responses: pa.Table) -> pa.Table:
+        names = (*IDENTITIES, "firstname", "lastname")
+        columns = {"customer_key": responses["customer_key"]} | {
+            name: self._personal(_texts(_struct(customers, name))) for name in names
+        }
+        # A failed answer may name someone whom the organisation does not know.
+        known = pc.or_(
+            responses["success"],
+            pc.greater(pc.add(responses["coupons_loaded"], responses["points_loaded"]), 0),
+        )
+        named = pc.is_valid(responses["customer_key"])
+        return pa.table(columns).filter(pc.and_(known, named))
+
+    def _personal(self, texts: pa.Array) -> pa.Array:
+        return texts if self.pseudonym is None else pa.nulls(len(texts), pa.string())
+
+    def _points(self, points: _Elements, customer_keys: pa.Array) -> pa.Table:
+        ids = points.integers("id")
+        redemption_ids = points.texts("redemption_id")
+        _demand(pc.or_(pc.is_valid(ids), pc.is_valid(redemption_ids)))
+        columns = {
+            "customer_key": customer_keys.take(points.parents),
+            "id": ids,
+            "redemption_id": redemption_ids,
+            "program_id": points.integers("program_id"),
+            "points_redeemed": points.points("points_redeemed"),
+            "transaction_number": points.texts("transaction_number"),
+            "bill_id": points.bills(),
+            "validation_code": points.texts("validation_code"),
+            "redeemed_time": points.times("redeemed_time"),
+            "redeemed_at": points.texts("redeemed_at"),
+            "redemption_purpose": points.texts("redemption_purpose"),
+            "notes": self._personal(points.texts("notes")),
+            "external_reference_number": points.texts("external_reference_number"),
+            **points.places(),
+        }
+        keys, ranks = _redemption_keys(columns, points.parents)
+        return pa.table({"redemption_key": keys, **columns, "_rank": ranks})
+
+    def _custom_fields(self, elements: _Elements) -> pa.Table:
+        fields = elements.children("custom_fields", "field")
+        names = fields.texts("name")
+        _demand(pc.is_valid(names))
+        return pa.table(
+            {
+                PARENT: fields.parents,
+                "name": names,
+                "value": self._personal(fields.texts("value")),
+            }
+        )
+
+
+class _Elements:
+    """The elements of a list column, end to end, each with the row that it belongs to."""
+
+    def __init__(self, lists: pa.ListArray):
+        self.lists = lists
+        self.structs: pa.StructArray = pc.list_flatten(lists)
+        self.parents: pa.Int64Array = pc.list_parent_indices(lists)
+
+    def children(self, *path: str) -> _Elements:
+        return _Elements(_struct(self.structs, *path))
+
+    def texts(self, *path: str) -> pa.StringArray:
+        return _texts(_struct(self.structs, *path))
+
+    def integers(self, *path: str) -> pa.Int64Array:
+        return _integers(_struct(self.structs, *path))
+
+    def bills(self) -> pa.Int64Array:
+        bills = self.integers("bill_id")
+        none = pc.is_in(bills, pa.array(NO_BILLS, pa.int64()))
+        return pc.if_else(none, pa.scalar(None, pa.int64()), bills)
+
+    def points(self, name: str) -> pa.Array:
+        exact = _struct(self.structs, name)
+        points = _cast(exact, pa.int64() if exact.type.scale == 0 else pa.float64())
+        _demand(pc.is_valid(points))
+        _demand(pc.greater_equal(points, 0))
+        return points
+
+    def times(self, name: str) -> pa.TimestampArray:
+        texts = self.texts(name)
+        none = pc.is_in(texts, pa.array(NO_TIMES))
+        times = _cast(pc.if_else(none, pa.scalar(None, pa.string()), texts), pa.timestamp("us"))
+        _demand(pc.greater_equal(times, _FIRST_YEAR))
+        return times
+
+    def places(self) -> dict[str, pa.StringArray]:
+        return {
+            f"{place}_{part}": self.texts(f"redeemed_{place}", part)
+            for place in ("store", "till")
+            for part in ("code", "name")
+        }
+
+
+#: Arrow reads the year 0, which neither Python nor the calendar has.
+_FIRST_YEAR = pa.scalar(np.datetime64("0001-01-01T00:00:00", "us"))
+
+
+def _customers(
+    answers: pa.StructArray,
+) -> tuple[pa.StructArray, pa.StructArray, tuple[Any, Any]]:
+    """Give status and customer row by row, and each row's answer and position in it.
+
+    An answer without a customer, as failed ones are, is one row too.
+    """
+    status = _struct(answers, "status")
+    customers = _struct(answers, "customer")
+    count = len(answers)
+    if pa.types.is_struct(customers.type):
+        _demand(pc.or_(pc.is_valid(status), pc.is_valid(customers)))
+        return status, customers, (np.arange(count), np.ones(count, np.int64))
+    parents = pc.list_parent_indices(customers).to_numpy()
+    flat = pc.list_flatten(customers)
+    _demand(pc.is_valid(flat))
+    missing = np.setdiff1d(np.arange(count), parents, assume_unique=False)
+    _demand(pc.is_valid(status.take(pa.array(missing))))
+    order = np.argsort(np.concatenate([parents, missing]), kind="stable")
+    rows = np.concatenate([parents, missing])[order]
+    taken = pa.array(
+        np.concatenate([np.arange(len(flat)), np.zeros(len(missing), np.int64)])[order],
+        mask=(order >= len(flat)),
+    )
+    first = np.searchsorted(rows, rows)
+    return status.take(pa.array(rows)), flat.take(taken), (rows, np.arange(len(rows)) - first + 1)
+
+
+def _coupons(coupons: _Elements, customer_keys: pa.Array) -> pa.Table:
+    ids = coupons.integers("id")
+    _demand(pc.is_valid(ids))
+    return pa.table(
+        {
+            "redemption_key": ids.cast(pa.string()),
+            "customer_key": customer_keys.take(coupons.parents),
+            "id": ids,
+            "code": coupons.texts("code"),
+            "series_id": coupons.integers("series_id"),
+            "description": coupons.texts("description"),
+            "discount_code": coupons.texts("discount_code"),
+            "discount_type": coupons.texts("discount_type"),
+            "discount_value": _struct(coupons.structs, "discount_value").cast(pa.float64()),
+            "transaction_number": coupons.texts("transaction_number"),
+            "bill_id": coupons.bills(),
+            "redeemed_time": coupons.times("redeemed_time"),
+            "redeemed_at": coupons.texts("redeemed_at"),
+            **coupons.places(),
+        }
+    )
+
+
+def _program_breakups(points: _Elements) -> pa.Table:
+    shares = points.children("redemption_breakup_by_program")
+    return pa.table(
+        {
+            PARENT: shares.parents,
+            "program_id": shares.integers("program_id"),
+            "program_name": shares.texts("program_name"),
+            "points_redeemed": shares.points("points_redeemed"),
+        }
+    )
+
+
+def _source_breakups(points: _Elements) -> pa.Table:
+    batches = points.children("redemption_breakup_by_source")
+    starts = batches.parents.to_numpy()
+    position = np.arange(len(starts)) - np.searchsorted(starts, starts) + 1
+    return pa.table(
+        {
+            PARENT: batches.parents,
+            "position": pa.array(position, pa.int64()),
+            "source_store_code": batches.texts("source_store", "code"),
+            "source_store_name": batches.texts("source_store", "name"),
+            "points_consumed": batches.points("points_consumed"),
+            "awarding_date": batches.times("awarding_date"),
+        }
+    )
+
+
+def _reversals(reversals: _Elements) -> pa.Table:
+    ids = reversals.integers("reversal_id")
+    _demand(pc.is_valid(ids))
+    return pa.table(
+        {
+            PARENT: reversals.parents,
+            "reversal_id": ids,
+            "points_reversed": reversals.points("points_reversed"),
+            "reversal_time": reversals.times("reversal_time"),
+            "reversed_on_till_id": reversals.integers("reversed_on_till_id"),
+        }
+    )
+
+
+def _reversal_breakups(reversals: _Elements) -> pa.Table:
+    shares = reversals.children("reversal_breakup_by_program")
+    return pa.table(
+        {
+            PARENT: shares.parents,
+            "program_id": shares.integers("program_id"),
+            "program_name": shares.texts("program_name"),
+            "points_reversed": shares.points("points_reversed"),
+        }
+    )
+
+
+def _redemption_keys(
+    columns: dict[str, Any], responses: pa.Int64Array
+) -> tuple[pa.StringArray, pa.Int64Array]:
+    """Give each points redemption its key, and the old ones their rank among equals.
+
+    Since 2025 the key is the redemption_id. Older ones are told apart by what they say, and by
+    their rank among those in the answer that say the same. The text is hashed, for it holds the
+    customer's identity.
+    """
+    given = columns["redemption_id"]
+    old = pc.indices_nonzero(pc.is_null(given))
+    if not len(old):
+        return given, pa.nulls(len(given), pa.int64())
+    equals = agreement({name: column.take(old) for name, column in columns.items()})
+    programs = columns["program_id"].take(old)
+    answers = responses.take(old).to_numpy()
+    said = _joined([equals, programs.cast(pa.string())])
+    rank = _rank(answers, said)
+    texts = _joined([said, pa.array(rank).cast(pa.string())]).to_pylist()
+    built = pa.array(
+        [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts], pa.string()
+    )
+    mask = pc.is_null(given)
+    ranks = pa.array(_rank(answers, equals))
+    return (
+        pc.replace_with_mask(given, mask, built),
+        pc.replace_with_mask(pa.nulls(len(given), pa.int64()), mask, ranks),
+    )
+
+
+def agreement(points: dict[str, Any]) -> pa.StringArray:
+    """Write what tells that a redemption of an old edition and one of a new are the same."""
+    amount = points["points_redeemed"].cast(pa.decimal128(22, 3))
+    return _joined(
+        [
+            points["customer_key"],
+            points["redeemed_time"].cast(pa.string()),
+            points["transaction_number"],
+            amount.cast(pa.string()),
+        ]
+    )
+
+
+def _joined(columns: list[Any]) -> pa.StringArray:
+    return pc.binary_join_element_wise(
+        *columns, "\x1f", null_handling="replace", null_replacement=""
+    )
+
+
+def _rank(answers: np.ndarray[Any, Any], texts: pa.StringArray) -> np.ndarray[Any, Any]:
+    """Rank each text among its equals within its answer, from 1."""
+    codes = texts.dictionary_encode().indices.to_numpy()
+    groups = pd.Series(codes).groupby([answers, codes], sort=False)
+    return groups.cumcount().to_numpy() + 1
+
+
+def _struct(parent: pa.StructArray, *path: str) -> Any:
+    return pc.struct_field(parent, list(path)) if path else parent
+
+
+def _texts(texts: pa.StringArray) -> pa.StringArray:
+    """Blank text means nothing."""
+    blank = pc.or_(pc.equal(texts, ""), pc.ascii_is_space(texts))
+    return pc.if_else(blank, pa.scalar(None, pa.string()), texts)
+
+
+def _integers(numbers: pa.Decimal128Array) -> pa.Int64Array:
+    return _cast(numbers, pa.int64())
+
+
+def _cast(values: pa.Array, to: pa.DataType) -> pa.Array:
+    try:
+        return values.cast(to)
+    except pa.ArrowInvalid as error:
+        raise DoesNotFit(str(error)) from None
+
+
+def _boolean(values: pa.Array) -> pa.BooleanArray:
+    if pa.types.is_boolean(values.type):
+        return values
+    words = pc.utf8_lower(_texts(values))
+    _demand(pc.is_in(words, pa.array(["true", "false", None])))
+    return pc.equal(words, "true")
+
+
+def _lengths(lists: pa.ListArray) -> pa.Int64Array:
+    return pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int64())
+
+
+def _demand(holds: pa.BooleanArray) -> None:
+    if pc.all(holds, skip_nulls=True, min_count=0).as_py() is False:
+        raise DoesNotFit

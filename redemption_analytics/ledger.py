@@ -1,0 +1,71 @@
+"""The ledger, which proves that nothing was lost, and the findings that only a loader can make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+
+from redemption_analytics.contract import ELEMENTS
+from redemption_analytics.errors import RedemptionAnalyticsError
+from redemption_analytics.merging import Finding
+
+#: Folders and attributes in which they stand beside the ten tables.
+LEDGER, FINDINGS = "ledger", "findings"
+
+_LEDGER = pa.schema(
+    [("element", pa.string())]
+    + [(name, pa.int64()) for name in ("seen", "loaded", "merged", "rejected")]
+)
+_FINDINGS = pa.schema([("check", pa.string()), ("count", pa.int64()), ("example", pa.string())])
+
+
+def ledger(
+    seen: Mapping[str, int],
+    loaded: Mapping[str, int],
+    merged: Mapping[str, int],
+    rejected: Mapping[str, int],
+) -> pa.Table:
+    """Draw up the ledger, and see that it adds up.
+
+    Each number was counted where it arose: what was seen while parsing, what merged while merging,
+    what was rejected in the rejects, what was loaded in the finished tables.
+
+    Raises
+    ------
+    RedemptionAnalyticsError
+        If an element was lost or made up: a fault of this library, never of the data.
+    """
+    rows = [
+        {
+            "element": element,
+            "seen": seen.get(element, 0),
+            "loaded": loaded.get(element, 0),
+            "merged": merged.get(element, 0),
+            "rejected": rejected.get(element, 0),
+        }
+        for element in ELEMENTS
+    ]
+    for row in rows:
+        if row["seen"] != row["loaded"] + row["merged"] + row["rejected"]:
+            raise RedemptionAnalyticsError(
+                f"the ledger does not add up for {row['element']}: {row}. This is a fault of"
+                " redemption_analytics: please report it"
+            )
+    return pa.Table.from_pylist(rows, _LEDGER)
+
+
+def findings(found: Iterable[Finding]) -> pa.Table:
+    """Write findings as a table."""
+    rows = [{"check": f.check, "count": f.count, "example": f.example} for f in found if f.count]
+    return pa.Table.from_pylist(rows, _FINDINGS)
+
+
+def no_ledger() -> pa.Table:
+    """Give the ledger of tables that were not loaded: empty."""
+    return _LEDGER.empty_table()
+
+
+def no_findings() -> pa.Table:
+    """Give the findings of tables that were not loaded: none."""
+    return _FINDINGS.empty_table()

@@ -1,0 +1,161 @@
+"""Postings: points redeemed and points reversed as rows, each booked where it belongs.
+
+This is the one place that decides which program, store and period a point belongs to; metrics only
+add up. Every point of every redemption and every reversal is in exactly one posting, so sums over
+any groups equal the total.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import narwhals as nw
+
+from redemption_analytics.metrics.grouping import PERIODS, Frame, frame, periods
+
+if TYPE_CHECKING:
+    from redemption_analytics.redemptions import Redemptions
+
+Basis = Literal["redemption", "event"]
+
+#: What a posting counts: redemptions that drew on a program, points out, points back.
+AMOUNTS = ("redemptions", "points_redeemed", "points_reversed")
+
+
+@dataclass(frozen=True)
+class Movements:
+    """The frames that postings are made of, already cut to what should be seen."""
+
+    points: Frame
+    reversals: Frame
+    program_breakups: Frame
+    reversal_breakups: Frame
+
+    @classmethod
+    def of(cls, r: Redemptions) -> Movements:
+        """Take all of a bundle."""
+        return cls(
+            frame(r.points),
+            frame(r.reversals),
+            frame(r.program_breakups),
+            frame(r.reversal_breakups),
+        )
+
+
+def postings(moved: Movements, by: Sequence[str], basis: Basis = "redemption") -> Frame:
+    """Give the postings, with the columns redemption_key, those of ``by``, and the amounts.
+
+    Parameters
+    ----------
+    moved
+        What moved.
+    by
+        Dimensions and periods that the postings carry.
+    basis
+        ``"redemption"`` books a reversal in the period of its redemption, ``"event"`` in that of
+        its own time.
+    """
+    times = [name for name in by if name in PERIODS]
+    fixed = [name for name in by if name not in (*PERIODS, "program_id")]
+    columns = list(dict.fromkeys(["redemption_key", "redeemed_time", *fixed]))
+    homes = moved.points.select(*columns)
+    if "program_id" in by:
+        redeemed, reversed_ = _by_program(moved)
+    else:
+        redeemed = moved.points.select(
+            "redemption_key", "points_redeemed", redemptions=nw.lit(1, nw.Int64)
+        )
+        reversed_ = moved.reversals.select("redemption_key", "reversal_time", "points_reversed")
+    booked = "redeemed_time" if basis == "redemption" else "reversal_time"
+    out = redeemed.join(homes, on="redemption_key", how="left").with_columns(
+        **periods("redeemed_time", times), points_reversed=_zero("points_redeemed")
+    )
+    back = reversed_.join(homes, on="redemption_key", how="left").with_columns(
+        **periods(booked, times),
+        points_redeemed=_zero("points_reversed"),
+        redemptions=nw.lit(0, nw.Int64),
+    )
+    wanted = ["redemption_key", *by, *AMOUNTS]
+    return nw.concat([out.select(*wanted), back.select(*wanted)])
+
+
+def _by_program(moved: Movements) -> tuple[Frame, Frame]:
+    """Split redemptions and reversals over programs.
+
+    A breakup says how much each program has. What it leaves unexplained (all of it, where there is
+    none) belongs to the redemption's only program: the one its breakup names, or its own
+    program_id without a breakup. Where there are several, it belongs to the null program.
+    """
+    shares = moved.program_breakups.select("redemption_key", "program_id", "points_redeemed")
+    # A filtered bundle may hold fewer redemptions than its breakups name.
+    shares = shares.join(moved.points.select("redemption_key"), on="redemption_key", how="inner")
+    explained = shares.group_by("redemption_key").agg(
+        explained=nw.col("points_redeemed").sum(),
+        programs=nw.len(),
+        one_program=nw.col("program_id").min(),
+    )
+    points = moved.points.select("redemption_key", "program_id", "points_redeemed").join(
+        explained, on="redemption_key", how="left"
+    )
+    points = points.with_columns(
+        unexplained=_rest(points, "points_redeemed"),
+        only_program=nw.when(nw.col("programs").is_null())
+        .then(nw.col("program_id"))
+        .otherwise(nw.when(nw.col("programs") == 1).then(nw.col("one_program"))),
+    )
+    rest = points.filter(
+        nw.col("programs").is_null() | (nw.col("unexplained") != 0)
+    ).select(
+        "redemption_key",
+        program_id=nw.col("only_program"),
+        points_redeemed=nw.col("unexplained"),
+        redemptions=nw.when(nw.col("programs").is_null())
+        .then(nw.lit(1))
+        .otherwise(nw.lit(0))
+        .cast(nw.Int64),
+    )
+    wanted = ["redemption_key", "program_id", "points_redeemed", "redemptions"]
+    redeemed = nw.concat(
+        [shares.with_columns(redemptions=nw.lit(1, nw.Int64)).select(*wanted), rest.select(*wanted)]
+    )
+    only = points.select("redemption_key", "only_program")
+    return redeemed, _reversed_by_program(moved, only)
+
+
+def _reversed_by_program(moved: Movements, only: Frame) -> Frame:
+    shares = moved.reversal_breakups.select(
+        "reversal_id", "program_id", points_back=nw.col("points_reversed")
+    ).join(moved.reversals, on="reversal_id", how="inner")
+    explained = shares.group_by("reversal_id").agg(explained=nw.col("points_back").sum())
+    reversals = moved.reversals.join(explained, on="reversal_id", how="left")
+    rest = (
+        reversals.with_columns(unexplained=_rest(reversals, "points_reversed"))
+        .filter(nw.col("unexplained") != 0)
+        .join(only, on="redemption_key", how="left")
+        .select(
+            "redemption_key",
+            "reversal_time",
+            program_id=nw.col("only_program"),
+            points_reversed=nw.col("unexplained"),
+        )
+    )
+    wanted = ["redemption_key", "reversal_time", "program_id", "points_reversed"]
+    shared = shares.with_columns(points_reversed=nw.col("points_back")).select(*wanted)
+    return nw.concat([shared, rest.select(*wanted)])
+
+
+def _rest(rows: Frame, points: str) -> nw.Expr:
+    """Give what a breakup leaves of some points, in the type of the points.
+
+    A join makes floats of pandas' integers, and a sum makes them wider in DuckDB.
+    """
+    kind = rows.collect_schema()[points]
+    rest = nw.col(points) - nw.col("explained").fill_null(0).cast(kind)
+    return rest.round(3) if kind.is_float() else rest
+
+
+def _zero(points: str) -> nw.Expr:
+    """Give no points, in the type of the points."""
+    return nw.col(points) * 0

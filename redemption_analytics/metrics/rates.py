@@ -1,0 +1,168 @@
+"""Reversal rates: which share of redemptions, and of points, came back."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+
+from redemption_analytics.metrics.grouping import By, Frame, duration, instant, names, native, summed
+from redemption_analytics.metrics.postings import Movements, postings
+
+if TYPE_CHECKING:
+    from redemption_analytics.redemptions import Redemptions
+
+_Z = NormalDist().inv_cdf(0.975)
+
+
+def reversal_rates(
+    r: Redemptions,
+    by: By = (),
+    within: str | timedelta | None = None,
+    as_of: str | date | datetime | None = None,
+) -> Any:
+    """Measure which share of redemptions and of points was reversed.
+
+    Parameters
+    ----------
+    r
+        The bundle.
+    by
+        As in :func:`redemption_analytics.net_points`; periods are those of the redemption.
+    within
+        A duration such as ``"30D"``: only reversals up to so long after their redemption count, and
+        only redemptions at least so much older than ``as_of``, so that recent months do not look
+        better than they are. Where a time is missing, neither can be said, and it does not count.
+    as_of
+        A moment, wall-clock: what happened later is not seen. With ``within``, by default the
+        newest time of a points redemption or reversal in the data.
+
+    Returns
+    -------
+    frame
+        Of the kind that the bundle holds. The columns of ``by``, then redemptions,
+        reversed_redemptions and fully_reversed_redemptions (counts), points_redeemed and
+        points_reversed (points), points_reversal_rate, redemption_reversal_rate and
+        full_reversal_rate (shares; null where there is nothing to divide by), and ci_low and
+        ci_high, the 95 % interval of redemption_reversal_rate.
+
+    Raises
+    ------
+    UsageError
+        If ``by``, ``within`` or ``as_of`` makes no sense.
+
+    Notes
+    -----
+    The interval is Wilson's score interval (E. B. Wilson, "Probable inference, the law of
+    succession, and statistical inference", JASA 22, 1927). By program, a redemption counts as
+    reversed in the programs whose points came back; where these are points of which no program is
+    known, that is the null program, even if no redemption drew on it.
+
+    Examples
+    --------
+    >>> import redemption_analytics as ra
+    >>> r = ra.load("data_samples/2025-stores.json")
+    >>> rates = ra.reversal_rates(r, by="store_code", within="30D", as_of="2025-06-30")
+    >>> rates[["store_code", "redemptions", "points_reversal_rate"]]
+      store_code  redemptions  points_reversal_rate
+    0      north            1                   1.0
+    1      south            1                   0.0
+    """
+    groups = names(by)
+    limit = None if within is None else duration(within, "within")
+    moved = seen_by(Movements.of(r), instant(as_of, "as_of"), limit)
+    rows = postings(moved, groups)
+    units = summed(
+        rows,
+        ["redemption_key", *groups],
+        ["redemptions", "points_redeemed", "points_reversed"],
+    )
+    back, out = nw.col("points_reversed"), nw.col("points_redeemed")
+    counted = units.with_columns(
+        reversed_redemptions=_count(back > 0),
+        fully_reversed_redemptions=_count((back > 0) & (back >= out)),
+    )
+    columns = [
+        "redemptions",
+        "reversed_redemptions",
+        "fully_reversed_redemptions",
+        "points_redeemed",
+        "points_reversed",
+    ]
+    totals = summed(counted, groups, columns)
+    low, high = wilson(nw.col("reversed_redemptions"), nw.col("redemptions"))
+    rates = totals.with_columns(
+        points_reversal_rate=share("points_reversed", "points_redeemed"),
+        redemption_reversal_rate=share("reversed_redemptions", "redemptions"),
+        full_reversal_rate=share("fully_reversed_redemptions", "redemptions"),
+        ci_low=low,
+        ci_high=high,
+    )
+    return native(rates)
+
+
+def seen_by(moved: Movements, as_of: datetime | None, within: timedelta | None) -> Movements:
+    """Cut movements to what was known at a moment and had its time to happen."""
+    points = moved.points
+    reversals = moved.reversals.join(
+        points.select("redemption_key", "redeemed_time"), on="redemption_key", how="inner"
+    )
+    redeemed, reversed_ = nw.col("redeemed_time"), nw.col("reversal_time")
+    if as_of is not None:
+        points = points.filter(redeemed.is_null() | (redeemed <= as_of))
+        reversals = reversals.filter(
+            (redeemed.is_null() | (redeemed <= as_of))
+            & (reversed_.is_null() | (reversed_ <= as_of))
+        )
+    if within is not None:
+        later = f"{within // timedelta(microseconds=1)}us"
+        now = _newest(points, reversals) if as_of is None else None
+        points = _old_enough(points, later, as_of, now)
+        reversals = _old_enough(reversals, later, as_of, now)
+        reversals = reversals.filter(reversed_ <= redeemed.dt.offset_by(later))
+    return Movements(
+        points,
+        reversals.drop("redeemed_time"),
+        moved.program_breakups,
+        moved.reversal_breakups,
+    )
+
+
+def _old_enough(rows: Frame, later: str, as_of: datetime | None, now: Frame | None) -> Frame:
+    due = nw.col("redeemed_time").dt.offset_by(later)
+    if now is None:
+        return rows.filter(due <= as_of)
+    return rows.join(now, how="cross").filter(due <= nw.col("_now")).drop("_now")
+
+
+def _newest(points: Frame, reversals: Frame) -> Frame:
+    """Give the newest time in the data as a frame of one row: lazy frames stay lazy so."""
+    times = nw.concat(
+        [points.select(_now=nw.col("redeemed_time")), reversals.select(_now=nw.col("reversal_time"))]
+    )
+    return times.select(nw.col("_now").max())
+
+
+def share(part: str, whole: str) -> nw.Expr:
+    """Divide; null where there is nothing to divide by."""
+    return nw.when(nw.col(whole) > 0).then(nw.col(part) / nw.col(whole))
+
+
+def wilson(successes: nw.Expr, trials: nw.Expr) -> tuple[nw.Expr, nw.Expr]:
+    """Give Wilson's 95 % score interval of a proportion; null where it is none."""
+    p = successes / trials
+    scale = 1 + _Z**2 / trials
+    centre = (p + _Z**2 / (2 * trials)) / scale
+    # Not below 0, which rounding may do to a proportion of 0 or 1.
+    spread = (p * (1 - p) / trials + _Z**2 / (4 * trials * trials)).clip(lower_bound=0)
+    half = spread.sqrt() * _Z / scale
+    proper = (trials > 0) & (successes <= trials)
+    low = nw.when(proper).then((centre - half).clip(lower_bound=0.0))
+    high = nw.when(proper).then((centre + half).clip(upper_bound=1.0))
+    return low, high
+
+
+def _count(holds: nw.Expr) -> nw.Expr:
+    return nw.when(holds).then(nw.lit(1)).otherwise(nw.lit(0)).cast(nw.Int64)

@@ -1,0 +1,192 @@
+"""The two roads from a block to tables: Arrow's JSON reader, and conforming for what it refuses."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json as pj
+
+from redemption_analytics.blocks import Block
+from redemption_analytics.conform import Conformer, Refusal, as_json_line, json_path
+from redemption_analytics.contract import CONFORMED, Dialect, PointsType, arrow_schema
+from redemption_analytics.flatten import DoesNotFit, Flattening, Tables
+from redemption_analytics.records import Record, first_record_at, read_records
+
+#: Records per block that are looked at for fields that the contract does not have.
+SAMPLES = 4
+
+#: A block that Arrow refuses is cut into so many pieces, down to this size: damage is local.
+_PIECES = 8
+_SMALLEST_PIECE = 64 << 10
+
+_STATUS_SUCCESS = re.compile(rb'"status"\s*:\s*\{[^{}]*?"success"\s*:\s*("?)')
+_ITEM_SUCCESS = re.compile(rb'"item_status"\s*:\s*\{[^{}]*?"success"\s*:\s*("?)')
+_CUSTOMER = re.compile(rb'"customer"\s*:\s*([\[{])')
+_BARE_LIST = re.compile(rb'"(?:coupon|point|reversals|field)"\s*:\s*\{')
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A refused element, as the table ``rejects`` and the ledger need it."""
+
+    element: str
+    record: int | None
+    line: int | None
+    path: str | None
+    reason: str
+    raw: str | None
+
+
+@dataclass
+class Parsed:
+    """What a block gave.
+
+    Attributes
+    ----------
+    tables
+        Flattened tables, one for each piece that was parsed in one go. Their record numbers count
+        from 1 in the block, as do those of the rejects.
+    records
+        How many records the block held.
+    seen
+        Elements by kind that were met in it, whatever became of them.
+    """
+
+    tables: list[Tables] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    records: int = 0
+    seen: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Parser:
+    """Parses blocks; holds the options that decide what a value means.
+
+    ``roads`` is for tests: both roads give the same tables.
+    """
+
+    flattening: Flattening
+    points: PointsType = "int"
+    timezone: ZoneInfo | None = None
+    roads: Literal["both", "slow"] = "both"
+
+    def parse(self, block: Block) -> Parsed:
+        """Turn a block into tables and rejects."""
+        parsed = Parsed()
+        if block.form == "json" and self.roads == "both":
+            self._sample(block, parsed)
+            self._fast(block, parsed)
+        else:
+            self._slow(block, parsed)
+        return parsed
+
+    def _fast(self, block: Block, parsed: Parsed) -> None:
+        if not _BARE_LIST.search(block.data, 0, _SMALLEST_PIECE):
+            try:
+                answers = _read(block.data, _dialect(block.data), self.points)
+                tables = self._flatten(answers, parsed.records + np.arange(1, len(answers) + 1))
+            except (pa.ArrowInvalid, DoesNotFit):
+                if len(block.data) > _SMALLEST_PIECE:
+                    pieces = block.pieces(_PIECES)
+                    if len(pieces) > 1:
+                        for piece in pieces:
+                            self._fast(piece, parsed)
+                        return
+            else:
+                parsed.tables.append(tables)
+                parsed.records += len(answers)
+                parsed.seen.update(_counted(tables))
+                return
+        self._slow(block, parsed)
+
+    def _slow(self, block: Block, parsed: Parsed) -> None:
+        conformer = Conformer(self.points, self.timezone)
+        lines, numbers = [], []
+        for record in read_records(block):
+            parsed.records += 1
+            if record.error is not None:
+                conformer.seen["responses"] += 1
+                parsed.rejects.append(self._undecodable(record, parsed.records))
+                continue
+            conformed = conformer.record(record.value)
+            for refusal in conformer.refusals:
+                parsed.rejects.append(self._reject(refusal, record, parsed.records))
+            if conformed is not None:
+                lines.append(as_json_line(conformed))
+                numbers.append(parsed.records)
+        parsed.seen.update(conformer.seen)
+        if block.form != "json" or self.roads == "slow":
+            parsed.unknown.update(conformer.unknown)
+        if lines:
+            answers = _read(b"".join(lines), CONFORMED, self.points)
+            parsed.tables.append(self._flatten(answers, np.array(numbers)))
+
+    def _flatten(self, answers: pa.StructArray, records: np.ndarray) -> Tables:
+        return self.flattening.tables(answers, records)
+
+    def _undecodable(self, record: Record, number: int) -> Reject:
+        raw = record.text if self._personal else None
+        return Reject("responses", number, record.line, "$", str(record.error), raw)
+
+    def _reject(self, refusal: Refusal, record: Record, number: int) -> Reject:
+        return Reject(
+            refusal.element,
+            number,
+            record.line_of(refusal.unfit.steps),
+            json_path(refusal.unfit.steps),
+            refusal.unfit.sentence(personal=self._personal),
+            record.text_of(refusal.at, refusal.value) if self._personal else None,
+        )
+
+    @property
+    def _personal(self) -> bool:
+        return self.flattening.pseudonym is None
+
+    def _sample(self, block: Block, parsed: Parsed) -> None:
+        """Look for unknown fields in a few records: Arrow passes over them without a word."""
+        conformer = Conformer(self.points, self.timezone)
+        length = len(block.data)
+        starts = {block.start_after(length * i // SAMPLES - 1) if i else 0 for i in range(SAMPLES)}
+        for start in starts - {length}:
+            conformer.record(first_record_at(block, start))
+        parsed.unknown.update(conformer.unknown)
+
+
+def _counted(tables: Tables) -> dict[str, int]:
+    counts = {name: table.num_rows for name, table in tables.items() if name != "customers"}
+    counts["custom_fields"] = counts.pop("point_fields") + counts.pop("coupon_fields")
+    return counts
+
+
+def _read(data: bytes, dialect: Dialect, points: PointsType) -> pa.StructArray:
+    buffer = pa.py_buffer(data)
+    offsets = pa.array([0, len(data)], pa.int64()).buffers()[1]
+    # Arrow's reader takes text as it comes: this refuses what is no UTF-8.
+    pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, buffer]).cast(pa.large_string())
+    table = pj.read_json(
+        pa.BufferReader(buffer),
+        read_options=pj.ReadOptions(use_threads=False, block_size=len(data) + 1),
+        parse_options=pj.ParseOptions(
+            explicit_schema=arrow_schema(dialect, points),
+            newlines_in_values=True,
+            unexpected_field_behavior="ignore",
+        ),
+    )
+    return table["response"].combine_chunks()
+
+
+def _dialect(data: bytes) -> Dialect:
+    status, item = _STATUS_SUCCESS.search(data), _ITEM_SUCCESS.search(data)
+    customer = _CUSTOMER.search(data)
+    return Dialect(
+        status_success="text" if status and status[1] else "boolean",
+        item_success="text" if item and item[1] else "boolean",
+        customer="list" if customer and customer[1] == b"[" else "object",
+    )

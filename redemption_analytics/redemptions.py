@@ -1,0 +1,226 @@
+"""The bundle: ten tables that belong together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pandera.errors import SchemaErrors
+
+from redemption_analytics.errors import ValidationError
+from redemption_analytics.frames import (
+    as_arrow,
+    as_pandas,
+    declared,
+    empty,
+    frame_like,
+    pandas_frame,
+    schema_of,
+)
+from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
+from redemption_analytics.audits import truncated
+from redemption_analytics.schemas import MODELS, RELATIONS
+
+_SHOWN_FAILURES = 5
+
+
+class Redemptions:
+    """Redemptions of one organisation, as ten tables.
+
+    What :func:`redemption_analytics.load` returns. People who hold frames already build one from
+    them; a table that is not given is empty.
+
+    Parameters
+    ----------
+    responses, customers, coupons, points, program_breakups, reversals, reversal_breakups, \
+source_breakups, custom_fields, rejects
+        Frames with the columns that the models in :mod:`redemption_analytics.schemas` declare.
+    ledger
+        What was seen, and what became of it, per kind of element.
+    findings
+        What only the loader could see, for :func:`redemption_analytics.audit`.
+
+    Attributes
+    ----------
+    tables : dict of str to frame
+        The ten tables by name.
+    ledger : frame
+        Columns element, seen, loaded, merged, rejected; seen is the sum of the other three.
+
+    Examples
+    --------
+    >>> import redemption_analytics as ra
+    >>> r = ra.load("data_samples/2020-breakups.json")
+    >>> r.points[["program_id", "points_redeemed"]]
+       program_id  points_redeemed
+    0         469               90
+    1        1234               30
+    """
+
+    responses: Any
+    customers: Any
+    coupons: Any
+    points: Any
+    program_breakups: Any
+    reversals: Any
+    reversal_breakups: Any
+    source_breakups: Any
+    custom_fields: Any
+    rejects: Any
+
+    def __init__(
+        self,
+        *,
+        responses: Any = None,
+        customers: Any = None,
+        coupons: Any = None,
+        points: Any = None,
+        program_breakups: Any = None,
+        reversals: Any = None,
+        reversal_breakups: Any = None,
+        source_breakups: Any = None,
+        custom_fields: Any = None,
+        rejects: Any = None,
+        ledger: Any = None,
+        findings: Any = None,
+    ):
+        given = {
+            "responses": responses,
+            "customers": customers,
+            "coupons": coupons,
+            "points": points,
+            "program_breakups": program_breakups,
+            "reversals": reversals,
+            "reversal_breakups": reversal_breakups,
+            "source_breakups": source_breakups,
+            "custom_fields": custom_fields,
+            "rejects": rejects,
+        }
+        like = next((frame for frame in given.values() if frame is not None), None)
+        for name, frame in given.items():
+            setattr(self, name, frame_like(like, empty(name), name) if frame is None else frame)
+        self.ledger = frame_like(like, no_ledger()) if ledger is None else ledger
+        self.findings = frame_like(like, no_findings()) if findings is None else findings
+
+    @property
+    def tables(self) -> dict[str, Any]:
+        """The ten tables by name."""
+        return {name: getattr(self, name) for name in MODELS}
+
+    @classmethod
+    def from_arrow(
+        cls, tables: Mapping[str, pa.Table], ledger: pa.Table, findings: pa.Table
+    ) -> Redemptions:
+        """Build a bundle of pandas frames from Arrow tables of declared form."""
+        frames: dict[str, Any] = {
+            name: pandas_frame(name, declared(name, table)) for name, table in tables.items()
+        }
+        return cls(**frames, ledger=ledger.to_pandas(), findings=findings.to_pandas())
+
+    def validate(self) -> Redemptions:
+        """Check every table against its schema, and the relations between them.
+
+        Returns
+        -------
+        Redemptions
+            The bundle itself.
+
+        Raises
+        ------
+        ValidationError
+            If a table breaks its schema, or a row belongs to no row of the table that it should
+            belong to: a reversal without its redemption, say.
+        """
+        frames = {name: as_pandas(frame, name) for name, frame in self.tables.items()}
+        for name, frame in frames.items():
+            try:
+                schema_of(name).validate(frame, lazy=True)
+            except SchemaErrors as errors:
+                raise ValidationError(_failures(name, errors.failure_cases)) from None
+        for child, parent, key in RELATIONS:
+            keys = frames[child][key].dropna()
+            orphans = keys[~keys.isin(frames[parent][key])]
+            # Bundles made by hand may well leave the customers out.
+            if len(orphans) and not (parent == "customers" and frames[parent].empty):
+                raise ValidationError(
+                    f"{child}: {len(orphans)} rows name a {key} that {parent} does not have,"
+                    f" the first in row {orphans.index[0]}"
+                )
+        return self
+
+    def to_parquet(self, directory: str | os.PathLike[str]) -> Path:
+        """Write each table to a folder of its own in a directory, as Parquet.
+
+        Parameters
+        ----------
+        directory
+            Made where it does not exist. Files of an earlier call are replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The directory.
+        """
+        frames = self.tables | {LEDGER: self.ledger, FINDINGS: self.findings}
+        for name, frame in frames.items():
+            folder = Path(directory) / name
+            folder.mkdir(parents=True, exist_ok=True)
+            data = as_arrow(frame)
+            if name in MODELS:
+                data = declared(name, data)
+            pq.write_table(data.replace_schema_metadata(), folder / "part-0.parquet")
+        return Path(directory)
+
+    def __repr__(self) -> str:
+        return "\n".join(["Redemptions", *(f"  {name:<18} {text}" for name, text in self._sums())])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th>"
+            f"<td style='text-align:left'>{escape(text)}</td></tr>"
+            for name, text in self._sums()
+        )
+        return f"<table><caption>Redemptions</caption>{rows}</table>"
+
+    def _sums(self) -> Iterator[tuple[str, str]]:
+        """Sum the bundle up; what is not in memory is not read for that."""
+        lazy = False
+        for name, frame in self.tables.items():
+            native = nw.from_native(frame)
+            lazy = lazy or isinstance(native, nw.LazyFrame)
+            yield name, "not in memory" if lazy else _rows(len(native))
+        if lazy:
+            return
+        times = [
+            nw.from_native(frame, eager_only=True)["redeemed_time"].drop_nulls()
+            for frame in (self.points, self.coupons)
+        ]
+        if any(len(column) for column in times):
+            first = min(column.min() for column in times if len(column))
+            last = max(column.max() for column in times if len(column))
+            yield "redeemed", f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+        missing = len(as_arrow(truncated(self, "points"))) + len(
+            as_arrow(truncated(self, "coupons"))
+        )
+        if missing:
+            yield "truncated", f"{_rows(missing)} of customers miss redemptions: see audit"
+
+
+def _rows(count: int) -> str:
+    return f"{count:>12,} {'row' if count == 1 else 'rows'}"
+
+
+def _failures(table: str, cases: Any) -> str:
+    shown = [
+        f"{case.column}: {case.check} fails"
+        + ("" if case.index is None else f" in row {case.index}")
+        for case in cases.head(_SHOWN_FAILURES).itertuples()
+    ]
+    more = len(cases) - len(shown)
+    return f"{table}: " + "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
