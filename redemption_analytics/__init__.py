@@ -1,10 +1,10 @@
 """Offline analytics over exports of a loyalty platform's "Get Customer Redemptions" API.
 
-    >>> import redemption_analytics as ra
-    >>> r = ra.load("data_samples/2020-breakups.json")
-    >>> ra.net_points(r)
-       redemptions  points_redeemed  points_reversed  net_points
-    0            2              120               30          90
+>>> import redemption_analytics as ra
+>>> r = ra.load("data_samples/2020-breakups.json")
+>>> ra.net_points(r)
+   redemptions  points_redeemed  points_reversed  net_points
+0            2              120               30          90
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from redemption_analytics import schemas as schemas
     from redemption_analytics.audits import audit as audit
     from redemption_analytics.converting import convert as convert
-    from redemption_analytics.converting import open as open
+    from redemption_analytics.converting import open as open  # noqa: A004
     from redemption_analytics.errors import RedemptionAnalyticsError as RedemptionAnalyticsError
     from redemption_analytics.errors import RejectedError as RejectedError
     from redemption_analytics.errors import SourceError as SourceError

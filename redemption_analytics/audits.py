@@ -178,13 +178,11 @@ def _split_customers(r: Redemptions) -> Frame:
     split = []
     for identity in ("mobile", "email"):
         named = customers.filter(~nw.col(identity).is_null())
-        keys = named.group_by(identity).agg(keys=nw.len(), customer_key=nw.col("customer_key").min())
-        split.append(
-            keys.filter(nw.col("keys") > 1).select("customer_key", what=nw.lit(identity))
+        keys = named.group_by(identity).agg(
+            keys=nw.len(), customer_key=nw.col("customer_key").min()
         )
-    shown = frame(r.responses).group_by("customer_key").agg(
-        response_id=nw.col("response_id").min()
-    )
+        split.append(keys.filter(nw.col("keys") > 1).select("customer_key", what=nw.lit(identity)))
+    shown = frame(r.responses).group_by("customer_key").agg(response_id=nw.col("response_id").min())
     rows = nw.concat(split).join(shown, on="customer_key", how="left")
     example = nw.concat_str(
         nw.lit("the "), nw.col("what"), nw.lit(" in "), nw.col("response_id").fill_null("a table")
@@ -218,9 +216,7 @@ def _merged_duplicates(r: Redemptions) -> Frame:
     rows = frame(r.ledger).filter(nw.col("element").is_in(["points", "coupons"]))
     rows = rows.filter(nw.col("merged") > 0)
     example = nw.concat_str(_text("merged"), nw.lit(" of "), nw.col("element"))
-    return rows.select(
-        count=nw.col("merged").sum(), example=example.max()
-    )
+    return rows.select(count=nw.col("merged").sum(), example=example.max())
 
 
 def _rejected(r: Redemptions) -> Frame:

@@ -9,13 +9,13 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from redemption_analytics.sources import Export, Payload
+from redemption_analytics.sources import ByteStream, Export, Payload
 
 BLOCK_BYTES = 4 << 20
 
@@ -138,7 +138,7 @@ def _said(error: BaseException) -> str:
 class _Text:
     """Chunks of UTF-8 text of a stream; what stops it early is kept as its fault."""
 
-    def __init__(self, stream: BinaryIO, codec: str | None, size: int):
+    def __init__(self, stream: ByteStream, codec: str | None, size: int):
         self._stream = stream
         self._codec = codec
         self._size = size
@@ -217,7 +217,7 @@ def _text_blocks(export: Export, text: _Text) -> Iterator[Block | Fault]:
     if not export.expected and not _CERTAIN.match(first):
         _LOG.info("%s is no export, and passed over", export.name)
         return
-    if start and start in b"{[" or re.search(rb"^\s*[{\[]", first, re.MULTILINE):
+    if (start and start in b"{[") or re.search(rb"^\s*[{\[]", first, re.MULTILINE):
         yield from _json_blocks(first, chunks)
     elif start == b"<" or b"<response" in first:
         yield from _cut(Block("xml"), first, chunks, _last_xml_end)
@@ -231,8 +231,10 @@ def _text_blocks(export: Export, text: _Text) -> Iterator[Block | Fault]:
 
 def _json_blocks(first: bytes, chunks: Iterator[bytes]) -> Iterator[Block | Fault]:
     key = _FIRST_KEY.match(first)
-    form = Block("json", key=key[1] if key else b"response", one_per_line=_is_lines(first))
-    if form.one_per_line or not re.match(rb"\s*\[\s*\{", first):
+    array = re.match(rb"\s*\[\s*\{", first)
+    lines = not array and _is_lines(first)
+    form = Block("json", key=key[1] if key else b"response", one_per_line=lines)
+    if not array:
         yield from _cut(form, first, chunks, _last_json_end(form))
         return
     # An array of answers: its brackets and commas become blanks, and records follow each other.
@@ -257,11 +259,9 @@ def _json_blocks(first: bytes, chunks: Iterator[bytes]) -> Iterator[Block | Faul
 def _is_lines(first: bytes) -> bool:
     """Tell JSON Lines from answers that are spread over lines, by the first two of them."""
     lines = [line for line in first.split(b"\n", 64) if line.strip()][:2]
-    if not lines or re.match(rb"\s*\[\s*\{", lines[0]):
-        return False
     try:
         json.loads(lines[0])
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, IndexError):
         return len(lines) == 2 and lines[1].startswith((b'{"', b"{ "))
     return True
 
@@ -314,7 +314,7 @@ def _last_xml_end(data: bytes, searched: int) -> int:
     return 0 if end < 0 else end + len(b"</response>")
 
 
-def _parquet_blocks(export: Export, stream: BinaryIO, size: int) -> Iterator[Block | Fault]:
+def _parquet_blocks(export: Export, stream: ByteStream, size: int) -> Iterator[Block | Fault]:
     file = pq.ParquetFile(stream)
     if PAYLOAD_COLUMN not in file.schema_arrow.names:
         if export.expected:
@@ -337,8 +337,9 @@ def _payload_blocks(payloads: Iterable[Payload], size: int) -> Iterator[Block]:
     run: list[Any] = []
     form, length = "", 0
     for payload in payloads:
+        item: Any = payload
         if isinstance(payload, dict):
-            kind, item, weight = "decoded", payload, size // 512
+            kind, weight = "decoded", size // 512
         else:
             item = payload.removeprefix(codecs.BOM_UTF8).strip()
             kind, weight = "xml" if item.startswith(b"<") else "json", len(item)

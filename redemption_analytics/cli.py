@@ -170,7 +170,9 @@ def _sources(source: list[str]) -> Any:
 @_reporting_errors
 def convert(
     source: SourceArgument,
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write, one folder per table.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to write, one folder per table.")
+    ],
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the directory where it exists.")
     ] = False,
@@ -195,7 +197,9 @@ def convert(
 @_reporting_errors
 def report(
     source: SourceArgument,
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the Parquet files.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to write the Parquet files.")
+    ],
     period: Annotated[Period, typer.Option(help="Grain of time.")] = Period.MONTH,
     as_of: Annotated[
         str | None,

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from redemption_analytics.contract import (
+    ANSWER,
     CUSTOMER,
-    RESPONSE,
     STATUS,
     Kind,
     Many,
@@ -59,15 +59,13 @@ def json_path(steps: Steps) -> str:
 
 
 class Conformer:
-    """Brings records into the declared form, and counts what it saw and could not place.
+    """Brings records into the declared form, and counts what it saw.
 
     Attributes
     ----------
     seen
         Elements by kind, as the ledger counts them. What hangs below a refused element is a part of
         it, and not counted by itself.
-    unknown
-        Fields that the contract does not have, by their path without positions.
     refusals
         What was refused in the record at hand.
     """
@@ -75,7 +73,6 @@ class Conformer:
     def __init__(self, points: PointsType = "int", timezone: ZoneInfo | None = None):
         self._readers = readers(points, timezone)
         self.seen: Counter[str] = Counter()
-        self.unknown: Counter[str] = Counter()
         self.refusals: list[Refusal] = []
         self._elements: list[str] = []
 
@@ -104,8 +101,6 @@ class Conformer:
         response = value.get("response")
         if not isinstance(response, dict):
             raise Unfit('not an answer of this API: it has no object "response"')
-        self._note_unknown(value, frozenset({"response"}), ())
-        self._note_unknown(response, RESPONSE.known, ("response",))
         status = self._nested(STATUS, response.get("status"), ("response", "status"))
         customers, steps = _customers(response)
         if customers is None:
@@ -117,8 +112,6 @@ class Conformer:
         return {"status": status, "customer": conformed} if conformed else None
 
     def _object(self, shape: Shape, value: dict[str, Any], steps: Steps) -> dict[str, Any]:
-        if not value.keys() <= shape.known:
-            self._note_unknown(value, shape.known, steps)
         conformed: dict[str, Any] = {}
         read = self._readers
         for name, kind in shape.fields.items():
@@ -164,14 +157,33 @@ class Conformer:
             self._elements.append(shape.element)
         return conformed
 
-    def _note_unknown(self, value: dict[str, Any], known: frozenset[str], steps: Steps) -> None:
-        for name in value.keys() - known:
-            self.unknown[json_path((*(s for s in steps if isinstance(s, str)), name))] += 1
+
+def unknown_fields(value: object, shape: Shape = ANSWER, path: str = "$") -> Iterator[str]:
+    """List fields that the contract does not have, by their path without positions.
+
+    >>> list(unknown_fields({"response": {"customer": [{"loyalty_tier": "gold"}]}}))
+    ['$.response.customer.loyalty_tier']
+    """
+    if not isinstance(value, dict):
+        return
+    if not value.keys() <= shape.known:
+        for name in value.keys() - shape.known:
+            yield f"{path}.{name}"
+    for name, kind in shape.nested:
+        inner = value.get(name)
+        if inner:
+            below = f"{path}.{name}"
+            if isinstance(kind, Shape):
+                yield from unknown_fields(inner, kind, below)
+            else:
+                for item in inner if isinstance(inner, list) else (inner,):
+                    yield from unknown_fields(item, kind.shape, below)
 
 
 def _customers(response: dict[str, Any]) -> tuple[object, Steps]:
     """Find the customers, which some answers wrap once more, as customers.customer."""
     wrapped = response.get("customers")
+    steps: Steps
     if isinstance(wrapped, dict) and _is_nothing(response.get("customer")):
         value, steps = wrapped.get("customer"), ("response", "customers", "customer")
     elif isinstance(wrapped, list) and _is_nothing(response.get("customer")):

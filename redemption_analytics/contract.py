@@ -71,6 +71,11 @@ class Shape:
         """Names of all fields that the contract has here."""
         return self.unused | self.fields.keys()
 
+    @cached_property
+    def nested(self) -> tuple[tuple[str, Shape | Many], ...]:
+        """The fields that are objects or lists of objects."""
+        return tuple((n, f) for n, f in self.fields.items() if not isinstance(f, Kind))
+
 
 PLACE = Shape({"code": Kind.TEXT, "name": Kind.TEXT})
 CUSTOM_FIELDS = Shape(

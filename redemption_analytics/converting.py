@@ -74,7 +74,8 @@ def convert(
             folder = fresh / name
             folder.mkdir()
             pq.write_table(table, folder / "part-0.parquet")
-    return r.ledger
+    ledger: pd.DataFrame = r.ledger
+    return ledger
 
 
 def check_replaceable(target: Path, mark: str, *, overwrite: bool) -> None:

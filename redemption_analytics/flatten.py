@@ -31,7 +31,7 @@ Tables = dict[str, pa.Table]
 Pseudonym = Callable[[pa.Array], pa.Array]
 
 
-class DoesNotFit(Exception):
+class DoesNotFit(Exception):  # noqa: N818
     """A block that the fast road cannot take: some value in it does not fit the contract."""
 
 
@@ -76,9 +76,9 @@ class Flattening:
         keys = responses["customer_key"].combine_chunks()
         coupon_list = _struct(customers, "redemptions", "coupons", "coupon")
         point_list = _struct(customers, "redemptions", "points", "point")
-        responses = responses.append_column(
-            "coupons_loaded", _lengths(coupon_list)
-        ).append_column("points_loaded", _lengths(point_list))
+        responses = responses.append_column("coupons_loaded", _lengths(coupon_list)).append_column(
+            "points_loaded", _lengths(point_list)
+        )
         coupons = _Elements(coupon_list)
         points = _Elements(point_list)
         tables = {

@@ -46,11 +46,13 @@ def ledger(
         }
         for element in ELEMENTS
     ]
-    for row in rows:
-        if row["seen"] != row["loaded"] + row["merged"] + row["rejected"]:
+    for element in ELEMENTS:
+        met = seen.get(element, 0)
+        placed = loaded.get(element, 0) + merged.get(element, 0) + rejected.get(element, 0)
+        if met != placed:
             raise RedemptionAnalyticsError(
-                f"the ledger does not add up for {row['element']}: {row}. This is a fault of"
-                " redemption_analytics: please report it"
+                f"the ledger does not add up: of {met} {element}, {placed} were placed. This is a"
+                " fault of redemption_analytics: please report it"
             )
     return pa.Table.from_pylist(rows, _LEDGER)
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm.auto import tqdm
 
-from redemption_analytics.blocks import Block, Fault, read_blocks
+from redemption_analytics.blocks import Fault, read_blocks
 from redemption_analytics.contract import CONFORMED, IDENTITIES, PointsType, arrow_schema
 from redemption_analytics.errors import RejectedError, SourceError, UsageError
 from redemption_analytics.flatten import Flattening, Tables

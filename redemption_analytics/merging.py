@@ -49,7 +49,10 @@ def gather(parts: Iterable[Tables]) -> Tables:
         parent = PARENTS.get(name)
         if parent:
             starts = np.cumsum([0] + [part[parent].num_rows for part in parts])
-            tables = [_shifted(table, int(start)) for table, start in zip(tables, starts)]
+            tables = [
+                _shifted(table, int(start))
+                for table, start in zip(tables, starts[:-1], strict=True)
+            ]
         together[name] = pa.concat_tables(tables)
     return together
 
@@ -149,9 +152,7 @@ def _shares(table: pa.Table, amount: str) -> pa.Table:
 
 def _custom_fields(of_points: pa.Table, of_coupons: pa.Table) -> pa.Table:
     parts = [
-        table.append_column(
-            "redemption_type", pa.array([kind] * table.num_rows, pa.string())
-        )
+        table.append_column("redemption_type", pa.array([kind] * table.num_rows, pa.string()))
         for kind, table in (("points", of_points), ("coupon", of_coupons))
     ]
     fields = pa.concat_tables(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -13,13 +14,13 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from redemption_analytics.blocks import Block
-from redemption_analytics.conform import Conformer, Refusal, as_json_line, json_path
+from redemption_analytics.conform import Conformer, Refusal, as_json_line, json_path, unknown_fields
 from redemption_analytics.contract import CONFORMED, Dialect, PointsType, arrow_schema
 from redemption_analytics.flatten import DoesNotFit, Flattening, Tables
-from redemption_analytics.records import Record, first_record_at, read_records
+from redemption_analytics.records import Record, read_records, record_at
 
 #: Records per block that are looked at for fields that the contract does not have.
-SAMPLES = 4
+SAMPLES = 64
 
 #: A block that Arrow refuses is cut into so many pieces, down to this size: damage is local.
 _PIECES = 8
@@ -81,7 +82,7 @@ class Parser:
         """Turn a block into tables and rejects."""
         parsed = Parsed()
         if block.form == "json" and self.roads == "both":
-            self._sample(block, parsed)
+            parsed.unknown.update(_sampled_unknown(block))
             self._fast(block, parsed)
         else:
             self._slow(block, parsed)
@@ -115,6 +116,8 @@ class Parser:
                 conformer.seen["responses"] += 1
                 parsed.rejects.append(self._undecodable(record, parsed.records))
                 continue
+            if block.form != "json":
+                parsed.unknown.update(unknown_fields(record.value))
             conformed = conformer.record(record.value)
             for refusal in conformer.refusals:
                 parsed.rejects.append(self._reject(refusal, record, parsed.records))
@@ -122,8 +125,6 @@ class Parser:
                 lines.append(as_json_line(conformed))
                 numbers.append(parsed.records)
         parsed.seen.update(conformer.seen)
-        if block.form != "json" or self.roads == "slow":
-            parsed.unknown.update(conformer.unknown)
         if lines:
             answers = _read(b"".join(lines), CONFORMED, self.points)
             parsed.tables.append(self._flatten(answers, np.array(numbers)))
@@ -149,14 +150,13 @@ class Parser:
     def _personal(self) -> bool:
         return self.flattening.pseudonym is None
 
-    def _sample(self, block: Block, parsed: Parsed) -> None:
-        """Look for unknown fields in a few records: Arrow passes over them without a word."""
-        conformer = Conformer(self.points, self.timezone)
-        length = len(block.data)
-        starts = {block.start_after(length * i // SAMPLES - 1) if i else 0 for i in range(SAMPLES)}
-        for start in starts - {length}:
-            conformer.record(first_record_at(block, start))
-        parsed.unknown.update(conformer.unknown)
+
+def _sampled_unknown(block: Block) -> Iterator[str]:
+    """Look for unknown fields in some records, spread evenly: Arrow passes over them silently."""
+    length = len(block.data)
+    starts = {block.start_after(length * i // SAMPLES - 1) if i else 0 for i in range(SAMPLES)}
+    for start in sorted(starts - {length}):
+        yield from unknown_fields(record_at(block, start))
 
 
 def _counted(tables: Tables) -> dict[str, int]:

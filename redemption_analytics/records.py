@@ -84,12 +84,11 @@ def read_records(block: Block) -> Iterator[Record]:
         yield from _json(block)
 
 
-def first_record_at(block: Block, position: int) -> object:
-    """Decode the first whole record at or after a position; None where that fails."""
-    start = block.start_after(position - 1) if position else 0
+def record_at(block: Block, start: int) -> object:
+    """Decode the record that starts at a position; None where that fails."""
     end = block.start_after(start + 1)
     try:
-        return _DECODER.decode(block.data[start:end].decode())
+        return json.loads(block.data[start:end])
     except _DECODING_ERRORS:
         return None
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import narwhals as nw
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pandera.errors import SchemaErrors
 
+from redemption_analytics.audits import truncated
 from redemption_analytics.errors import ValidationError
 from redemption_analytics.frames import (
     as_arrow,
@@ -24,7 +26,6 @@ from redemption_analytics.frames import (
     schema_of,
 )
 from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
-from redemption_analytics.audits import truncated
 from redemption_analytics.schemas import MODELS, RELATIONS
 
 _SHOWN_FAILURES = 5
@@ -144,13 +145,15 @@ source_breakups, custom_fields, rejects
             except SchemaErrors as errors:
                 raise ValidationError(_failures(name, errors.failure_cases)) from None
         for child, parent, key in RELATIONS:
-            keys = frames[child][key].dropna()
-            orphans = keys[~keys.isin(frames[parent][key])]
+            # In Arrow: pandas' isin makes a Python object of every text.
+            keys = pa.array(frames[child][key], from_pandas=True)
+            known = pc.is_in(keys, pa.array(frames[parent][key], from_pandas=True))
+            orphans = pc.indices_nonzero(pc.and_(pc.is_valid(keys), pc.invert(known)))
             # Bundles made by hand may well leave the customers out.
             if len(orphans) and not (parent == "customers" and frames[parent].empty):
                 raise ValidationError(
                     f"{child}: {len(orphans)} rows name a {key} that {parent} does not have,"
-                    f" the first in row {orphans.index[0]}"
+                    f" the first in row {orphans[0]}"
                 )
         return self
 

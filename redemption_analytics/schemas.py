@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+_TEXT = pd.StringDtype(na_value=np.nan)
+_TIME = np.dtype("datetime64[us]")
+
+
 class _Exact(pandas_engine.DataType):
     """A pandas type that is checked to the letter.
 
@@ -48,8 +52,8 @@ class _Exact(pandas_engine.DataType):
 class Text(_Exact):
     """pandas' ``str`` type, missing values as NaN."""
 
-    type = pd.StringDtype(na_value=np.nan)
-    accepted = (type,)
+    type = _TEXT
+    accepted = (_TEXT,)
 
     def __str__(self) -> str:
         return "str"
@@ -60,8 +64,8 @@ class Text(_Exact):
 class Time(_Exact):
     """``datetime64[us]``, wall-clock time of the organisation."""
 
-    type = np.dtype("datetime64[us]")
-    accepted = (type,)
+    type = _TIME
+    accepted = (_TIME,)
 
     def __str__(self) -> str:
         return "datetime64[us]"
@@ -73,11 +77,10 @@ class PointsAmount(_Exact):
     """Points: ``int64``, or ``float64`` of three places under ``points="decimal"``."""
 
     type = np.dtype("int64")
-    accepted = (type, np.dtype("float64"))
+    accepted = (np.dtype("int64"), np.dtype("float64"))
 
     def __str__(self) -> str:
         return "int64"
-
 
 
 class _Table(pa.DataFrameModel):

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
 from pyarrow import fs
 
@@ -24,10 +24,21 @@ from redemption_analytics.errors import SourceError
 Payload: TypeAlias = dict[str, Any] | bytes
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO | Payload | Iterable[Any]
 
-#: What a directory's files are called when they hold exports; others are read if they look like one.
+#: Names of files that should hold exports; others in a directory are read if they plainly do.
 EXPORT_SUFFIXES = frozenset(
-    ".json .jsonl .ndjson .xml .txt .log .gz .bz2 .zst .lz4 .zip .parquet".split()
+    {".json", ".jsonl", ".ndjson", ".xml", ".txt", ".log", ".parquet"}
+    | {".gz", ".bz2", ".zst", ".lz4", ".zip"}
 )
+
+
+class ByteStream(Protocol):
+    """What is read from: a file, a member of a .zip, an object in a store."""
+
+    def read(self, size: int = -1, /) -> bytes: ...  # noqa: D102
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...  # noqa: D102
+    def tell(self) -> int: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
 
 _LOG = logging.getLogger(__name__)
 _DATE = re.compile(
@@ -61,7 +72,7 @@ class Export:
 
     name: str
     exported_at: datetime
-    open: Callable[[], BinaryIO] | None = None
+    open: Callable[[], ByteStream] | None = None
     payloads: Iterable[Payload] = ()
     size: int = 0
     named: bool = True
@@ -185,7 +196,7 @@ def _from_stream(stream: Any) -> Export:
         stream = io.BytesIO(stream.read())
     start = stream.tell()
 
-    def reopen() -> BinaryIO:
+    def reopen() -> ByteStream:
         stream.seek(start)
         return Stream(stream, keep_open=True)
 
@@ -197,7 +208,7 @@ class Stream(io.BufferedIOBase):
 
     def __init__(
         self,
-        stream: BinaryIO,
+        stream: ByteStream,
         *,
         on_read: Callable[[int], object] | None = None,
         keep_open: bool = False,
@@ -206,25 +217,25 @@ class Stream(io.BufferedIOBase):
         self._on_read = on_read
         self._keep_open = keep_open
 
-    def read(self, size: int | None = -1, /) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:  # noqa: D102
         data = self._stream.read(-1 if size is None else size)
         if self._on_read:
             self._on_read(len(data))
         return data
 
-    def seek(self, offset: int, whence: int = 0, /) -> int:
+    def seek(self, offset: int, whence: int = 0, /) -> int:  # noqa: D102
         return self._stream.seek(offset, whence)
 
-    def tell(self) -> int:
+    def tell(self) -> int:  # noqa: D102
         return self._stream.tell()
 
-    def readable(self) -> bool:
+    def readable(self) -> bool:  # noqa: D102
         return True
 
-    def seekable(self) -> bool:
+    def seekable(self) -> bool:  # noqa: D102
         return True
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: D102
         if not self._keep_open:
             self._stream.close()
         super().close()

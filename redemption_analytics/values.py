@@ -27,7 +27,7 @@ _BLANKS = " \t\n\r\f\v"
 Reader = Callable[[object], str | bool | None]
 
 
-class Unfit(Exception):
+class Unfit(Exception):  # noqa: N818
     """A value that does not fit the contract.
 
     ``reason`` follows the value in a sentence, as in "'ten' is no number".
@@ -163,7 +163,7 @@ def _amount(value: object) -> str | None:
     number = _number(value)
     if number is None:
         return None
-    if abs(number) >= 10**18:
+    if number and Decimal(number).adjusted() >= 18:
         raise Unfit("is too large for an amount", value)
     # Fixed point: Arrow takes no more places than the column declares.
     return f"{Decimal(number):.10f}"

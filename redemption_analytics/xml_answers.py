@@ -78,7 +78,8 @@ def _decode(text: bytes, line: int) -> Node | XmlError:
     parser.buffer_text = True
     root = Node(line)
     stack: list[tuple[Node, str]] = []
-    node, pieces = root, []
+    node = root
+    pieces: list[str] = []
 
     def start(tag: str, _attributes: dict[str, str]) -> None:
         nonlocal node

@@ -48,7 +48,12 @@ def payloads(path: Path) -> Iterator[Row | None]:
     data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     data = data.removeprefix(b"\xef\xbb\xbf").strip()
     for value in _xml_answers(data) if data.startswith(b"<") else _json_answers(data):
-        yield value if isinstance(value, dict) and isinstance(value.get("response"), dict) else None
+        answer = value.get("response") if isinstance(value, dict) else None
+        names = ("status", "customer", "customers")
+        known = isinstance(answer, dict) and any(
+            isinstance(answer.get(n), list | dict) for n in names
+        )
+        yield value if known else None
 
 
 def _xml_answers(data: bytes) -> list[Any]:
@@ -217,7 +222,7 @@ def load(paths: Sequence[Path], decimals: bool = False) -> Naive:
             old[four][key] = min(number, old[four].get(key, number))
     for key, four, _, row in naive._read:
         names, number = sorted(ids[four]), old[four].get(key, 0)
-        if number and (len(names) == number == 1 or 1 < len(names) == len(old[four])):
+        if number and (len(names) == number == 1 or 1 < len(names) == len(set(old[four].values()))):
             key = names[number - 1]
         naive.points[key], naive.breakups[key] = row, row.pop("breakup")
         for back in row.pop("reversals"):

@@ -100,14 +100,15 @@ def instant(value: str | date | datetime | None, name: str) -> datetime | None:
     if value is None:
         return None
     try:
-        moment = pd.Timestamp(value).to_pydatetime()
+        stamp: Any = pd.Timestamp(value)
     except (ValueError, TypeError):
-        moment = None
-    if not isinstance(moment, datetime) or moment is pd.NaT or moment.tzinfo is not None:
+        stamp = pd.NaT
+    if pd.isna(stamp) or stamp.tzinfo is not None:
         raise UsageError(
             f"{name} is a moment of the organisation's wall clock such as '2026-11-20', not"
             f" {value!r}"
         )
+    moment: datetime = stamp.to_pydatetime()
     return moment
 
 
@@ -120,9 +121,10 @@ def duration(value: str | timedelta, name: str) -> timedelta:
         If it is no duration, or a negative one.
     """
     try:
-        span = pd.Timedelta(value).to_pytimedelta()
+        parsed: Any = pd.Timedelta(value)
     except (ValueError, TypeError):
-        span = None
-    if not isinstance(span, timedelta) or span < timedelta(0):
+        parsed = pd.NaT
+    if pd.isna(parsed) or parsed < pd.Timedelta(0):
         raise UsageError(f"{name} is a duration such as '30D', not {value!r}")
+    span: timedelta = parsed.to_pytimedelta()
     return span

@@ -105,9 +105,7 @@ def _by_program(moved: Movements) -> tuple[Frame, Frame]:
         .then(nw.col("program_id"))
         .otherwise(nw.when(nw.col("programs") == 1).then(nw.col("one_program"))),
     )
-    rest = points.filter(
-        nw.col("programs").is_null() | (nw.col("unexplained") != 0)
-    ).select(
+    rest = points.filter(nw.col("programs").is_null() | (nw.col("unexplained") != 0)).select(
         "redemption_key",
         program_id=nw.col("only_program"),
         points_redeemed=nw.col("unexplained"),

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from redemption_analytics.metrics.grouping import By, Frame, duration, instant, names, native, summed
+from redemption_analytics.metrics.grouping import (
+    By,
+    Frame,
+    duration,
+    instant,
+    names,
+    native,
+    summed,
+)
 from redemption_analytics.metrics.postings import Movements, postings
 
 if TYPE_CHECKING:
@@ -140,7 +148,10 @@ def _old_enough(rows: Frame, later: str, as_of: datetime | None, now: Frame | No
 def _newest(points: Frame, reversals: Frame) -> Frame:
     """Give the newest time in the data as a frame of one row: lazy frames stay lazy so."""
     times = nw.concat(
-        [points.select(_now=nw.col("redeemed_time")), reversals.select(_now=nw.col("reversal_time"))]
+        [
+            points.select(_now=nw.col("redeemed_time")),
+            reversals.select(_now=nw.col("reversal_time")),
+        ]
     )
     return times.select(nw.col("_now").max())
 
