@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 __all__ = [
     "RedemptionAnalyticsError",
     "RejectedError",
@@ -29,3 +32,13 @@ class ValidationError(RedemptionAnalyticsError):
 
 class UsageError(RedemptionAnalyticsError, ValueError):
     """An argument that means nothing here: an unknown name, or a value that is not allowed."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Suggest the known name that is nearest to a wrong one, as the end of an error's text.
+
+    >>> nearest("store", ["store_code", "till_code"])
+    " Did you mean 'store_code'?"
+    """
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {found[0]!r}?" if found else ""

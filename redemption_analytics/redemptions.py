@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import date, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pandera.errors import SchemaErrors
 
 from redemption_analytics.audits import truncated
 from redemption_analytics.errors import ValidationError
+from redemption_analytics.filtering import filtered
 from redemption_analytics.frames import (
     as_arrow,
     as_pandas,
@@ -156,6 +158,47 @@ source_breakups, custom_fields, rejects
                     f" the first in row {orphans[0]}"
                 )
         return self
+
+    def filter(
+        self,
+        *,
+        since: str | date | datetime | None = None,
+        until: str | date | datetime | None = None,
+        **conditions: Any,
+    ) -> Redemptions:
+        """Choose redemptions, with all that belongs to them.
+
+        Parameters
+        ----------
+        since, until
+            Moments of redemption, wall-clock: from ``since`` on, and before ``until``.
+        **conditions
+            Values, or lists of values, of customer_key, store_code, till_code, program_id,
+            redemption_purpose, series_id, discount_type or code; None stands for null. A redemption
+            belongs to every program that it drew on, or that points of it came back to. Coupon
+            redemptions have no program_id and redemption_purpose, points redemptions no series_id,
+            discount_type and code: a condition on these chooses none of them.
+
+        Returns
+        -------
+        Redemptions
+            Breakups, reversals, custom fields and customers follow the redemptions. ``responses``
+            stays only where customers are chosen whole (by customer_key alone), since answers tell
+            what a customer has in all; rejects, ledger and findings are those of a load, and empty.
+
+        Raises
+        ------
+        UsageError
+            If a condition is none of those named.
+
+        Examples
+        --------
+        >>> import redemption_analytics as ra
+        >>> r = ra.load("data_samples/2025-stores.json")
+        >>> len(r.filter(store_code="north").points), len(r.filter(until="2025-03-01").points)
+        (1, 0)
+        """
+        return Redemptions(**filtered(self, since, until, conditions))
 
     def to_parquet(self, directory: str | os.PathLike[str]) -> Path:
         """Write each table to a folder of its own in a directory, as Parquet.

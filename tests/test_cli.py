@@ -1,0 +1,186 @@
+"""The command line: the same verbs as the library, exit codes, and nothing lost on the way."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import redemption_analytics as ra
+from redemption_analytics.cli import app
+
+SAMPLES = Path(__file__).parent.parent / "data_samples"
+BAD = str(SAMPLES / "broken" / "bad-elements.jsonl")
+GOOD = str(SAMPLES / "2020-breakups.json")
+
+
+def run(*args: object, **options: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(arg) for arg in args], **options)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_convert_writes_what_load_gives(tmp_path: Path) -> None:
+    code, out, err = run("convert", SAMPLES, tmp_path / "out")
+    assert (code, err) == (0, "8 rejected: see the table rejects\n")
+    loaded, opened = ra.load(SAMPLES), ra.open(tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *loaded.tables,
+        "ledger",
+        "findings",
+    }
+    for name, frame in loaded.tables.items():
+        pd.testing.assert_frame_equal(frame, opened.tables[name])
+    pd.testing.assert_frame_equal(loaded.ledger, opened.ledger)
+    assert f"written to {tmp_path / 'out'}" in out
+
+
+@pytest.mark.parametrize("command", ["report", "audit"])
+def test_a_converted_directory_is_as_good_as_the_exports(tmp_path: Path, command: str) -> None:
+    ra.convert(SAMPLES / "organisation", tmp_path / "converted")
+    targets = [[tmp_path / "a"], [tmp_path / "b"]] if command == "report" else [[], []]
+    _, from_exports, _ = run(command, SAMPLES / "organisation", *targets[0])
+    _, from_parquet, _ = run(command, tmp_path / "converted", *targets[1])
+    assert from_parquet == from_exports.replace(str(tmp_path / "a"), str(tmp_path / "b"))
+    for written in (tmp_path / "a").glob("*.parquet"):
+        pd.testing.assert_frame_equal(
+            pd.read_parquet(written), pd.read_parquet(tmp_path / "b" / written.name)
+        )
+
+
+def test_options_of_loading_are_refused_for_a_converted_directory(tmp_path: Path) -> None:
+    ra.convert(GOOD, tmp_path / "converted")
+    code, _, err = run("audit", tmp_path / "converted", "--pii", "drop", "--points", "decimal")
+    assert code == 2
+    assert "is converted already, too late for --points, --pii" in err
+
+
+def test_report_writes_every_cut_and_sums_up(tmp_path: Path) -> None:
+    code, out, _ = run("report", SAMPLES / "organisation", tmp_path, "--period", "year")
+    assert code == 0
+    assert {path.stem for path in tmp_path.iterdir()} == {
+        f"{metric}{cut}"
+        for metric in ("net_points", "reversal_rates")
+        for cut in ("", "_by_program", "_by_store", "_by_till")
+    } | {"audit", "ledger", "rejects"}
+    by_till = pd.read_parquet(tmp_path / "net_points_by_till.parquet")
+    assert list(by_till.columns[:2]) == ["till_code", "year"]
+    total = ra.net_points(ra.load(SAMPLES / "organisation")).iloc[0]
+    assert by_till["net_points"].sum() == total["net_points"]
+    assert "truncated_points" in out
+
+
+def test_a_report_replaces_a_report_and_nothing_else(tmp_path: Path) -> None:
+    assert run("report", GOOD, tmp_path / "report")[0] == 0
+    assert run("report", GOOD, tmp_path / "report")[0] == 0
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").touch()
+    code, _, err = run("report", GOOD, tmp_path / "photos")
+    assert (code, "holds something else" in err) == (2, True)
+    assert (tmp_path / "photos" / "cat.png").exists()
+
+
+def test_convert_replaces_only_when_told_and_only_its_own(tmp_path: Path) -> None:
+    assert run("convert", GOOD, tmp_path / "out")[0] == 0
+    code, _, err = run("convert", GOOD, tmp_path / "out")
+    assert (code, "--overwrite" in err) == (2, True)
+    assert run("convert", BAD, tmp_path / "out", "--overwrite")[0] == 0
+    assert len(ra.open(tmp_path / "out").points) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("command", ["convert", "report", "audit"])
+def test_exit_status_1_says_done_with_rejects_under_strict(tmp_path: Path, command: str) -> None:
+    def status(source: str, *options: str) -> int:
+        target = [] if command == "audit" else [tmp_path / str(len(list(tmp_path.iterdir())))]
+        return run(command, source, *target, *options)[0]
+
+    assert status(BAD) == 0
+    assert status(BAD, "--strict") == 1
+    assert status(GOOD, "--strict") == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["audit", "nowhere.json"], "nowhere.json does not exist"),
+        (["audit", BAD, "--fail-fast"], "line 1, $.response.customer.redemptions.points.point[1]"),
+        (["audit", GOOD, "--timezone", "Middle-earth"], "IANA name"),
+        (["audit", GOOD, "--exported-at", "soon"], "exported_at is a time"),
+        (["audit", GOOD, "--pii", "pseudonymize"], "REDEMPTION_ANALYTICS_PII_KEY"),
+        (["report", GOOD, "report", "--as-of", "soon"], "as_of is a moment"),
+        (["report", GOOD, "report", "--period", "decade"], "--period"),
+        (["audit"], "Missing argument"),
+        (["ingest"], "No such command"),
+    ],
+)
+def test_exit_status_2_says_wrong_usage_or_unreadable_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("REDEMPTION_ANALYTICS_PII_KEY", raising=False)
+    code, _, err = run(*args)
+    assert code == 2
+    assert said in " ".join(err.split())
+    assert "Traceback" not in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_standard_input_is_a_source() -> None:
+    code, out, _ = run("audit", "-", input=Path(GOOD).read_text())
+    assert code == 0
+    assert "truncated_points" in out
+
+
+def test_several_sources_are_one_load() -> None:
+    _, out, _ = run("audit", GOOD, SAMPLES / "2025-stores.json")
+    assert out.splitlines()[1].split() == ["files", "2", "2", "0", "0"]
+
+
+@pytest.mark.parametrize("command", [[], ["convert"], ["report"], ["audit"], ["sample"]])
+def test_help_is_complete(command: list[str]) -> None:
+    code, out, _ = run(*command, "--help")
+    assert code == 0
+    expected = {
+        (): ["convert", "report", "audit", "sample", "Exit status"],
+        ("sample",): ["--customers", "--exports", "--seed", "--damage"],
+    }.get(tuple(command), ["SOURCE", "--points", "--pii", "--strict", "--timezone", "--fail-fast"])
+    assert not [word for word in expected if word not in out]
+
+
+def test_sample_writes_the_committed_organisation(tmp_path: Path) -> None:
+    import gzip
+
+    def content(path: Path) -> bytes:
+        data = path.read_bytes()
+        return gzip.decompress(data) if path.suffix == ".gz" else data
+
+    code, _, _ = run(
+        "sample", tmp_path / "o", "--customers", "2000", "--exports", "3", "--seed", "0"
+    )
+    assert code == 0
+    written = {p.relative_to(tmp_path / "o") for p in (tmp_path / "o").rglob("*.*")}
+    committed = {
+        p.relative_to(SAMPLES / "organisation") for p in (SAMPLES / "organisation").rglob("*.*")
+    }
+    assert written == committed
+    for path in written:
+        assert content(tmp_path / "o" / path) == content(SAMPLES / "organisation" / path), path
+
+
+def test_there_is_no_progress_bar_in_a_pipe_and_one_where_it_is_asked_for() -> None:
+    def err(*options: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-m", "redemption_analytics", "audit", GOOD, *options],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ,
+        ).stderr
+
+    assert err() == ""
+    assert "loading" in err("--progress")
