@@ -292,11 +292,17 @@ def _tell_audit(found: pd.DataFrame) -> None:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    shown = {str(name): _column(str(name), frame[name]) for name in frame.columns}
-    return pd.DataFrame(shown).to_string(index=False)
+    """Lay a frame out: numbers to the right, text to the left."""
+    columns = []
+    for name in map(str, frame.columns):
+        texts = [name, *_texts(name, frame[name])]
+        width = max(map(len, texts))
+        right = name == "program_id" or pd.api.types.is_numeric_dtype(frame[name].dtype)
+        columns.append([text.rjust(width) if right else text.ljust(width) for text in texts])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
 
 
-def _column(name: str, values: Any) -> list[str]:
+def _texts(name: str, values: Any) -> list[str]:
     if name.endswith("_rate"):
         return ["" if pd.isna(value) else f"{value:.2%}" for value in values]
     if name == "program_id":

@@ -255,7 +255,8 @@ source_breakups, custom_fields, rejects
             as_arrow(truncated(self, "coupons"))
         )
         if missing:
-            yield "truncated", f"{_rows(missing)} of customers miss redemptions: see audit"
+            whose = "customer misses" if missing == 1 else "customers miss"
+            yield "truncated", f"{missing:>12,} {whose} redemptions: see audit"
 
 
 def _rows(count: int) -> str:
