@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -21,6 +18,7 @@ from redemption_analytics.loading import load_arrow
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.schemas import MODELS
 from redemption_analytics.sources import Source
+from redemption_analytics.storage import check_replaceable, write_folders, written_beside
 
 Engine: TypeAlias = Literal["pandas", "duckdb", "polars", "pyarrow"]
 
@@ -70,52 +68,9 @@ def convert(
     tables, books, findings = load_arrow(source, **options)
     r = Redemptions.from_arrow(tables, books, findings).validate()
     with written_beside(target) as fresh:
-        for name, table in {**tables, LEDGER: books, FINDINGS: findings}.items():
-            folder = fresh / name
-            folder.mkdir()
-            pq.write_table(table, folder / "part-0.parquet")
+        write_folders({**tables, LEDGER: books, FINDINGS: findings}, fresh)
     ledger: pd.DataFrame = r.ledger
     return ledger
-
-
-def check_replaceable(target: Path, mark: str, *, overwrite: bool) -> None:
-    """Refuse a directory that must not be replaced, before the work and not after it."""
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    if not (target / mark).exists():
-        raise UsageError(f"{target} holds something else: name a new or an empty directory")
-    if not overwrite:
-        raise UsageError(
-            f"{target} exists already: name another, or replace it with overwrite=True"
-            " (--overwrite)"
-        )
-
-
-@contextmanager
-def written_beside(target: Path) -> Iterator[Path]:
-    """Give a new directory that takes the place of the target when all went well."""
-    target = target.absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        # mkdtemp makes it for its owner only; people read what is written here.
-        fresh.chmod(0o777 & ~_umask())
-        yield fresh
-        if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-            target.rename(old / target.name)
-            fresh.rename(target)
-            shutil.rmtree(old)
-        else:
-            fresh.rename(target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions:  # noqa: A001

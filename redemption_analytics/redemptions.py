@@ -12,7 +12,6 @@ from typing import Any
 import narwhals as nw
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pandera.errors import SchemaErrors
 
 from redemption_analytics.audits import truncated
@@ -29,6 +28,7 @@ from redemption_analytics.frames import (
 )
 from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
 from redemption_analytics.schemas import MODELS, RELATIONS
+from redemption_analytics.storage import write_folders
 
 _SHOWN_FAILURES = 5
 
@@ -213,14 +213,10 @@ source_breakups, custom_fields, rejects
         pathlib.Path
             The directory.
         """
-        frames = self.tables | {LEDGER: self.ledger, FINDINGS: self.findings}
-        for name, frame in frames.items():
-            folder = Path(directory) / name
-            folder.mkdir(parents=True, exist_ok=True)
-            data = as_arrow(frame)
-            if name in MODELS:
-                data = declared(name, data)
-            pq.write_table(data.replace_schema_metadata(), folder / "part-0.parquet")
+        tables = {name: declared(name, as_arrow(frame)) for name, frame in self.tables.items()}
+        books = {LEDGER: as_arrow(self.ledger), FINDINGS: as_arrow(self.findings)}
+        plain = {name: table.replace_schema_metadata() for name, table in (tables | books).items()}
+        write_folders(plain, Path(directory))
         return Path(directory)
 
     def __repr__(self) -> str:

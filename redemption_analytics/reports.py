@@ -10,12 +10,12 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 
 from redemption_analytics.audits import audit
-from redemption_analytics.converting import check_replaceable, written_beside
 from redemption_analytics.errors import UsageError
 from redemption_analytics.frames import as_arrow
 from redemption_analytics.metrics import net_points, reversal_rates
 from redemption_analytics.metrics.grouping import PERIODS
 from redemption_analytics.redemptions import Redemptions
+from redemption_analytics.storage import check_replaceable, written_beside
 
 Period = Literal["day", "week", "month", "quarter", "year"]
 

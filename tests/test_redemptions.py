@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def test_months_filtered_one_by_one_add_up_to_the_year(r: ra.Redemptions) -> Non
     starts = [f"2026-{month:02}-01" for month in range(1, 13)] + ["2027-01-01"]
     months = [
         ra.net_points(r.filter(since=start, until=end)).iloc[0]
-        for start, end in zip(starts[:-1], starts[1:], strict=True)
+        for start, end in pairwise(starts)
     ]
     year = ra.net_points(r.filter(since="2026-01-01", until="2027-01-01")).iloc[0]
     assert pd.DataFrame(months).sum().tolist() == year.tolist()
