@@ -1,31 +1,17 @@
-"""A synthetic organisation, and exports of it in every edition of the wire format.
-
-Everything follows from a seed: the same seed writes the same bytes, and a customer is the same
-however many others there are. Some customers are wrong on purpose, see ``ODDITIES``.
-"""
+"""The organisation: customers, and the full history of their redemptions and reversals."""
 
 from __future__ import annotations
 
-import gzip
-import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from html import escape
 from itertools import accumulate, islice, pairwise
 from math import log
-from pathlib import Path
 from random import Random
-from typing import Any, Literal, get_args
+from typing import get_args
 
-__all__ = ["ODDITIES", "Edition", "Organisation", "Style"]
-__all__ += ["damaged", "write_export", "write_sample"]
-
-Edition = Literal["2018", "2020", "2025-02", "2025-12"]
-Style = Literal["lines", "pretty", "array", "xml-2018", "xml-2020"]
-Payload = dict[str, Any]
+from redemption_analytics.sample.editions import Edition, Payload, answer_with, record_of
 
 #: What is wrong with a customer, by number modulo 500.
 ODDITIES = {
@@ -59,12 +45,6 @@ _SERIES = (  # series_id, description, discount_code, discount_type, discount_va
     ("690000", "Flat fifty", "FLAT50", "ABS", "50.5"),
     ("832", "Ten percent off", "TENOFF", "PERC", "10"),
 )
-# What the older editions know.
-_COUPON_2018 = ("id code series_id description discount_code discount_type transaction_number"
-                " redeemed_time redeemed_at")  # fmt: skip
-_POINT_2018 = "id points_redeemed transaction_number redeemed_time redeemed_at"
-_POINT_2020 = (_POINT_2018 + " program_id validation_code notes redeemed_store redeemed_till"
-               " reversals redemption_breakup_by_program")  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -206,14 +186,13 @@ class Organisation:
             raise ValueError(f"edition must be one of {', '.join(get_args(Edition))}")
         if min(limit, batch, every) < 1:
             raise ValueError("limit, batch and every must be at least 1")
-        chosen = self._chosen(as_of, changed_since, every)
-        records = (_record(customer, edition, as_of, limit) for customer in chosen)
+        chosen = self.chosen(as_of, changed_since, every)
+        records = (record_of(customer, edition, as_of, limit) for customer in chosen)
         while some := list(islice(records, batch)):
-            yield _answer(some, edition, batch > 1)
+            yield answer_with(some, edition, batch > 1)
 
-    def _chosen(
-        self, until: datetime, since: datetime | None, every: int = 1
-    ) -> Iterator[Customer]:
+    def chosen(self, until: datetime, since: datetime | None, every: int = 1) -> Iterator[Customer]:
+        """Yield customers with a redemption or reversal after `since`, up to `until`."""
         for customer in map(self.customer, range(0, self.customers, every)):
             known = (*customer.points, *customer.coupons)
             if any(item.changed(since or datetime.min, until) for item in known):
@@ -381,271 +360,3 @@ def _spoil(customer: Customer, odd: int) -> None:
     elif odd == 41 and when.year >= 2026:
         other = wire | {"redemption_id": _redemption_id(number + 1), "reversals": []}
         customer.points.append(replace(newest, number=number + 1, wire=other, twin=True))
-
-
-def _written(item: Redemption, edition: Edition, as_of: datetime, rank: int) -> Payload:
-    """Write a redemption the way `edition` does, without what came after `as_of`."""
-    wire, coupon = dict(item.wire), "series_id" in item.wire
-    if not coupon:
-        wire["id"] = rank if edition >= "2025" else 100_000 + item.number
-        wire["reversals"] = [r for r in wire["reversals"] if r["reversal_time"] <= str(as_of)]
-    if edition == "2025-02":
-        wire.pop("redemption_breakup_by_source", None)
-    if edition >= "2025":
-        return wire
-    if coupon and wire["discount_type"] == "ABS":
-        wire["discount_type"] = "FLAT"
-    if edition == "2018" and wire["redeemed_store"]:
-        wire["redeemed_at"] = f"{wire['redeemed_store']['name']}  {wire['redeemed_at']}"
-    known = _COUPON_2018 if coupon else _POINT_2018 if edition == "2018" else _POINT_2020
-    # Where there is nothing to tell, the edition of 2020 tells so or leaves it out.
-    return {
-        key: wire[key]
-        for key in known.split()
-        if wire[key] or wire[key] == "" or (wire[key] == [] and item.number % 2)
-    }
-
-
-def _record(customer: Customer, edition: Edition, as_of: datetime, limit: int) -> Payload:
-    """Write a customer the way `edition` does, newest redemptions first."""
-    new = edition >= "2025"
-    record = {k: v for k, v in customer.wire.items() if v or edition != "2020"}
-    if new:
-        record["user_groups2"] = []
-    if edition == "2025-12" and customer.number % 50 == 3:
-        record["loyalty_tier"] = "gold"
-    redemptions: Payload = {}
-    rows = 0
-    for kind, history in (("coupons", customer.coupons), ("points", customer.points)):
-        known = [item for item in reversed(history) if item.time <= as_of]
-        known = [item for item in known if edition == "2025-12" or not item.twin]
-        here = [_written(item, edition, as_of, n) for n, item in enumerate(known[:limit], 1)]
-        rows += len(here)
-        if known:
-            numeric = int if new and kind == "points" else str
-            record[f"{kind}_count"] = numeric(len(known))
-            record[f"{kind}_start_id"] = numeric(here[0]["id"]) if here else ""
-            # The old editions write the bare object in place of a list of one.
-            bare = len(here) == 1 and (edition == "2018" or (not new and kind == "coupons"))
-            redemptions[kind] = {kind[:-1]: here[0] if bare else here}
-        elif new and customer.number % 2:
-            record |= {f"{kind}_count": None, f"{kind}_start_id": ""}
-            redemptions[kind] = {kind[:-1]: None}
-    record |= {"rows": rows if new else str(rows), "redemptions": redemptions}
-    return record if edition != "2018" else _strings(record)
-
-
-def _strings(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _strings(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_strings(inner) for inner in value]
-    return "" if value is None else str(value)
-
-
-def _answer(records: list[Payload], edition: Edition, batch: bool = False) -> Payload:
-    status: Payload = {"success": True, "code": 200, "message": "Success"}
-    if edition < "2025":
-        status = {"success": "true", "code": "200", "message": "SUCCESS"}
-    if not batch:
-        return {"response": {"status": status, "customer": records[0]}}
-    fetched = {"success": "true", "code": 1000, "message": "Fetched"}
-    records = [{"item_status": fetched} | record for record in records]
-    found = sum(record["item_status"] is fetched for record in records)
-    status |= {"total": str(len(records)), "success_count": str(found)}
-    return {"response": {"status": status, "customer": records}}
-
-
-def _nightly(chosen: Iterable[Customer], as_of: datetime, random: Random) -> Iterator[Payload]:
-    """Answers of the current edition, a few of them truncated, failed, or for several at once."""
-    failed = {"success": False, "code": 500, "message": "All requests have failed due to errors"}
-    unknown = {"success": "false", "code": "816", "message": "Customer not found for organization"}
-    batch: list[Payload] = []
-    for customer in chosen:
-        many = sum(point.time <= as_of for point in customer.points)
-        limit = min(10, many // 2) if many > 1 and random.random() < 0.005 else 500
-        record = _record(customer, "2025-12", as_of, limit)
-        if random.random() < 0.003:
-            yield {"response": {"status": failed}}
-        if not batch and random.random() > 0.003:
-            yield _answer([record], "2025-12")
-            continue
-        batch.append(record)
-        if len(batch) == 3:
-            batch.append({"mobile": "4477009999999", "item_status": unknown})
-            yield _answer(batch, "2025-12", batch=True)
-            batch = []
-    if batch:
-        yield _answer(batch, "2025-12", batch=True)
-
-
-def write_sample(
-    directory: str | Path,
-    *,
-    customers: int = 2000,
-    exports: int = 3,
-    seed: int = 0,
-    damage: float = 0.0,
-) -> list[Path]:
-    """Write a folder of exports: archives of every fifth customer, and nightly ones that overlap.
-
-    Parameters
-    ----------
-    directory : str or Path
-        Where to; made if need be.
-    customers : int
-        How many customers the organisation has.
-    exports : int
-        How many nightly exports, on consecutive days up to 2026-11-20.
-    seed : int
-        The same seed writes the same bytes.
-    damage : float
-        The share of nightly answers to damage, 0 to 1.
-
-    Returns
-    -------
-    list of Path
-        The files written, oldest first.
-    """
-    if not 0 <= damage <= 1 or exports < 0:
-        raise ValueError("damage must be from 0 to 1, and exports not negative")
-    root, organisation = Path(directory), Organisation(customers, seed)
-    archives: tuple[tuple[str, Edition, Style], ...] = (
-        ("2018-12-31.xml", "2018", "xml-2018"),
-        ("2020-06-30.json", "2020", "array"),
-        ("2020-12-31.xml", "2020", "xml-2020"),
-        ("2025-06-30.json.gz", "2025-02", "pretty"),
-    )
-    written = []
-    for name, edition, style in archives:
-        old = organisation.answers(edition, as_of=datetime.fromisoformat(name[:10]), every=5)
-        written.append(write_export(root / "archive" / name, old, style=style))
-    for back in reversed(range(exports)):
-        as_of = datetime.combine(organisation.end, time()) - timedelta(back)
-        since = as_of - timedelta(400 if back == exports - 1 else 35)
-        answers = _nightly(organisation._chosen(as_of, since), as_of, Random(f"{seed}-{as_of}"))
-        lines = damaged(_chunks(answers, "lines"), damage, Random(f"{seed}-{as_of}-damage"))
-        written.append(_write(root / f"{as_of:%Y-%m-%d}.jsonl.gz", lines))
-    return written
-
-
-def write_export(path: str | Path, answers: Iterable[Payload], *, style: Style = "lines") -> Path:
-    """Write answers to a file, one after the other as they come.
-
-    Parameters
-    ----------
-    path : str or Path
-        Compressed if the name ends in ``.gz``, to the same bytes each time.
-    answers : iterable of dict
-        Decoded payloads.
-    style : {"lines", "pretty", "array", "xml-2018", "xml-2020"}
-        JSON Lines, concatenated indented JSON, a JSON array, XML that repeats a tag for each of a
-        list, or XML with an ``<element>`` for each of a list.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
-    if style not in get_args(Style):
-        raise ValueError(f"style must be one of {', '.join(get_args(Style))}")
-    return _write(Path(path), _chunks(answers, style))
-
-
-def _write(path: Path, chunks: Iterable[str]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as raw:
-        # No name and no time in the header: the bytes must not depend on where and when.
-        packed = gzip.GzipFile("", "wb", 9, raw, 0) if path.suffix == ".gz" else nullcontext(raw)
-        with packed as out:
-            for chunk in chunks:
-                out.write(chunk.encode())
-    return path
-
-
-def _chunks(answers: Iterable[Payload], style: Style) -> Iterator[str]:
-    if style == "lines":
-        yield from (_compact(answer) + "\n" for answer in answers)
-    elif style == "pretty":
-        yield from (json.dumps(answer, indent=2, ensure_ascii=False) + "\n" for answer in answers)
-    elif style == "array":
-        yield "["
-        for n, answer in enumerate(answers):
-            yield (",\n" if n else "\n") + _compact(answer)
-        yield "\n]\n"
-    else:
-        yield '<?xml version="1.0" encoding="UTF-8"?>\n<root>\n'
-        for answer in answers:
-            yield _xml("response", answer["response"], style == "xml-2020") + "\n"
-        yield "</root>\n"
-
-
-def _compact(answer: Payload) -> str:
-    return json.dumps(answer, separators=(",", ":"), ensure_ascii=False)
-
-
-def _xml(name: str, value: Any, wrapped: bool) -> str:
-    if isinstance(value, list) and not wrapped:
-        return "".join(_xml(name, inner, wrapped) for inner in value)
-    if isinstance(value, list):
-        text = "".join(_xml("element", inner, wrapped) for inner in value)
-    elif isinstance(value, dict):
-        text = "".join(_xml(key, inner, wrapped) for key, inner in value.items())
-    else:
-        text = "" if value is None else escape(str(value), quote=False)
-        text = text.lower() if isinstance(value, bool) else text
-    return f"<{name}>{text}</{name}>" if text else f"<{name} />"
-
-
-def damaged(lines: Iterator[str], share: float, random: Random) -> Iterator[str]:
-    """Damage a share of the answers in JSON Lines, in ways that a reader has to survive.
-
-    Parameters
-    ----------
-    lines : iterator of str
-        One answer each, with or without the line break.
-    share : float
-        The chance of an answer to be damaged: 0 leaves all as they are.
-    random : Random
-        What decides.
-    """
-    for line in lines:
-        if random.random() >= share:
-            yield line
-        else:
-            text = line.rstrip("\n")
-            yield from (bad + line[len(text) :] for bad in _damage(text, random))
-
-
-_WRONG: tuple[tuple[str, str, tuple[Any, ...]], ...] = (  # which object, its field, wrong values
-    ("redemption_id", "points_redeemed", ("ten", -5, 12.5)),
-    ("redemption_id", "redeemed_time", ("yesterday",)),
-    ("reversal_id", "reversal_id", ()),
-    ("reversal_id", "reversal_time", ("soon",)),
-    ("reversal_id", "points_reversed", (-3,)),
-    ("series_id", "id", ()),
-)
-
-
-def _damage(text: str, random: Random) -> list[str]:
-    found: dict[str, list[Payload]] = {"redemption_id": [], "reversal_id": [], "series_id": []}
-
-    def note(item: Payload) -> Payload:
-        for key in found.keys() & item:
-            found[key].append(item)
-        return item
-
-    answer, half = json.loads(text, object_hook=note), text[: len(text) // 2]
-    lines = [[text, '["not", "a", "response"]'], [text, half], [half], ['{"message": "Timeout"}']]
-    # Only what this answer has can be wrong in it: so rare reversals get their share of damage.
-    fields = [wrong for wrong in _WRONG if found[wrong[0]]]
-    which = random.randrange(len(lines) + len(fields))
-    if which < len(lines):
-        return lines[which]
-    key, name, values = fields[which - len(lines)]
-    item = random.choice(found[key])
-    if values:
-        item[name] = random.choice(values)
-    else:
-        del item[name]
-    return [_compact(answer)]
