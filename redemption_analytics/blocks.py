@@ -7,15 +7,19 @@ import json
 import logging
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain
+from lzma import LZMAError
 from typing import Any, Literal
 from zipfile import BadZipFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from redemption_analytics.sources import ByteStream, Export, Payload
+from redemption_analytics.sources import ZIP_MAGIC, ByteStream, Export, Payload
+from redemption_analytics.xml_answers import ANSWER_START, ends, opened_in, wrapper
 
 BLOCK_BYTES = 4 << 20
 
@@ -29,23 +33,92 @@ _CODECS = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"\x04\x22\x4d\x18": "lz4",
 }
-_ENCODINGS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-    (b"{\0", "utf-16-le"),
-    (b"[\0", "utf-16-le"),
-    (b"<\0", "utf-16-le"),
-    (b"\0{", "utf-16-be"),
-    (b"\0[", "utf-16-be"),
-    (b"\0<", "utf-16-be"),
+_UNREADABLE = (
+    *(OSError, EOFError, RuntimeError),
+    *(zlib.error, LZMAError, BadZipFile, pa.ArrowException),
 )
-_XML_ENCODING = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)[\"']")
-_FIRST_KEY = re.compile(rb'[\s\[]*\{\s*"([^"\\]+)"')
-_CERTAIN = re.compile(rb'\s*\[?\s*\{\s*"response"|\s*<(\?xml|response|root)\b')
-_UNREADABLE = (OSError, EOFError, RuntimeError, zlib.error, BadZipFile, pa.ArrowException)
+_XML_ENCODING = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)[\"']")
+
+#: What a file is, is told by so many bytes at its beginning.
+_HEAD_BYTES = 64 << 10
+_FIRST_KEY = re.compile(rb'[\s,\[]*\{\s*"([^"\\]*)"')
+_JSON = re.compile(rb'[\s\[]*(?:\{\s*(?:["}]|\Z)|\]|\Z)')
+_ANSWER = re.compile(rb'\{\s*"response"\s*:')
+_ANSWER_FIRST = re.compile(rb'[\s\[]*\{\s*"response"\s*:')
+_ANSWER_LINE = re.compile(rb'^\{\s*"response"\s*:.*\}\s*,?\s*$', re.MULTILINE)
+_ARRAY_START = re.compile(rb"\s*\[(?:[\s\[]*(?=[{\]]|\Z))?")
+
+#: What may stand between records beside white space: they may be the elements of arrays.
+_SEPARATORS = b" \t\r\n,[]"
+_OPENING = b" \t\r\n["
+_TO_BLANKS = bytes.maketrans(b",[]", b"   ")
+_BETWEEN = re.compile(r"(?:[\s,\]\ufeff]|\[[\s\[]*(?=[{\]]|\Z))*")
+
+_DECODER = json.JSONDecoder()
+#: What is left of a value, or of an escape in a text, that breaks off.
+_STUMP = re.compile(
+    r"(?:t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?|-|[.eE][+-]?|\\?u[0-9a-fA-F]{0,4}|(?:\\x[0-9a-f]{2})+)?\s*"
+)
+
+#: How far a record's beginning is looked for before its first key.
+_REACH = 1024
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """What tells that a record starts, without parsing what comes before it.
+
+    Attributes
+    ----------
+    text
+        Stands at or near the start of each record.
+    start
+        Tells from the data and the place of a mark where the record starts, or 0 if none does.
+    """
+
+    text: bytes
+    start: Callable[[bytes, int], int]
+
+    def after(self, data: bytes, position: int) -> int:
+        """Find the first start after a position, or the end of the data."""
+        place = data.find(self.text, max(position, 0))
+        while place >= 0:
+            start = self.start(data, place)
+            if start > position:
+                return start
+            place = data.find(self.text, place + 1)
+        return len(data)
+
+    def last(self, data: bytes) -> int:
+        """Find the last start, or 0."""
+        place = data.rfind(self.text)
+        while place >= 0:
+            start = self.start(data, place)
+            if start:
+                return start
+            place = data.rfind(self.text, 0, place)
+        return 0
+
+
+def _before_key(data: bytes, place: int) -> int:
+    # No string can hold a brace and this key: its quotes would be escaped. So it is a start,
+    # however damaged what is before it. Where it is a mere field of something, a colon precedes it.
+    before = data[max(0, place - _REACH) : place].rstrip()
+    if not before.endswith(b"{"):
+        return 0
+    nested = before[:-1].rstrip(_OPENING).endswith(b":") and not before.endswith(b"\n{")
+    if nested or not before[:-1].rstrip(_SEPARATORS):
+        return 0
+    return max(0, place - _REACH) + len(before) - 1
+
+
+def _at_tag(data: bytes, place: int) -> int:
+    return place if ANSWER_START.match(data, place) else 0
+
+
+_BY_KEY = _Mark(b'"response"', _before_key)
+_BY_LINE = _Mark(b"\n{", lambda _, place: place + 1)
+_BY_TAG = _Mark(b"<response", _at_tag)
 
 
 @dataclass(frozen=True)
@@ -58,31 +131,44 @@ class Block:
         ``"decoded"`` payloads are in ``decoded``; the text of the others in ``data``, as UTF-8.
     line
         Number of its first line in the file; None where records came one by one.
-    one_per_line
-        Whether a line break always ends a record (JSON Lines).
-    key
-        The first key of a record, which tells where the next one starts.
+    lines
+        Whether a record that does not decode ends with its line (JSON Lines).
+    by_line
+        Whether records start where a line starts with a brace. Else their key ``response`` tells.
+    decoded
+        Payloads that came decoded.
     """
 
     form: Literal["json", "xml", "decoded"]
     data: bytes = b""
     line: int | None = None
-    one_per_line: bool = False
-    key: bytes = b"response"
+    lines: bool = False
+    by_line: bool = False
     decoded: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def mark(self) -> _Mark:
+        """What tells where records start."""
+        return _BY_TAG if self.form == "xml" else _BY_LINE if self.by_line else _BY_KEY
 
     def start_after(self, position: int) -> int:
         """Find where the first record after a position starts, or the end of the data."""
-        if self.one_per_line:
-            return self.data.find(b"\n", position) + 1 or len(self.data)
-        if self.form == "xml":
-            end = self.data.find(b"</response>", position)
-            return len(self.data) if end < 0 else end + len(b"</response>")
-        match = _boundary(self.key).search(self.data, position)
-        return match.end() if match else len(self.data)
+        return self.mark.after(self.data, position)
+
+    def stretches(self) -> Iterator[tuple[int, int]]:
+        """Give the start and end of each record together with what follows it up to the next."""
+        start = 0
+        while start < len(self.data):
+            end = self.start_after(start)
+            yield start, end
+            start = end
 
     def pieces(self, count: int) -> list[Block]:
-        """Cut the block at boundaries of records into about so many pieces."""
+        """Cut the block at starts of records into about so many pieces."""
+        if self.form == "decoded":
+            step = -(-len(self.decoded) // count) or 1
+            parts = range(0, len(self.decoded), step)
+            return [replace(self, decoded=self.decoded[at : at + step]) for at in parts]
         pieces, start, line = [], 0, self.line
         for part in range(1, count + 1):
             goal = len(self.data) * part // count
@@ -113,22 +199,19 @@ def read_blocks(export: Export, size: int = BLOCK_BYTES) -> Iterator[Block | Fau
         yield from _payload_blocks(export.payloads, size)
         return
     try:
-        stream = export.open()
-    except _UNREADABLE as error:
-        yield Fault(f"cannot be opened: {_said(error)}")
-        return
-    try:
-        magic = stream.read(4)
-        stream.seek(0)
-        if magic == b"PAR1":
-            yield from _parquet_blocks(export, stream, size)
-        else:
-            codec = next((name for start, name in _CODECS.items() if magic.startswith(start)), None)
-            yield from _text_blocks(export, _Text(stream, codec, size))
+        with closing(export.open()) as stream:
+            magic = stream.read(4)
+            stream.seek(0)
+            if magic == b"PAR1":
+                yield from _parquet_blocks(export, stream, size)
+            elif magic == ZIP_MAGIC:
+                if export.expected:
+                    yield Fault("is a .zip that cannot be opened: it is damaged, or breaks off")
+            else:
+                codec = next((c for start, c in _CODECS.items() if magic.startswith(start)), None)
+                yield from _text_blocks(export, _Text(stream, export.open, codec, size))
     except _UNREADABLE as error:
         yield Fault(f"cannot be read: {_said(error)}")
-    finally:
-        stream.close()
 
 
 def _said(error: BaseException) -> str:
@@ -136,226 +219,294 @@ def _said(error: BaseException) -> str:
 
 
 class _Text:
-    """Chunks of UTF-8 text of a stream; what stops it early is kept as its fault."""
+    """Chunks of UTF-8 text of a file; what stops it early is kept as its fault."""
 
-    def __init__(self, stream: ByteStream, codec: str | None, size: int):
+    def __init__(
+        self,
+        stream: ByteStream,
+        reopen: Callable[[], ByteStream],
+        codec: str | None,
+        size: int,
+    ):
         self._stream = stream
+        self._reopen = reopen
         self._codec = codec
         self._size = size
         self.fault: Fault | None = None
 
     def chunks(self) -> Iterator[bytes]:
-        chunks = self._raw()
-        first = next(chunks, b"")
-        encoding = next((name for start, name in _ENCODINGS if first.startswith(start)), None)
-        declared = _XML_ENCODING.match(first)
-        if encoding is None and declared:
-            encoding = declared[1].decode()
-        if encoding is None or encoding.lower() in ("utf-8", "utf8", "ascii", "us-ascii"):
-            yield first
-            yield from chunks
+        head, chunks = _peeked(self._raw())
+        encoding = _encoding(head)
+        if encoding is None:
+            yield from _without(head.startswith(codecs.BOM_UTF8) * 3, chunks)
             return
         try:
-            decoder = codecs.getincrementaldecoder(encoding)(errors="backslashreplace")
-        except LookupError:
-            self.fault = Fault(f"is written in {encoding}, an encoding that is not known")
+            head[:_HEAD_BYTES].decode(encoding, "backslashreplace")
+            decoder = codecs.getincrementaldecoder(encoding)("backslashreplace")
+        except (LookupError, UnicodeError):
+            self.fault = Fault(f"is written in {encoding}, an encoding that is not known", line=1)
             return
-        yield decoder.decode(first).encode()
         for chunk in chunks:
-            yield decoder.decode(chunk).encode()
-        yield decoder.decode(b"", True).encode()
+            yield decoder.decode(chunk).encode(errors="backslashreplace")
+        yield decoder.decode(b"", True).encode(errors="backslashreplace")
 
     def _raw(self) -> Iterator[bytes]:
-        plain = self._plain()
         done = 0
-        while True:
-            try:
-                chunk = plain.read(self._size)
-            except _UNREADABLE as error:
-                self.fault = Fault(f"breaks off: {_said(error)}")
-                yield self._before_the_break(done)
-                return
-            if not chunk:
-                return
-            done += len(chunk)
-            yield chunk
-
-    def _plain(self) -> Any:
-        return pa.CompressedInputStream(self._stream, self._codec) if self._codec else self._stream
-
-    def _before_the_break(self, done: int) -> bytes:
-        """Read again up to the break, byte by byte at the end: a failed read gives none of its."""
-        pieces = []
         try:
-            self._stream.seek(0)
-            plain = self._plain()
-            for start in range(0, done, self._size):
-                plain.read(min(self._size, done - start))
-            for step in (1 << 16, 1 << 8, 1):
-                try:
+            plain = self._plain(self._stream)
+            while chunk := plain.read(self._size):
+                done += len(chunk)
+                yield chunk
+        except _UNREADABLE as error:
+            self.fault = Fault(f"breaks off: {_said(error)}")
+            yield from self._before_the_break(done)
+
+    def _before_the_break(self, done: int) -> Iterator[bytes]:
+        """Read on in smaller steps, for a read that fails gives nothing of what came before."""
+        for step in (64 << 10, 1):
+            try:
+                with closing(self._reopen()) as stream:
+                    plain = self._plain(stream)
+                    left = done
+                    while left and (skipped := plain.read(min(left, 1 << 20))):
+                        left -= len(skipped)
                     while piece := plain.read(step):
-                        pieces.append(piece)
-                except _UNREADABLE:
-                    self._stream.seek(0)
-                    plain = self._plain()
-                    again = done + sum(map(len, pieces))
-                    for start in range(0, again, self._size):
-                        plain.read(min(self._size, again - start))
-        except _UNREADABLE:
-            pass
-        return b"".join(pieces)
+                        done += len(piece)
+                        yield piece
+            except _UNREADABLE:
+                continue
+
+    def _plain(self, stream: ByteStream) -> Any:
+        return pa.CompressedInputStream(stream, self._codec) if self._codec else stream
+
+
+def _peeked(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Look at the beginning of what chunks hold."""
+    head = bytearray()
+    held = []
+    for chunk in chunks:
+        held.append(chunk)
+        head += chunk
+        if len(head) >= _HEAD_BYTES and not head.isspace():
+            break
+    return bytes(head), chain(held, chunks)
+
+
+def _without(start: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk[start:]
+        start = max(0, start - len(chunk))
+
+
+def _encoding(head: bytes) -> str | None:
+    """Tell how text is encoded, None if as UTF-8."""
+    encoding = json.detect_encoding(head)
+    if not encoding.startswith("utf-8"):
+        return encoding
+    declared = _XML_ENCODING.match(head)
+    name = declared[1].decode().lower() if declared else "utf-8"
+    # A declaration of UTF-16 that can be read as it stands is none.
+    return None if name.startswith(("utf", "ucs", "iso-10646", "ascii", "us-ascii")) else name
 
 
 def _text_blocks(export: Export, text: _Text) -> Iterator[Block | Fault]:
-    chunks = text.chunks()
-    first = b""
-    for chunk in chunks:
-        first += chunk
-        if first.strip():
-            break
-    start = first.lstrip()[:1]
-    if not export.expected and not _CERTAIN.match(first):
+    head, chunks = _peeked(text.chunks())
+    head = head.lstrip()[:_HEAD_BYTES]
+    form = _form(head)
+    broken = None if head else text.fault
+    if not export.expected and not (form and _is_certain(form, head)) and not broken:
         _LOG.info("%s is no export, and passed over", export.name)
         return
-    if (start and start in b"{[") or re.search(rb"^\s*[{\[]", first, re.MULTILINE):
-        yield from _json_blocks(first, chunks)
-    elif start == b"<" or b"<response" in first:
-        yield from _cut(Block("xml"), first, chunks, _last_xml_end)
-    elif not first.strip():
-        text.fault = text.fault or Fault("is empty: an export that broke off before its start?")
-    else:
-        text.fault = Fault("is no export: it holds neither JSON nor XML", line=1)
+    if form is None:
+        yield broken or _foreign(head)
+        return
+    array = form.form == "json" and _is_array(head)
+    around = wrapper(head) if form.form == "xml" else b""
+    opened, last = 0, form
+    for last in _cut(form, chunks):
+        opened += opened_in(last.data, around) if around else 0
+        yield _as_run(last) if array else last
+    line = (last.line or 1) + last.data.rstrip().count(b"\n")
+    tail = _after_last(last)
     if text.fault:
-        yield text.fault
+        yield replace(text.fault, line=line)
+    # Where an answer is cut off, its own reject tells; else nothing would.
+    elif tail is not None and (opened or (array and "]" not in tail)):
+        yield Fault("breaks off: what holds the answers has no end", line)
 
 
-def _json_blocks(first: bytes, chunks: Iterator[bytes]) -> Iterator[Block | Fault]:
-    key = _FIRST_KEY.match(first)
-    array = re.match(rb"\s*\[\s*\{", first)
-    lines = not array and _is_lines(first)
-    form = Block("json", key=key[1] if key else b"response", one_per_line=lines)
-    if not array:
-        yield from _cut(form, first, chunks, _last_json_end(form))
-        return
-    # An array of answers: its brackets and commas become blanks, and records follow each other.
-    between = re.compile(
-        rb'(\}|\A)(\s*)(?:,|\](\s*),?(\s*)\[)(\s*\{\s*"' + re.escape(form.key) + rb'"\s*:)'
-    )
-    last: Block | None = None
-    for block in _cut(form, first.replace(b"[", b" ", 1), chunks, _last_json_end(form)):
-        if last:
-            yield last
-        last = replace(block, data=between.sub(rb"\1\2 \3 \4\5", block.data))
-    if last is None:
-        return
-    end = last.data.rstrip().removesuffix(b",").rstrip()
-    if end.endswith(b"]"):
-        yield replace(last, data=end[:-1])
-    else:
-        yield replace(last, data=end)
-        yield Fault("breaks off: the array of answers has no end")
+def _form(head: bytes) -> Block | None:
+    """Tell what a text is by its beginning; None if it is no export."""
+    if _is_tar(head):
+        return None
+    answers = ANSWER_START.search(head)
+    if head.startswith(b"<") and (answers or wrapper(head) in (b"root", b"responses")):
+        return Block("xml")
+    if head and (_JSON.match(head) or _ANSWER.search(head)):
+        key = _FIRST_KEY.match(head)
+        strange = key is not None and key[1] != b"response"
+        by_line = strange and _BY_KEY.after(head, 0) == len(head)
+        return Block("json", lines=_are_lines(head), by_line=by_line)
+    return Block("xml") if answers else None
 
 
-def _is_lines(first: bytes) -> bool:
-    """Tell JSON Lines from answers that are spread over lines, by the first two of them."""
-    lines = [line for line in first.split(b"\n", 64) if line.strip()][:2]
+def _foreign(head: bytes) -> Fault:
+    if not head:
+        return Fault("is empty: an export that broke off before its start?")
+    if _is_tar(head):
+        return Fault("is a tar archive: unpack it first")
+    return Fault("is no export: it holds neither JSON nor XML answers", line=1)
+
+
+def _is_tar(head: bytes) -> bool:
+    return head[257:262] == b"ustar"
+
+
+def _is_certain(form: Block, head: bytes) -> bool:
+    return head.startswith(b"<") if form.form == "xml" else bool(_ANSWER_FIRST.match(head))
+
+
+def _is_array(head: bytes) -> bool:
+    """Tell an array of answers from a record that is a list, which is no answer."""
+    if not head.startswith(b"["):
+        return False
     try:
-        json.loads(lines[0])
-    except (ValueError, RecursionError, IndexError):
-        return len(lines) == 2 and lines[1].startswith((b'{"', b"{ "))
+        value, _ = _DECODER.raw_decode(head.decode(errors="replace"))
+    except (ValueError, RecursionError):
+        return True
+    return not value or any(isinstance(item, (dict, list)) for item in value)
+
+
+def _are_lines(head: bytes) -> bool:
+    """Tell JSON Lines from answers that are spread over lines."""
+    try:
+        json.loads(head.split(b"\n", 1)[0])
+    except (ValueError, RecursionError):
+        return _ANSWER_LINE.search(head) is not None
     return True
 
 
-def _cut(form: Block, first: bytes, chunks: Iterator[bytes], last_end: Any) -> Iterator[Block]:
-    carried, line = first, 1
-    searched = 0
+def _cut(form: Block, chunks: Iterable[bytes]) -> Iterator[Block]:
+    """Cut text into blocks where records start; the last block holds the last record at least."""
+    held: list[bytes] = []
+    rest, line = b"", 1
     for chunk in chunks:
-        # A record may be much larger than a chunk: what was searched is not searched again.
-        end = last_end(carried, searched)
-        if end:
-            yield replace(form, data=carried[:end], line=line)
-            line += carried.count(b"\n", 0, end)
-            carried, searched = carried[end:] + chunk, 0
+        data = rest + chunk
+        start = form.mark.last(data)
+        if start:
+            block = replace(form, data=b"".join([*held, data[:start]]), line=line)
+            yield block
+            line += block.data.count(b"\n")
+            held, rest = [], data[start:]
         else:
-            searched = max(0, len(carried) - 4096)
-            carried += chunk
-    if carried.strip():
-        yield replace(form, data=carried, line=line)
+            # A record may be much larger than a chunk: what was searched is not searched again.
+            searched = max(0, len(data) - 4 * _REACH)
+            held.append(data[:searched])
+            rest = data[searched:]
+    yield replace(form, data=b"".join([*held, rest]), line=line)
 
 
-def _boundary(key: bytes) -> re.Pattern[bytes]:
-    # No string can hold this: its quotes would be escaped. So it is a boundary, at any depth of
-    # damage before it.
-    return re.compile(rb'\}\s*,?\s*(?=\{\s*"' + re.escape(key) + rb'"\s*:)')
+def _as_run(block: Block) -> Block:
+    """Make of an array's elements a run of records: brackets and commas become blanks."""
+    data = block.data
+    opening = _ARRAY_START.match(data)
+    begin = opening.end() if opening else 0
+    parts = [data[:begin].translate(_TO_BLANKS)]
+    for start, end in block.stretches():
+        record = data[max(start, begin) : end]
+        whole = record.rstrip(_SEPARATORS)
+        # What ends otherwise is damaged, and none the better for blanks.
+        length = len(whole) if whole.endswith(b"}") else len(record)
+        parts += (record[:length], record[length:].translate(_TO_BLANKS))
+    return replace(block, data=b"".join(parts))
 
 
-def _last_json_end(form: Block) -> Any:
-    if form.one_per_line:
-        return lambda data, searched: data.rfind(b"\n", searched) + 1
-    quoted = b'"' + form.key + b'"'
-    before = re.compile(rb"\}(\s*(?:,|\]\s*,?\s*\[)?\s*)\{\s*$")
-
-    def last_end(data: bytes, searched: int) -> int:
-        position = len(data)
-        while True:
-            position = data.rfind(quoted, searched, position)
-            if position < 0:
-                return 0
-            # The separator stays with the block that it ends, where an array's comma is blanked.
-            match = before.search(data, max(0, position - 4096), position)
-            if match:
-                return match.start() + 1
-
-    return last_end
+def _after_last(last: Block) -> str | None:
+    """Give what follows the last answer of a file's last block; None if that breaks off."""
+    if last.form == "xml":
+        return "" if ends(last.data) else None
+    text = last.data[last.mark.last(last.data) :].decode(errors="backslashreplace")
+    end = 0
+    while (start := after_separators(text, end)) < len(text):
+        try:
+            _, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError) as error:
+            return None if breaks_off(error) else text.rstrip()[-1:]
+    return text[end:]
 
 
-def _last_xml_end(data: bytes, searched: int) -> int:
-    end = data.rfind(b"</response>", searched)
-    return 0 if end < 0 else end + len(b"</response>")
+def after_separators(text: str, position: int) -> int:
+    """Find where the next JSON value starts: commas and brackets may stand between records."""
+    match = _BETWEEN.match(text, position)
+    return match.end() if match else position
+
+
+def breaks_off(error: Exception) -> bool:
+    """Tell whether JSON did not decode because it ends in the middle."""
+    return isinstance(error, json.JSONDecodeError) and (
+        error.msg.startswith("Unterminated") or bool(_STUMP.fullmatch(error.doc, error.pos))
+    )
 
 
 def _parquet_blocks(export: Export, stream: ByteStream, size: int) -> Iterator[Block | Fault]:
     file = pq.ParquetFile(stream)
-    if PAYLOAD_COLUMN not in file.schema_arrow.names:
+    schema = file.schema_arrow
+    if PAYLOAD_COLUMN not in schema.names:
         if export.expected:
             yield Fault(
                 f'has no column "{PAYLOAD_COLUMN}" of payload texts, but '
-                + ", ".join(file.schema_arrow.names[:20])
+                + ", ".join(schema.names[:20])
             )
         return
-    texts = (
-        value.encode() if isinstance(value, str) else value
-        for batch in file.iter_batches(batch_size=1024, columns=[PAYLOAD_COLUMN])
-        for value in batch.column(0).to_pylist()
-        if value is not None
+    rows = (
+        row
+        for batch in file.iter_batches(batch_size=256, columns=[PAYLOAD_COLUMN])
+        for row in batch.column(0).to_pylist()
+        if row is not None
     )
-    yield from _payload_blocks(texts, size)
+    texts = (row.encode() if isinstance(row, str) else row for row in rows)
+    first = next(texts, b"")
+    if not isinstance(first, (bytes, dict)):
+        yield Fault(
+            f'has a column "{PAYLOAD_COLUMN}" of {schema.field(PAYLOAD_COLUMN).type}, no text'
+        )
+        return
+    yield from _payload_blocks(chain([first], texts), size)
 
 
 def _payload_blocks(payloads: Iterable[Payload], size: int) -> Iterator[Block]:
     """Batch payloads; each keeps the kind of road that it needs."""
     run: list[Any] = []
-    form, length = "", 0
+    kind, length = Block("decoded"), 0
     for payload in payloads:
-        item: Any = payload
         if isinstance(payload, dict):
-            kind, weight = "decoded", size // 512
+            item: Any = payload
+            form, weight = Block("decoded"), 1 + size // 512
         else:
-            item = payload.removeprefix(codecs.BOM_UTF8).strip()
-            kind, weight = "xml" if item.startswith(b"<") else "json", len(item)
-        if run and (kind != form or length + weight > size):
-            yield _payload_block(form, run)
+            item = _payload_text(payload)
+            spread = b"\n" in item
+            form = Block("xml") if item.startswith(b"<") else Block("json", lines=not spread)
+            weight = len(item)
+        if run and (form != kind or length + weight > size):
+            yield _payload_block(kind, run)
             run, length = [], 0
-        form = kind
+        kind = form
         run.append(item)
         length += weight
     if run:
-        yield _payload_block(form, run)
+        yield _payload_block(kind, run)
 
 
-def _payload_block(form: str, run: list[Any]) -> Block:
-    if form == "decoded":
-        return Block("decoded", decoded=tuple(run))
-    if form == "xml":
-        return Block("xml", b"\n".join(run))
-    return Block("json", b"\n".join(run), one_per_line=not any(b"\n" in item for item in run))
+def _payload_text(payload: bytes) -> bytes:
+    try:
+        encoding = _encoding(payload)
+        text = payload.decode(encoding, "backslashreplace").encode() if encoding else payload
+    except (LookupError, UnicodeError):
+        text = payload
+    return text.removeprefix(codecs.BOM_UTF8).strip()
+
+
+def _payload_block(kind: Block, run: list[Any]) -> Block:
+    if kind.form == "decoded":
+        return replace(kind, decoded=tuple(run))
+    return replace(kind, data=b"\n".join(run))

@@ -1,14 +1,13 @@
 """The slow road: one decoded record at a time, brought into the declared form or refused.
 
-What comes out is what the fast road reads, so that there is one flattening and one meaning. An
-element that does not fit takes only itself out, with all that hangs below it.
+What comes out is flattened like what the fast road reads, so that there is one meaning. An element
+that does not fit takes only itself out, with all that hangs below it.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,7 +21,7 @@ from redemption_analytics.contract import (
     PointsType,
     Shape,
 )
-from redemption_analytics.values import Unfit, is_blank, readers
+from redemption_analytics.values import Reader, Unfit, is_nothing, readers
 
 Steps = tuple[str | int, ...]
 
@@ -71,7 +70,9 @@ class Conformer:
     """
 
     def __init__(self, points: PointsType = "int", timezone: ZoneInfo | None = None):
-        self._readers = readers(points, timezone)
+        read = readers(points, timezone)
+        self._status = _Form(STATUS, read)
+        self._customer = _Form(CUSTOMER, read)
         self.seen: Counter[str] = Counter()
         self.refusals: list[Refusal] = []
         self._elements: list[str] = []
@@ -82,7 +83,7 @@ class Conformer:
         Returns
         -------
         dict or None
-            The record as the conformed dialect has it, or None where nothing of it is left; what
+            The response as the conformed dialect has it, or None where nothing of it is left; what
             was refused, in whole or in part, is then in ``refusals``.
         """
         self.refusals, self._elements = [], []
@@ -93,7 +94,7 @@ class Conformer:
             self._elements = ["responses"]
             response = None
         self.seen.update(self._elements)
-        return None if response is None else {"response": response}
+        return response
 
     def _response(self, value: object) -> dict[str, Any] | None:
         if not isinstance(value, dict):
@@ -101,61 +102,90 @@ class Conformer:
         response = value.get("response")
         if not isinstance(response, dict):
             raise Unfit('not an answer of this API: it has no object "response"')
-        status = self._nested(STATUS, response.get("status"), ("response", "status"))
-        customers, steps = _customers(response)
-        if customers is None:
+        status = self._object(self._status, response.get("status"), ("response", "status"))
+        customers = [
+            customer
+            for given, steps in _customers(response)
+            for customer in self._list(self._customer, given, steps)
+        ]
+        if not self._elements:
             if not any(isinstance(response.get(name), dict) for name in ("status", "customer")):
                 raise Unfit('not an answer of this API: neither "status" nor "customer"')
             self._elements.append("responses")
-            return {"status": status or {}}
-        conformed = self._list(CUSTOMER, customers, steps)
-        return {"status": status, "customer": conformed} if conformed else None
+        elif not customers:
+            return None
+        return {"status": status or {}, "customer": customers}
 
-    def _object(self, shape: Shape, value: dict[str, Any], steps: Steps) -> dict[str, Any]:
+    def _object(self, form: _Form, value: object, steps: Steps) -> dict[str, Any] | None:
+        if not isinstance(value, dict):
+            if is_nothing(value):
+                return None
+            raise Unfit("is no object", value, steps=steps)
+        if not value:
+            return None
         conformed: dict[str, Any] = {}
-        read = self._readers
-        for name, kind in shape.fields.items():
-            given = value.get(name)
+        readers, parts = form.readers, form.parts
+        for name, given in value.items():
             if given is None:
                 continue
-            if isinstance(kind, Kind):
+            if name in readers:
                 try:
-                    conformed[name] = read[kind](given)
+                    conformed[name] = readers[name](given)
                 except Unfit as unfit:
                     unfit.steps = (*steps, name)
                     raise
+            elif name in parts:
+                many, inner = parts[name]
+                read = self._list if many else self._object
+                conformed[name] = read(inner, given, (*steps, name))
+        for names in form.required:
+            for name in names:
+                if conformed.get(name) is not None:
+                    break
             else:
-                conformed[name] = self._nested(kind, given, (*steps, name))
-        for names in shape.required:
-            if all(_is_nothing(conformed.get(name)) for name in names):
                 raise Unfit(f"{' or '.join(names)} is missing", steps=steps)
         return conformed
 
-    def _nested(self, kind: Shape | Many, value: object, steps: Steps) -> Any:
-        if isinstance(kind, Many):
-            return self._list(kind.shape, value, steps)
-        if _is_nothing(value):
-            return None
-        if not isinstance(value, dict):
-            raise Unfit("is no object", value, steps=steps)
-        return self._object(kind, value, steps)
-
-    def _list(self, shape: Shape, value: object, steps: Steps) -> list[dict[str, Any]]:
+    def _list(self, form: _Form, value: object, steps: Steps) -> list[dict[str, Any]]:
+        bare = not isinstance(value, list)
         conformed = []
-        for place, item in _items(value, steps):
-            if _is_nothing(item):
-                continue
+        for position, item in enumerate([value] if bare else value):
+            place = steps if bare else (*steps, position)
             elements, refusals = len(self._elements), len(self.refusals)
             try:
-                if not isinstance(item, dict):
-                    raise Unfit("is no object", item, steps=place)
-                conformed.append(self._object(shape, item, place))
+                fit = self._object(form, item, place)
+                if fit is None:
+                    continue
+                conformed.append(fit)
             except Unfit as unfit:
                 # What hangs below a refused element is a part of it, not refused by itself.
                 del self._elements[elements:], self.refusals[refusals:]
-                self.refusals.append(Refusal(shape.element, place, unfit, item))
-            self._elements.append(shape.element)
+                self.refusals.append(Refusal(form.element, place, unfit, item))
+            self._elements.append(form.element)
         return conformed
+
+
+class _Form:
+    """A shape with what reads its fields: values, and parts that are objects or lists of them."""
+
+    def __init__(self, shape: Shape, read: Mapping[Kind, Reader]):
+        self.element = shape.element
+        self.required = shape.required
+        self.readers = {n: read[kind] for n, kind in shape.fields.items() if isinstance(kind, Kind)}
+        self.parts = {
+            name: (isinstance(part, Many), _Form(getattr(part, "shape", part), read))
+            for name, part in shape.nested
+        }
+
+
+def _customers(response: dict[str, Any]) -> Iterator[tuple[object, Steps]]:
+    """Find the customers, which some answers wrap once more, as customers.customer."""
+    yield response.get("customer"), ("response", "customer")
+    wrapped = response.get("customers")
+    if isinstance(wrapped, dict):
+        yield wrapped.get("customer"), ("response", "customers", "customer")
+    else:
+        yield wrapped, ("response", "customers")
 
 
 def unknown_fields(value: object, shape: Shape = ANSWER, path: str = "$") -> Iterator[str]:
@@ -178,38 +208,3 @@ def unknown_fields(value: object, shape: Shape = ANSWER, path: str = "$") -> Ite
             else:
                 for item in inner if isinstance(inner, list) else (inner,):
                     yield from unknown_fields(item, kind.shape, below)
-
-
-def _customers(response: dict[str, Any]) -> tuple[object, Steps]:
-    """Find the customers, which some answers wrap once more, as customers.customer."""
-    wrapped = response.get("customers")
-    steps: Steps
-    if isinstance(wrapped, dict) and _is_nothing(response.get("customer")):
-        value, steps = wrapped.get("customer"), ("response", "customers", "customer")
-    elif isinstance(wrapped, list) and _is_nothing(response.get("customer")):
-        value, steps = wrapped, ("response", "customers")
-    else:
-        value, steps = response.get("customer"), ("response", "customer")
-    return (None if _is_nothing(value) else value), steps
-
-
-def _items(value: object, steps: Steps) -> Iterator[tuple[Steps, object]]:
-    if isinstance(value, list):
-        for position, item in enumerate(value):
-            yield (*steps, position), item
-    elif not _is_nothing(value):
-        yield steps, value
-
-
-def _is_nothing(value: object) -> bool:
-    return (
-        value is None
-        or (isinstance(value, str) and is_blank(value))
-        or (isinstance(value, dict) and not value)
-        or (isinstance(value, list) and all(map(_is_nothing, value)))
-    )
-
-
-def as_json_line(conformed: dict[str, Any]) -> bytes:
-    """Write a conformed record as the line that the fast road reads."""
-    return json.dumps(conformed, separators=(",", ":")).encode() + b"\n"

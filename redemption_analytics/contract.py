@@ -7,6 +7,7 @@ below. They cover the four documented editions of the API (2018, 2020, February 
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Literal
@@ -18,6 +19,9 @@ PointsType = Literal["int", "decimal"]
 #: What the API writes for "no such time" and "no such bill".
 NO_TIMES = ("0000-00-00 00:00:00", "0000-00-00")
 NO_BILLS = (0, -1)
+
+#: Points are fewer than that: sums of them have to fit 64 bits too.
+POINTS_LIMIT = 10**18
 
 #: How the identities of a customer are called, the strongest first.
 IDENTITIES = ("user_id", "external_id", "mobile", "email")
@@ -208,6 +212,18 @@ RESPONSE = Shape(
 )
 ANSWER = Shape({"response": RESPONSE})
 
+
+
+def _lists(shape: Shape) -> Iterator[str]:
+    for name, part in shape.nested:
+        if isinstance(part, Many):
+            yield name
+        yield from _lists(part.shape if isinstance(part, Many) else part)
+
+
+#: Names of all fields that are lists.
+LISTS = frozenset(_lists(ANSWER))
+
 #: Kinds of element that the ledger counts, in the order in which it lists them.
 ELEMENTS = (
     "files",
@@ -227,31 +243,43 @@ class Dialect:
     """How a stretch of answers writes what the editions write differently.
 
     Arrow reads a column in one way only, so this is chosen by the first record of a block.
+    Answers that were conformed hold values in place of their texts.
     """
 
     status_success: Literal["boolean", "text"] = "boolean"
     item_success: Literal["boolean", "text"] = "boolean"
     customer: Literal["list", "object"] = "list"
+    values: Literal["written", "read"] = "written"
 
 
-#: What conforming writes.
-CONFORMED = Dialect()
+#: What conforming gives.
+CONFORMED = Dialect(values="read")
 
 
 @lru_cache
 def arrow_schema(dialect: Dialect, points: PointsType) -> pa.Schema:
     """Arrow schema of an answer in the given dialect.
 
-    Numbers are decimals because Arrow reads ``20``, ``"20"`` and ``"101.000"`` into one, exactly,
-    and refuses what does not fit.
+    Numbers as written are decimals because Arrow reads ``20``, ``"20"`` and ``"101.000"`` into one,
+    exactly, and refuses what does not fit.
     """
-    numbers = {
-        Kind.TEXT: pa.string(),
-        Kind.TIME: pa.string(),
-        Kind.INTEGER: pa.decimal128(19, 0),
-        Kind.POINTS: pa.decimal128(19, 0) if points == "int" else pa.decimal128(18, 3),
-        Kind.AMOUNT: pa.decimal128(28, 10),
-    }
+    whole = points == "int"
+    if dialect.values == "written":
+        scalars = {
+            Kind.TEXT: pa.string(),
+            Kind.TIME: pa.string(),
+            Kind.INTEGER: pa.decimal128(19, 0),
+            Kind.POINTS: pa.decimal128(19, 0) if whole else pa.decimal128(21, 3),
+            Kind.AMOUNT: pa.decimal128(28, 10),
+        }
+    else:
+        scalars = {
+            Kind.TEXT: pa.string(),
+            Kind.TIME: pa.timestamp("us"),
+            Kind.INTEGER: pa.int64(),
+            Kind.POINTS: pa.int64() if whole else pa.float64(),
+            Kind.AMOUNT: pa.float64(),
+        }
 
     def arrow_type(node: Kind | Shape | Many, path: tuple[str, ...]) -> pa.DataType:
         if isinstance(node, Many):
@@ -267,6 +295,6 @@ def arrow_schema(dialect: Dialect, points: PointsType) -> pa.Schema:
         if node is Kind.BOOLEAN:
             written = dialect.item_success if "item_status" in path else dialect.status_success
             return pa.bool_() if written == "boolean" else pa.string()
-        return numbers[node]
+        return scalars[node]
 
     return pa.schema([(n, arrow_type(f, (n,))) for n, f in ANSWER.fields.items()])

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.contract import IDENTITIES, NO_BILLS, NO_TIMES
+from redemption_analytics.contract import IDENTITIES, NO_BILLS, NO_TIMES, POINTS_LIMIT
 
 #: Column that names the row of the parent table, by position; it never leaves the library.
 PARENT = "_parent"
@@ -210,14 +210,21 @@ class _Elements:
         return pc.if_else(none, pa.scalar(None, pa.int64()), bills)
 
     def points(self, name: str) -> pa.Array:
-        exact = _struct(self.structs, name)
-        points = _cast(exact, pa.int64() if exact.type.scale == 0 else pa.float64())
+        read = _struct(self.structs, name)
+        whole = pa.types.is_integer(read.type) or (
+            pa.types.is_decimal(read.type) and read.type.scale == 0
+        )
+        points = _integers(read) if whole else _floats(read)
         _demand(pc.is_valid(points))
         _demand(pc.greater_equal(points, 0))
+        _demand(pc.less(points, pa.scalar(POINTS_LIMIT).cast(points.type, safe=False)))
         return points
 
     def times(self, name: str) -> pa.TimestampArray:
-        texts = self.texts(name)
+        read = _struct(self.structs, name)
+        if pa.types.is_timestamp(read.type):
+            return read
+        texts = _texts(read)
         none = pc.is_in(texts, pa.array(NO_TIMES))
         times = _cast(pc.if_else(none, pa.scalar(None, pa.string()), texts), pa.timestamp("us"))
         _demand(pc.greater_equal(times, _FIRST_YEAR))
@@ -250,7 +257,6 @@ def _customers(
         return status, customers, (np.arange(count), np.ones(count, np.int64))
     parents = pc.list_parent_indices(customers).to_numpy()
     flat = pc.list_flatten(customers)
-    _demand(pc.is_valid(flat))
     missing = np.setdiff1d(np.arange(count), parents, assume_unique=False)
     _demand(pc.is_valid(status.take(pa.array(missing))))
     order = np.argsort(np.concatenate([parents, missing]), kind="stable")
@@ -276,7 +282,7 @@ def _coupons(coupons: _Elements, customer_keys: pa.Array) -> pa.Table:
             "description": coupons.texts("description"),
             "discount_code": coupons.texts("discount_code"),
             "discount_type": coupons.texts("discount_type"),
-            "discount_value": _struct(coupons.structs, "discount_value").cast(pa.float64()),
+            "discount_value": _floats(_struct(coupons.structs, "discount_value")),
             "transaction_number": coupons.texts("transaction_number"),
             "bill_id": coupons.bills(),
             "redeemed_time": coupons.times("redeemed_time"),
@@ -408,6 +414,11 @@ def _texts(texts: pa.StringArray) -> pa.StringArray:
 
 def _integers(numbers: pa.Decimal128Array) -> pa.Int64Array:
     return _cast(numbers, pa.int64())
+
+
+def _floats(numbers: pa.Array) -> pa.DoubleArray:
+    """Give the nearest floats; Arrow's own cast of decimals makes 225.39 to 225.39000000000001."""
+    return numbers.cast(pa.string()).cast(pa.float64()) if numbers.type != pa.float64() else numbers
 
 
 def _cast(values: pa.Array, to: pa.DataType) -> pa.Array:

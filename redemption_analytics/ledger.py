@@ -59,8 +59,17 @@ def ledger(
 
 def findings(found: Iterable[Finding]) -> pa.Table:
     """Write findings as a table."""
-    rows = [{"check": f.check, "count": f.count, "example": f.example} for f in found if f.count]
+    rows = [
+        {"check": f.check, "count": f.count, "example": f.example and _writable(f.example)}
+        for f in found
+        if f.count
+    ]
     return pa.Table.from_pylist(rows, _FINDINGS)
+
+
+def _writable(text: str) -> str:
+    """Escape what no table can hold: halves of surrogate pairs, as names of unknown fields have."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def no_ledger() -> pa.Table:

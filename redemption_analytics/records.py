@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
+from typing import Any
 
-from redemption_analytics.blocks import Block
+from redemption_analytics.blocks import Block, after_separators, breaks_off
 from redemption_analytics.conform import Steps
-from redemption_analytics.xml_answers import Node, XmlError, xml_records
+from redemption_analytics.xml_answers import Leaf, Node, XmlError, xml_records
 
-_SPACE = re.compile(r"[\s]*")
+_SPACE = re.compile(r"\s*")
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=str)
 _DECODING_ERRORS = (ValueError, RecursionError)
 
@@ -47,30 +50,58 @@ class Record:
 class _JsonRecord(Record):
     source: str = ""
     start: int = 0
+    _inner: dict[int, dict[str | int, int]] = field(default_factory=dict, repr=False)
 
     def line_of(self, steps: Steps) -> int | None:
         if self.line is None:
             return None
-        end = _position_of(self.source, self.start, steps)
-        return self.line + self.source.count("\n", self.start, end)
+        return self.line + bisect_left(self._line_breaks, self._position_of(steps))
 
     def text_of(self, steps: Steps, value: object) -> str:  # noqa: ARG002
-        start = _position_of(self.source, self.start, steps)
+        start = self._position_of(steps)
         _, end = _DECODER.raw_decode(self.source, start)
         return self.source[start:end]
+
+    @cached_property
+    def _line_breaks(self) -> list[int]:
+        return [m.start() for m in re.compile("\n").finditer(self.source, self.start)]
+
+    def _position_of(self, steps: Steps) -> int:
+        """Find where the value at the end of some steps starts; its parent, where it is absent."""
+        position = self.start
+        for step in steps:
+            # A record may hold many refused elements: what was found is not looked for again.
+            if position not in self._inner:
+                self._inner[position] = dict(_values_in(self.source, position))
+            if step not in self._inner[position]:
+                break
+            position = self._inner[position][step]
+        return position
 
 
 @dataclass(frozen=True)
 class _XmlRecord(Record):
+    source: bytes = b""
+
     def line_of(self, steps: Steps) -> int | None:
-        line, value = self.line, self.value
-        for step in steps if line is not None else ():
+        return None if self.line is None else self._element_at(steps).line
+
+    def text_of(self, steps: Steps, value: object) -> str:  # noqa: ARG002
+        element = self._element_at(steps)
+        return self.source[element.start : element.end].decode(errors="backslashreplace")
+
+    def _element_at(self, steps: Steps) -> Node | Leaf:
+        """Find the element at the end of some steps; the one around it, where it is absent."""
+        value: Any = self.value
+        element: Node | Leaf = value
+        for step in steps:
             if isinstance(value, dict):
-                value = value.get(step)
-            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                value = value.get(str(step))
+            elif isinstance(value, list) and isinstance(step, int):
                 value = value[step]
-            line = value.line if isinstance(value, Node) else line
-        return line
+            if isinstance(value, (Node, Leaf)):
+                element = value
+        return element
 
 
 def read_records(block: Block) -> Iterator[Record]:
@@ -86,7 +117,7 @@ def read_records(block: Block) -> Iterator[Record]:
 
 def record_at(block: Block, start: int) -> object:
     """Decode the record that starts at a position; None where that fails."""
-    end = block.start_after(start + 1)
+    end = block.start_after(start)
     try:
         return json.loads(block.data[start:end])
     except _DECODING_ERRORS:
@@ -94,78 +125,70 @@ def record_at(block: Block, start: int) -> object:
 
 
 def _json(block: Block) -> Iterator[Record]:
-    text = block.data.decode(errors="backslashreplace")
-    line = block.line or 1
-    position = _skip(text, 0)
-    counted = 0
+    line = block.line
+    for start, end in block.stretches():
+        text = block.data[start:end].decode(errors="backslashreplace")
+        yield from _decoded(text, line, block)
+        line = None if line is None else line + block.data.count(b"\n", start, end)
 
-    def line_at(place: int) -> int | None:
-        return None if block.line is None else line + text.count("\n", counted, place)
 
+def _decoded(text: str, line: int | None, block: Block) -> Iterator[Record]:
+    position, counted = after_separators(text, 0), 0
     while position < len(text):
-        line += text.count("\n", counted, position)
-        counted = position
+        if line is not None:
+            line += text.count("\n", counted, position)
+            counted = position
         try:
             value, end = _DECODER.raw_decode(text, position)
-        except _DECODING_ERRORS as error:
-            end = _resume(text, position, block)
-            failed = error.pos if isinstance(error, json.JSONDecodeError) else position
-            reason = _why(error, cut=block.one_per_line and failed >= end)
-            yield Record(None, reason, line_at(min(failed, end)), text[position:end].strip())
+        except _DECODING_ERRORS:
+            end = text.find("\n", position) if block.lines else -1
+            end = len(text) if end < 0 else end
+            yield _undecodable(text[position:end].rstrip("\n\r\t " if block.lines else "\n\r\t ,"), line)
         else:
-            yield _JsonRecord(value, line=line_at(position), source=text, start=position)
-        position = _skip(text, end)
+            yield _JsonRecord(value, line=line, source=text, start=position)
+        position = after_separators(text, end)
 
 
-def _why(error: Exception, *, cut: bool) -> str:
-    if cut or (isinstance(error, json.JSONDecodeError) and error.msg.startswith("Unterminated")):
-        return "not valid JSON: it breaks off in the middle"
-    if isinstance(error, json.JSONDecodeError):
-        return f"not valid JSON: {error.msg} (column {error.colno})"
-    if isinstance(error, RecursionError):
-        return "not readable: nested too deeply"
-    return f"not valid JSON: {error}"
+def _undecodable(text: str, line: int | None) -> Record:
+    # Decoded again by itself, so that what follows it does not change what is said of it.
+    reason = "not readable: nested too deeply"
+    try:
+        _DECODER.raw_decode(text)
+    except json.JSONDecodeError as error:
+        line = None if line is None else line + error.lineno - 1
+        cut = breaks_off(error)
+        said = "it breaks off in the middle" if cut else f"{error.msg} (column {error.colno})"
+        reason = f"not valid JSON: {said}"
+    except ValueError as error:
+        reason = f"not valid JSON: {error}"
+    except RecursionError:
+        pass
+    return Record(None, reason, line, text)
 
 
-def _resume(text: str, position: int, block: Block) -> int:
-    """Find where the next record may start after one that does not decode."""
-    if block.one_per_line:
-        end = text.find("\n", position)
-        return len(text) if end < 0 else end
-    key = re.escape(block.key.decode())
-    start = re.compile(r'\n(?=[{\[])|\}\s*,?\s*(?=\{\s*"' + key + r'"\s*:)')
-    match = start.search(text, position)
-    return match.end() if match else len(text)
+def _values_in(text: str, position: int) -> Iterator[tuple[str | int, int]]:
+    """Give the name or number, and the place, of each value in an object or array."""
+    if text[position] not in "{[":
+        return
+    named = text[position] == "{"
+    position = _skip(text, position + 1)
+    index = 0
+    while text[position] not in "}]":
+        name: str | int = index
+        if named:
+            name, position = _DECODER.raw_decode(text, position)
+            position = _skip(text, _skip(text, position) + 1)
+        yield name, position
+        _, position = _DECODER.raw_decode(text, position)
+        position = _skip(text, position)
+        if text[position] == ",":
+            position = _skip(text, position + 1)
+        index += 1
 
 
 def _skip(text: str, position: int) -> int:
     match = _SPACE.match(text, position)
     return match.end() if match else position
-
-
-def _position_of(text: str, position: int, steps: Steps) -> int:
-    """Find where the value at the end of some steps starts; at its parent, where it is absent."""
-    for step in steps:
-        found = None
-        inside = _skip(text, position + 1)
-        index = 0
-        while text[inside] not in "}]":
-            if text[position] == "{":
-                name, end = _DECODER.raw_decode(text, inside)
-                inside = _skip(text, _skip(text, end) + 1)
-            else:
-                name = index
-            if name == step:
-                found = inside
-            _, end = _DECODER.raw_decode(text, inside)
-            inside = _skip(text, end)
-            if text[inside] == ",":
-                inside = _skip(text, inside + 1)
-            index += 1
-        if found is None:
-            break
-        position = found
-    return position
 
 
 def _xml(block: Block) -> Iterator[Record]:
@@ -174,7 +197,7 @@ def _xml(block: Block) -> Iterator[Record]:
         if isinstance(value, XmlError):
             yield Record(None, str(value), line, text.decode(errors="backslashreplace"))
         else:
-            yield _XmlRecord(value, line=line)
+            yield _XmlRecord(value, line=line, source=text)
 
 
 def _written(value: object) -> str:

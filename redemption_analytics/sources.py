@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import glob
 import io
-import logging
 import os
 import re
+import stat
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeAlias
 
+import pyarrow as pa
 from pyarrow import fs
 
 from redemption_analytics.errors import SourceError
@@ -30,6 +32,14 @@ EXPORT_SUFFIXES = frozenset(
     | {".gz", ".bz2", ".zst", ".lz4", ".zip"}
 )
 
+#: How a .zip begins.
+ZIP_MAGIC = b"PK\x03\x04"
+
+_DATE = re.compile(
+    r"(?<!\d)(?P<date>(?:19|20)\d\d-\d\d-\d\d|(?:19|20)\d{6})"
+    r"(?:[T_ -]?(?P<hour>\d\d)[-:.]?(?P<minute>\d\d)(?:[-:.]?(?P<second>\d\d))?)?(?!\d)"
+)
+
 
 class ByteStream(Protocol):
     """What is read from: a file, a member of a .zip, an object in a store."""
@@ -38,14 +48,6 @@ class ByteStream(Protocol):
     def seek(self, offset: int, whence: int = 0, /) -> int: ...  # noqa: D102
     def tell(self) -> int: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
-
-
-_LOG = logging.getLogger(__name__)
-_DATE = re.compile(
-    r"(?<!\d)(?P<date>(?:19|20)\d\d-\d\d-\d\d|(?:19|20)\d{6})"
-    r"(?:[T_ -]?(?P<hour>\d\d)[-:.]?(?P<minute>\d\d)(?:[-:.]?(?P<second>\d\d))?)?(?!\d)"
-)
-_ZIP = b"PK\x03\x04"
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ class Export:
         The payloads themselves, where they were given in place of a file.
     size
         Bytes as stored, 0 where unknown.
-    named
-        Whether the user named it, so that it has to be an export, or it was found in a directory.
+    expected
+        Whether it should hold answers, so that its failing to is worth a reject: the user named it,
+        or its name is that of an export.
     identity
         What tells that two of them are one file; None where nothing does.
     """
@@ -75,13 +78,8 @@ class Export:
     open: Callable[[], ByteStream] | None = None
     payloads: Iterable[Payload] = ()
     size: int = 0
-    named: bool = True
+    expected: bool = True
     identity: str | None = None
-
-    @property
-    def expected(self) -> bool:
-        """Whether it should hold answers, so that its failing to is worth a reject."""
-        return self.named or Path(self.name).suffix.lower() in EXPORT_SUFFIXES
 
 
 def find_exports(source: Source, exported_at: datetime | None = None) -> list[Export]:
@@ -146,10 +144,13 @@ def date_in_name(name: str) -> datetime | None:
 
 def _exports(source: Source) -> Iterator[Export]:
     if isinstance(source, (str, os.PathLike)):
-        path = os.fspath(source)
+        path = os.fsdecode(source)
         yield from _from_uri(path) if "://" in path else _from_path(path)
-    elif isinstance(source, (dict, bytes, bytearray)):
-        yield _from_payloads([source if isinstance(source, dict) else bytes(source)])
+    elif isinstance(source, dict):
+        yield _from_payloads([source])
+    elif isinstance(source, (bytes, bytearray)):
+        # On its own it may be a whole file's content, in any form that a file can have.
+        yield Export("payloads", _now(), open=partial(io.BytesIO, bytes(source)), size=len(source))
     elif hasattr(source, "read"):
         yield _from_stream(source)
     elif isinstance(source, Iterable):
@@ -167,8 +168,7 @@ def _from_iterable(items: Iterator[Any]) -> Iterator[Export]:
             yield from _exports(first)
             continue
         # Payloads stream: the rest of the iterable belongs to this one export.
-        rest = (_payload(item) for item in items)
-        yield _from_payloads(chain([_payload(first)], rest))
+        yield _from_payloads(map(_payload, chain([first], items)))
         return
 
 
@@ -188,34 +188,52 @@ def _from_payloads(payloads: Iterable[Payload]) -> Export:
 
 
 def _from_stream(stream: Any) -> Export:
-    if isinstance(stream, io.TextIOBase):
-        raise SourceError('the file is open as text: open it as binary, with mode "rb"')
-    name = str(getattr(stream, "name", "")) or "stream"
-    if not stream.seekable():
-        # Its first bytes are looked at more than once.
-        stream = io.BytesIO(stream.read())
+    name = getattr(stream, "name", None)
+    name = os.fsdecode(name) if isinstance(name, (str, bytes, os.PathLike)) else "stream"
+    try:
+        if isinstance(stream.read(0), str):
+            raise SourceError('the file is open as text: open it as binary, with mode "rb"')
+        if not (hasattr(stream, "seekable") and stream.seekable()):
+            # Its first bytes are looked at more than once.
+            stream = io.BytesIO(stream.read())
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{name} cannot be read: {error}") from error
     start = stream.tell()
 
     def reopen() -> ByteStream:
         stream.seek(start)
-        return Stream(stream, keep_open=True)
+        return Stream(stream, start=start, close=lambda: None)
 
     return Export(name, date_in_name(name) or _now(), open=reopen)
 
 
 class Stream(io.BufferedIOBase):
-    """A stream that tells how much is read of it, and may outlive its reader."""
+    """A view of a stream.
+
+    Parameters
+    ----------
+    stream
+        What is read.
+    on_read
+        Told how many bytes were read, each time.
+    start
+        Where in the stream the view has its beginning.
+    close
+        What closing does, in place of closing the stream.
+    """
 
     def __init__(
         self,
         stream: ByteStream,
         *,
         on_read: Callable[[int], object] | None = None,
-        keep_open: bool = False,
+        start: int = 0,
+        close: Callable[[], object] | None = None,
     ):
         self._stream = stream
         self._on_read = on_read
-        self._keep_open = keep_open
+        self._start = start
+        self._close = close or stream.close
 
     def read(self, size: int | None = -1, /) -> bytes:  # noqa: D102
         data = self._stream.read(-1 if size is None else size)
@@ -224,10 +242,11 @@ class Stream(io.BufferedIOBase):
         return data
 
     def seek(self, offset: int, whence: int = 0, /) -> int:  # noqa: D102
-        return self._stream.seek(offset, whence)
+        start = self._start if whence == os.SEEK_SET else 0
+        return self._stream.seek(start + offset, whence) - self._start
 
     def tell(self) -> int:  # noqa: D102
-        return self._stream.tell()
+        return self._stream.tell() - self._start
 
     def readable(self) -> bool:  # noqa: D102
         return True
@@ -236,8 +255,8 @@ class Stream(io.BufferedIOBase):
         return True
 
     def close(self) -> None:  # noqa: D102
-        if not self._keep_open:
-            self._stream.close()
+        if not self.closed:
+            self._close()
         super().close()
 
 
@@ -245,17 +264,18 @@ def _from_uri(uri: str) -> Iterator[Export]:
     try:
         filesystem, path = fs.FileSystem.from_uri(uri)
         info = filesystem.get_file_info(path)
-    except (OSError, ValueError) as error:
+        found = _sorted_tree(filesystem, path) if info.type is fs.FileType.Directory else []
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise SourceError(f"{uri} cannot be reached: {error}") from error
-    prefix = uri.removesuffix("/")
     if info.type is fs.FileType.NotFound:
         raise SourceError(f"{uri} does not exist")
-    if info.type is fs.FileType.Directory:
-        for entry in _sorted_tree(filesystem, path):
-            name = f"{prefix}/{entry.path.removeprefix(path).lstrip('/')}"
-            yield _remote(filesystem, entry, name, named=False)
-    else:
+    if info.type is not fs.FileType.Directory:
         yield _remote(filesystem, info, uri, named=True)
+    elif not found:
+        raise SourceError(f"{uri} holds no files: is it the right directory?")
+    for entry in found:
+        name = f"{uri.rstrip('/')}/{entry.path.removeprefix(path).lstrip('/')}"
+        yield _remote(filesystem, entry, name, named=False)
 
 
 def _sorted_tree(filesystem: fs.FileSystem, path: str) -> list[fs.FileInfo]:
@@ -273,7 +293,7 @@ def _remote(filesystem: fs.FileSystem, info: fs.FileInfo, name: str, *, named: b
         date_in_name(name) or written,
         open=lambda: filesystem.open_input_file(info.path),
         size=info.size or 0,
-        named=named,
+        expected=named or _has_export_name(name),
         identity=name,
     )
 
@@ -286,87 +306,181 @@ def _from_path(path: str) -> Iterator[Export]:
         yield from (_local(file, named=False) for file in files)
     elif os.path.exists(path):
         yield _local(path, named=True)
+    elif path.lstrip().startswith(("{", "[{", "<")):
+        raise SourceError(f"text is taken for a path, and {path[:40]!r}… is none: give it as bytes")
     elif glob.has_magic(path):
-        matches = sorted(glob.glob(path, recursive=True))
-        if not matches:
+        files = list(_glob(path))
+        if not files:
             raise SourceError(f"{path} matches no file")
-        yield from chain.from_iterable(map(_from_path, matches))
+        # A pattern such as *.dat names what it finds, and exports/* does not.
+        suffix = Path(path).suffix
+        named = bool(suffix) and not glob.has_magic(suffix)
+        yield from (_local(file, named=named) for file in files)
     else:
         raise SourceError(f"{path} does not exist")
 
 
+def _glob(pattern: str) -> Iterator[str]:
+    parts = Path(pattern).parts
+    fixed = sum(1 for _ in takewhile(lambda part: not glob.has_magic(part), parts))
+    hidden_too = _hidden(*parts[fixed:])
+    for match in sorted(glob.glob(pattern, recursive=True)):
+        if hidden_too or not _hidden(*Path(match).parts[fixed:]):
+            if os.path.isdir(match):
+                yield from _files_below(match)
+            elif _is_file(match):
+                yield match
+
+
 def _files_below(directory: str) -> Iterator[str]:
-    for folder, folders, files in os.walk(directory):
-        folders[:] = sorted(name for name in folders if not _hidden(name))
-        for name in sorted(files):
-            path = os.path.join(folder, name)
-            # A FIFO or a socket would be waited for without end.
-            if not _hidden(name) and (os.path.isfile(path) or os.path.islink(path)):
-                yield path
+    walked: set[str] = set()
+    directories, last = [directory], []
+    for top in directories:
+        for folder, folders, files in os.walk(top, onerror=lambda e: last.append(e.filename)):
+            place = os.path.realpath(folder)
+            if place in walked:
+                # A link led here before, or back to a directory above.
+                folders.clear()
+                continue
+            walked.add(place)
+            folders[:] = sorted(name for name in folders if not _hidden(name))
+            directories += filter(os.path.islink, (os.path.join(folder, f) for f in folders))
+            for name in sorted(files):
+                path = os.path.join(folder, name)
+                if not _hidden(name) and _is_file(path):
+                    # What has two names is known by the one that is no link.
+                    if os.path.islink(path):
+                        last.append(path)
+                    else:
+                        yield path
+    yield from last
 
 
-def _hidden(path: str) -> bool:
-    return any(part.startswith((".", "_")) for part in Path(path).parts)
+def _is_file(path: str) -> bool:
+    """Tell whether it is a file or a broken link; a FIFO would be waited for without end."""
+    return os.path.isfile(path) or not os.path.exists(path)
+
+
+def _hidden(*paths: str) -> bool:
+    return any(part.startswith((".", "_")) for path in paths for part in Path(path).parts)
+
+
+def _has_export_name(name: str) -> bool:
+    return Path(name).suffix.lower() in EXPORT_SUFFIXES
 
 
 def _local(path: str, *, named: bool) -> Export:
+    expected = named or _has_export_name(path)
+
+    def opener() -> BinaryIO:
+        return open(path, "rb")
+
     try:
         status = os.stat(path)
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            # A FIFO such as the shell's <(…): it can be read once only.
+            with opener() as stream:
+                return _from_stream(stream)
     except OSError:
-        # It vanished since it was listed; opening it says so, as a reject.
-        return Export(
-            path, date_in_name(path) or _now(), open=lambda: open(path, "rb"), named=named
-        )
+        # Reading it will say what is wrong, as a reject.
+        return Export(path, date_in_name(path) or _now(), open=opener, expected=expected)
     written = datetime.fromtimestamp(status.st_mtime, UTC).replace(tzinfo=None)
     return Export(
         path,
         date_in_name(path) or written,
-        open=lambda: open(path, "rb"),
+        open=opener,
         size=status.st_size,
-        named=named,
+        expected=expected,
         identity=os.path.realpath(path),
     )
 
 
 def _members(export: Export) -> Iterator[Export]:
     """Give the members of a .zip, or the export itself."""
-    archive = _archive(export)
-    if archive is None:
+    archive = _Archive(export.open) if export.open else None
+    members = archive.members() if archive else None
+    if archive is None or members is None:
         yield export
         return
-    for member in sorted(archive.infolist(), key=lambda member: member.filename):
-        if member.is_dir() or _hidden(member.filename):
-            continue
+    for member in members:
         name = f"{export.name}/{member.filename}"
-        yield replace(
-            export,
-            name=name,
-            exported_at=date_in_name(name) or export.exported_at,
-            open=partial(archive.open, member),
-            size=member.compress_size,
-            named=False,
-            identity=export.identity and f"{export.identity}/{member.filename}",
+        yield from _members(
+            replace(
+                export,
+                name=name,
+                exported_at=date_in_name(name) or export.exported_at,
+                open=partial(archive.open, member),
+                size=member.compress_size,
+                # A spreadsheet is a .zip too, with .xml in it.
+                expected=export.expected and _has_export_name(member.filename),
+                identity=export.identity and f"{export.identity}/{member.header_offset}",
+            )
         )
 
 
-def _archive(export: Export) -> zipfile.ZipFile | None:
-    if export.open is None:
-        return None
-    try:
-        stream = export.open()
-        if stream.read(len(_ZIP)) == _ZIP:
-            stream.seek(0)
-            return zipfile.ZipFile(stream)
-        stream.close()
-    except (OSError, zipfile.BadZipFile):
-        # Reading it will say what is wrong, as a reject.
-        pass
-    return None
+class _Archive:
+    """A .zip, which is open from its first member's opening to its last member's closing."""
+
+    def __init__(self, opener: Callable[[], ByteStream]):
+        self._opener = opener
+        self._stream: ByteStream | None = None
+        self._zip: zipfile.ZipFile | None = None
+        self._count = 0
+        self._unread = 0
+
+    def members(self) -> list[zipfile.ZipInfo] | None:
+        """List the members, None if it is no .zip."""
+        try:
+            with closing(self._opener()) as stream:
+                if stream.read(len(ZIP_MAGIC)) != ZIP_MAGIC:
+                    return None
+                stream.seek(0)
+                with zipfile.ZipFile(stream) as archive:
+                    members = archive.infolist()
+        except (OSError, RuntimeError, zipfile.BadZipFile):
+            # Reading it will say what is wrong, as a reject.
+            return None
+        members = [m for m in members if not m.is_dir() and not _hidden(m.filename)]
+        self._count = len(members)
+        return sorted(members, key=lambda member: member.filename)
+
+    def open(self, member: zipfile.ZipInfo) -> ByteStream:
+        """Open a member."""
+        if self._zip is None:
+            self._stream = self._opener()
+            self._zip = zipfile.ZipFile(self._stream)
+            self._unread = self._count
+        try:
+            stream = self._zip.open(member)
+        except BaseException:
+            self._member_done()
+            raise
+
+        def close() -> None:
+            stream.close()
+            self._member_done()
+
+        return Stream(stream, close=close)
+
+    def _member_done(self) -> None:
+        self._unread -= 1
+        if not self._unread:
+            self.close()
+
+    def close(self) -> None:
+        if self._zip is not None:
+            self._zip.close()
+        if self._stream is not None:
+            self._stream.close()
+        self._zip = self._stream = None
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _describe(source: object) -> str:
     if isinstance(source, (str, os.PathLike)):
-        return os.fspath(source)
+        return os.fsdecode(source)
     return f"the given {type(source).__name__}"
 
 

@@ -1,7 +1,7 @@
 """Reading single values: every way in which the editions write a number, a time or nothing.
 
-Each reader takes a decoded value and gives back text (or None for nothing) in the one form that the
-fast road reads, or raises :class:`Unfit` with the reason.
+Each reader takes a decoded value and gives what it means (None where it means nothing), or raises
+:class:`Unfit` with the reason. The ways that are common are tried first.
 """
 
 from __future__ import annotations
@@ -9,22 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from redemption_analytics.contract import NO_TIMES, Kind, PointsType
+from redemption_analytics.contract import NO_TIMES, POINTS_LIMIT, Kind, PointsType
 
 _NUMBER = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,9})?", re.ASCII)
 _TIME = re.compile(
-    r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d{1,6})?)?)?)?(?P<offset>Z|[+-]\d\d:?\d\d)?",
+    r"\d{4}-\d\d-\d\d"
+    r"([ T]([01]\d|2[0-3])(:\d\d(:\d\d(\.\d{1,6})?)?)?(?P<offset>Z|[+-]\d\d:?\d\d)?)?",
     re.ASCII,
 )
 _INT64 = 2**63
+_LARGEST_DIGITS = 31
+_LARGEST = 10**_LARGEST_DIGITS
 _SHOWN = 60
 
 _BLANKS = " \t\n\r\f\v"
 
-Reader = Callable[[object], str | bool | None]
+Reader = Callable[[Any], Any]
+_Points = TypeVar("_Points", int, float)
 
 
 class Unfit(Exception):  # noqa: N818
@@ -43,15 +48,36 @@ class Unfit(Exception):  # noqa: N818
         """Say what is wrong, with the value itself only where personal data may be shown."""
         if self.value is None:
             return self.reason
-        shown = repr(str(self.value) if isinstance(self.value, Decimal) else self.value)
-        if len(shown) > _SHOWN:
-            shown = f"{shown[:_SHOWN]}…"
-        return f"{shown if personal else 'the value'} {self.reason}"
+        return f"{_shown(self.value) if personal else 'the value'} {self.reason}"
+
+
+def _shown(value: object) -> str:
+    try:
+        shown = str(value) if isinstance(value, Decimal) else repr(value)
+    except RecursionError:
+        return "a value that is nested too deeply"
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
 def is_blank(text: str) -> bool:
     """Tell whether a text is blank, as Arrow's ``ascii_is_space`` on the fast road does."""
     return not text.strip(_BLANKS)
+
+
+def is_nothing(value: object) -> bool:
+    """Tell whether a value is one of the ways to write nothing, or a list of such."""
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, list):
+            left += item
+        elif not (
+            item is None
+            or (isinstance(item, str) and is_blank(item))
+            or (isinstance(item, dict) and not item)
+        ):
+            return False
+    return True
 
 
 def readers(points: PointsType, timezone: ZoneInfo | None) -> dict[Kind, Reader]:
@@ -81,47 +107,48 @@ def _text(value: object) -> str | None:
                 value.encode()
             except UnicodeEncodeError:
                 raise Unfit("the text holds half of a surrogate pair") from None
-        return value
+        return None if not value or (value.isspace() and is_blank(value)) else value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float, Decimal)):
         return str(value)
-    if value is None or value in ([], {}):
+    if _is_empty(value):
         return None
     raise Unfit("is no text", value)
 
 
 def _number(value: object) -> Decimal | int | None:
-    if isinstance(value, bool):
-        raise Unfit("is no number", value)
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        value = str(value)
-    if isinstance(value, Decimal):
+    number: Decimal | int
+    if type(value) is int:
         number = value
+    elif isinstance(value, (float, Decimal)):
+        number = Decimal(str(value)) if isinstance(value, float) else value
     elif isinstance(value, str):
         written = value.strip(_BLANKS)
         if not written:
             return None
         if not _NUMBER.fullmatch(written):
             raise Unfit("is no number", value)
-        try:
-            number = Decimal(written)
-        except InvalidOperation:  # pragma: no cover - the pattern admits numbers only
-            raise Unfit("is no number", value) from None
-    elif value is None or value in ([], {}):
+        number = Decimal(written)
+    elif _is_empty(value):
         return None
     else:
         raise Unfit("is no number", value)
-    if not number.is_finite():
+    if isinstance(number, int):
+        too_large = not -_LARGEST < number < _LARGEST
+    elif number.is_finite():
+        # What has a large exponent must not be written out.
+        too_large = bool(number) and number.adjusted() >= _LARGEST_DIGITS
+    else:
         raise Unfit("is no number", value)
-    if number and number.adjusted() > 30:
+    if too_large:
         raise Unfit("is too large", value)
     return number
 
 
-def _integer(value: object) -> str | None:
+def _integer(value: object) -> int | None:
+    if isinstance(value, str) and len(value) < 19 and value.isascii() and value.isdigit():
+        return int(value)
     number = _number(value)
     if number is None:
         return None
@@ -130,49 +157,50 @@ def _integer(value: object) -> str | None:
         raise Unfit("is no whole number", value)
     if not -_INT64 <= whole < _INT64:
         raise Unfit("does not fit 64 bits", value)
-    return str(whole)
+    return whole
 
 
-def _whole_points(value: object) -> str | None:
+def _whole_points(value: object) -> int | None:
     number = _number(value)
-    if isinstance(number, Decimal) and number != int(number):
+    if number is None:
+        return None
+    whole = int(number)
+    if whole != number:
         raise Unfit('is no whole number of points: load with points="decimal" to keep it', value)
-    return _not_negative(_integer(value), value)
+    return _within(whole, value)
 
 
-def _decimal_points(value: object) -> str | None:
+def _decimal_points(value: object) -> float | None:
     number = _number(value)
     if number is None:
         return None
-    exact = Decimal(number)
-    if exact and exact.adjusted() > 14:
-        raise Unfit("is too large for points", value)
-    places = exact.quantize(Decimal("0.001"))
-    if places != exact:
+    points = _within(_float(number), value)
+    if isinstance(number, Decimal) and number != round(number, 3):
         raise Unfit("has more than three decimal places", value)
-    return _not_negative(str(places), value)
+    return points
 
 
-def _not_negative(number: str | None, value: object) -> str | None:
-    if number is not None and number.startswith("-") and Decimal(number) != 0:
+def _within(points: _Points, value: object) -> _Points:
+    if points < 0:
         raise Unfit("is negative", value)
-    return number
+    if points >= POINTS_LIMIT:
+        raise Unfit("is too large for points", value)
+    return points
 
 
-def _amount(value: object) -> str | None:
+def _amount(value: object) -> float | None:
     number = _number(value)
-    if number is None:
-        return None
-    if number and Decimal(number).adjusted() >= 18:
-        raise Unfit("is too large for an amount", value)
-    # Fixed point: Arrow takes no more places than the column declares.
-    return f"{Decimal(number):.10f}"
+    return None if number is None else _float(number)
 
 
-def _time(value: object, timezone: ZoneInfo | None) -> str | None:
-    if value is None or value in ([], {}):
-        return None
+def _float(number: Decimal | int) -> float:
+    return float(number) or 0.0  # never -0.0
+
+
+def _time(value: object, timezone: ZoneInfo | None) -> datetime | None:
     if not isinstance(value, str):
+        if _is_empty(value):
+            return None
         raise Unfit("is no time", value)
     written = value.strip(_BLANKS)
     if not written or written in NO_TIMES:
@@ -195,19 +223,25 @@ def _time(value: object, timezone: ZoneInfo | None) -> str | None:
             time = time.astimezone(timezone).replace(tzinfo=None)
         except OverflowError:
             raise Unfit("is out of range", value) from None
-    return time.isoformat(sep=" ")
+    return time
 
 
 def _boolean(value: object) -> bool | None:
     if isinstance(value, bool):
         return value
-    if value is None or value in ([], {}):
+    if _is_empty(value):
         return None
-    word = str(value).strip(_BLANKS).lower()
-    if not word:
-        return None
-    if word in ("true", "1"):
-        return True
-    if word in ("false", "0"):
-        return False
+    if isinstance(value, (str, int)):
+        word = str(value).strip(_BLANKS).lower()
+        if not word:
+            return None
+        if word in ("true", "1"):
+            return True
+        if word in ("false", "0"):
+            return False
     raise Unfit("is neither true nor false", value)
+
+
+def _is_empty(value: object) -> bool:
+    """Tell whether a value that should be a scalar is one of the ways to write nothing."""
+    return value is None or (isinstance(value, (list, dict)) and not value)

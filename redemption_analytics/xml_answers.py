@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 from xml.parsers import expat
 
-_RESPONSE = re.compile(rb"<response\b[^>]*?(?:/>|>.*?</response\s*>)", re.DOTALL)
+#: Where an answer starts. Answers hold no answers, so another start ends one that has no end.
+ANSWER_START = re.compile(rb"<response(?=[\s/>])")
+_ANSWER_END = re.compile(rb"</response\s*>|<response(?:\s[^<>]*)?/>")
+
+_DECLARATIONS = rb"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>"
+_FIRST_NAME = re.compile(rb"(?:\s|%b)*<([A-Za-z_][\w.:-]*)" % _DECLARATIONS, re.DOTALL)
+# Elements around answers hold nothing themselves, so their tags may have any name.
 _BETWEEN = re.compile(
-    rb"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>|</?(?:root|responses)\b[^>]*>",
+    rb"%b|</?[A-Za-z_][\w.:-]*(?:\s+xmlns[^<>]*)?\s*>|<(?:root|responses)\s*/>|<(?:/[\w.:-]*)?\s*\Z"
+    rb"|\xef\xbb\xbf"
+    % _DECLARATIONS,
     re.DOTALL,
 )
 
@@ -23,13 +32,45 @@ class XmlError(ValueError):
 
 
 class Node(dict[str, Any]):
-    """An element with children, and the line on which it starts."""
+    """An element with children: its line, and where its text starts and ends in its answer."""
 
-    __slots__ = ("line",)
+    __slots__ = ("end", "line", "start")
 
-    def __init__(self, line: int):
+    def __init__(self, line: int, start: int):
         super().__init__()
         self.line = line
+        self.start = start
+        self.end = start
+
+
+class Leaf(str):
+    """An element with text only: its line, and where its text starts and ends in its answer."""
+
+    __slots__ = ("end", "line", "start")
+
+    line: int
+    start: int
+    end: int
+
+
+def wrapper(head: bytes) -> bytes:
+    """Give the name of the element around the answers, by a text's beginning; empty if none."""
+    first = _FIRST_NAME.match(head)
+    return b"" if first is None or first[1] == b"response" else first[1]
+
+
+def opened_in(data: bytes, name: bytes) -> int:
+    """Count the elements of a name that a stretch of XML opens, less those that it closes."""
+    closed = sum(data.count(tag % name) for tag in (b"</%b>", b"</%b >", b"<%b/>", b"<%b />"))
+    return data.count(b"<" + name) - closed
+
+
+def ends(data: bytes) -> bool:
+    """Tell whether XML comes to the end of its last answer, and of its last tag."""
+    start = data.rfind(b"<response")
+    return data.rfind(b">") >= data.rfind(b"<") and (
+        ANSWER_START.match(data, start) is None or _ANSWER_END.search(data, start) is not None
+    )
 
 
 def xml_records(data: bytes, line: int) -> Iterator[tuple[bytes, Node | XmlError]]:
@@ -51,47 +92,55 @@ def xml_records(data: bytes, line: int) -> Iterator[tuple[bytes, Node | XmlError
     tuple of bytes and (Node or XmlError)
         The text of an answer, and the decoded answer or what is wrong with it.
     """
-    end = 0
-    for match in _RESPONSE.finditer(data):
-        yield from _rest(data[end : match.start()], line)
-        line += data.count(b"\n", end, match.start())
-        text = match.group()
-        yield text, _decode(text, line)
-        line += text.count(b"\n")
-        end = match.end()
-    yield from _rest(data[end:], line)
-
-
-def _rest(data: bytes, line: int) -> Iterator[tuple[bytes, XmlError]]:
-    left = _BETWEEN.sub(b"", data)
-    if left.strip():
-        line += data.count(b"\n", 0, len(data) - len(data.lstrip()))
-        if b"<response" in left:
-            reason = "not valid XML: the answer is cut off before </response>"
+    starts = [match.start() for match in ANSWER_START.finditer(data)]
+    first = starts[0] if starts else len(data)
+    yield from _between(data[:first], line)
+    line += data.count(b"\n", 0, first)
+    for start, stop in pairwise([*starts, len(data)]):
+        match = _ANSWER_END.search(data, start, stop)
+        if match:
+            text = data[start : match.end()]
+            yield text, _decode(text, line)
+            after = line + text.count(b"\n")
+            yield from _between(data[match.end() : stop], after)
         else:
-            reason = "not an answer of this API: it has no element <response>"
+            reason = "not valid XML: the answer is cut off before </response>"
+            yield data[start:stop].strip(), XmlError(reason, line)
+        line += data.count(b"\n", start, stop)
+
+
+def _between(data: bytes, line: int) -> Iterator[tuple[bytes, XmlError]]:
+    if _BETWEEN.sub(b"", data).strip():
+        line += data.count(b"\n", 0, len(data) - len(data.lstrip()))
+        reason = "not an answer of this API: it has no element <response>"
         yield data.strip(), XmlError(reason, line)
 
 
 def _decode(text: bytes, line: int) -> Node | XmlError:
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
-    root = Node(line)
+    node = root = Node(line, 0)
+    root.end = len(text)
     stack: list[tuple[Node, str]] = []
-    node = root
     pieces: list[str] = []
 
     def start(tag: str, _attributes: dict[str, str]) -> None:
         nonlocal node
         pieces.clear()
         stack.append((node, tag))
-        node = Node(line + parser.CurrentLineNumber - 1)
+        node = Node(line + parser.CurrentLineNumber - 1, parser.CurrentByteIndex)
 
     def end(_tag: str) -> None:
         nonlocal node
         value: Any = node
+        # Of an empty element this is the place of its only tag, of others that of their end tag.
+        node.end = text.find(b">", parser.CurrentByteIndex) + 1
         if not node:
-            value = "".join(pieces).strip() or None
+            written = "".join(pieces).strip()
+            value = None
+            if written:
+                value = Leaf(written)
+                value.line, value.start, value.end = node.line, node.start, node.end
         elif node.keys() == {"element"}:
             value = node["element"]
             value = value if isinstance(value, list) else [value]

@@ -1,6 +1,23 @@
 """The metrics, each written once for every kind of frame."""
 
+from redemption_analytics.metrics.coupons import coupon_summary
+from redemption_analytics.metrics.curve import reversal_curve
+from redemption_analytics.metrics.durations import time_to_reversal
+from redemption_analytics.metrics.expected import expected_reversals
+from redemption_analytics.metrics.flows import source_flows
+from redemption_analytics.metrics.kpis import kpis
 from redemption_analytics.metrics.net import net_points
+from redemption_analytics.metrics.outliers import reversal_outliers
 from redemption_analytics.metrics.rates import reversal_rates
 
-__all__ = ["net_points", "reversal_rates"]
+__all__ = [
+    "coupon_summary",
+    "expected_reversals",
+    "kpis",
+    "net_points",
+    "reversal_curve",
+    "reversal_outliers",
+    "reversal_rates",
+    "source_flows",
+    "time_to_reversal",
+]

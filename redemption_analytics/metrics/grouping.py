@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias, cast
@@ -10,13 +9,26 @@ from typing import Any, TypeAlias, cast
 import narwhals as nw
 import pandas as pd
 
-from redemption_analytics.errors import UsageError
+from redemption_analytics.errors import UsageError, nearest
 
 By: TypeAlias = str | Iterable[str]
 Frame: TypeAlias = "nw.LazyFrame[Any]"
 
 #: Columns of a points redemption that metrics are grouped by.
 DIMENSIONS = ("customer_key", "program_id", "store_code", "till_code", "redemption_purpose")
+
+#: Columns of a coupon redemption that metrics are grouped by.
+COUPON_DIMENSIONS = (
+    "customer_key",
+    "store_code",
+    "till_code",
+    "series_id",
+    "discount_type",
+    "code",
+)
+
+#: What a name begins with that is the value of a custom field, as in "custom:channel".
+CUSTOM = "custom:"
 
 _GRAINS = {"day": "1d", "month": "1mo", "quarter": "1q", "year": "1y"}
 
@@ -37,21 +49,67 @@ def native(rows: Frame) -> Any:
     return result.reset_index(drop=True) if isinstance(result, pd.DataFrame) else result
 
 
-def names(by: By, allowed: Sequence[str] = (*DIMENSIONS, *PERIODS)) -> list[str]:
+def names(
+    by: By, allowed: Sequence[str] = (*DIMENSIONS, *PERIODS), *, custom: bool = False
+) -> list[str]:
     """Read ``by`` as a list of names.
+
+    Parameters
+    ----------
+    by
+        What the caller of a metric gave.
+    allowed
+        The names that this metric knows.
+    custom
+        Whether it knows custom fields too, written "custom:NAME". Which ones there are is not asked
+        here: lazy frames would have to be read for that.
 
     Raises
     ------
     UsageError
         If a name is none of those allowed; the text lists them and names the nearest.
     """
-    given = [by] if isinstance(by, str) else list(by)
+    given = [by] if isinstance(by, str) else by
+    if not isinstance(given, Iterable):
+        raise UsageError(f"by is a name or a list of names, not {by!r}")
+    found: dict[str, None] = {}
     for name in given:
-        if name not in allowed:
-            near = difflib.get_close_matches(str(name), allowed, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"cannot group by {name!r}: it takes {', '.join(allowed)}.{hint}")
-    return list(dict.fromkeys(given))
+        wanted = custom and isinstance(name, str) and name.removeprefix(CUSTOM) not in ("", name)
+        if name not in allowed and not wanted:
+            known = ", ".join(allowed) + (f", {CUSTOM}NAME (of a custom field)" if custom else "")
+            hint = nearest(str(name), allowed)
+            raise UsageError(f"cannot group by {name!r}: it takes {known}.{hint}")
+        found[name] = None
+    return list(found)
+
+
+def with_custom_fields(
+    rows: Frame, fields: Frame, redemption_type: str, by: Iterable[str]
+) -> Frame:
+    """Give redemptions those custom fields as columns that ``by`` names.
+
+    Where a redemption has no such field, or one without a value, it is null. A field that no
+    redemption has is null everywhere: a month in which nobody used it is no mistake.
+
+    Parameters
+    ----------
+    rows
+        Redemptions, with their redemption_key.
+    fields
+        The table custom_fields.
+    redemption_type
+        What they redeem, "points" or "coupon": their keys may be the same text.
+    by
+        Names, of which those of custom fields matter.
+    """
+    for name in by:
+        if name.startswith(CUSTOM):
+            here = (nw.col("name") == name.removeprefix(CUSTOM)) & (
+                nw.col("redemption_type") == redemption_type
+            )
+            values = fields.filter(here).select("redemption_key", nw.col("value").alias(name))
+            rows = rows.join(values, on="redemption_key", how="left")
+    return rows
 
 
 def period(time: nw.Expr, name: str) -> nw.Expr:
@@ -70,11 +128,14 @@ def periods(time: str, by: Iterable[str]) -> dict[str, nw.Expr]:
     return {name: period(nw.col(time), name) for name in by if name in PERIODS}
 
 
-def summed(rows: Frame, by: Sequence[str], columns: Sequence[str]) -> Frame:
+def summed(
+    rows: Frame, by: Sequence[str], columns: Sequence[str], *, ordered: bool = True
+) -> Frame:
     """Add columns up in groups; without groups, to one row, which is there for no rows too.
 
     Counts and whole points stay integers on every engine; decimal points are rounded to the three
-    places that they are written with, so that sums do not show binary fractions.
+    places that they are written with, so that sums do not show binary fractions. Groups that are
+    only added up further need no order, and sorting them by texts takes longer than the sums.
     """
     sums = [nw.col(name).sum() for name in columns]
     totals = rows.group_by(*by).agg(*sums) if by else rows.select(*sums)
@@ -86,7 +147,42 @@ def summed(rows: Frame, by: Sequence[str], columns: Sequence[str]) -> Frame:
         for name in columns
     ]
     totals = totals.with_columns(*typed).select(*by, *columns)
-    return totals.sort(*by, nulls_last=True) if by else totals
+    return totals.sort(*by, nulls_last=True) if by and ordered else totals
+
+
+def distinct(rows: Frame, by: Sequence[str], what: Sequence[str], name: str) -> Frame:
+    """Count the distinct combinations of some columns in groups, those without nulls in the last.
+
+    Returns
+    -------
+    frame
+        The columns of ``by``, and the count under the name given. A group with none is not there.
+    """
+    columns = list(dict.fromkeys([*by, *what]))
+    once = rows.filter(~nw.col(what[-1]).is_null()).select(*columns).unique()
+    return counted(once, by, name)
+
+
+def counted(rows: Frame, by: Sequence[str], name: str) -> Frame:
+    """Count rows in groups, under the name given. A group with none is not there."""
+    ones = rows.with_columns(nw.lit(1, nw.Int64).alias(name))
+    return summed(ones, by, [name], ordered=False).filter(nw.col(name) > 0)
+
+
+def combined(parts: Sequence[Frame], by: Sequence[str], columns: Sequence[str]) -> Frame:
+    """Put numbers of the same groups from several frames side by side, 0 where one has none.
+
+    They are added up, since joins do not match null groups. A frame that lacks a column of ``by``
+    stands in its null group.
+    """
+    schemas = [part.collect_schema() for part in parts]
+    kinds = {name: kind for schema in schemas for name, kind in schema.items()}
+    filled = []
+    for part, schema in zip(parts, schemas, strict=True):
+        here = [name for name in (*by, *columns) if name in schema]
+        zeros = [nw.lit(0, kinds[name]).alias(name) for name in columns if name not in schema]
+        filled.append(part.select(*here, *zeros))
+    return summed(nw.concat(filled, how="diagonal"), by, columns)
 
 
 def instant(value: str | date | datetime | None, name: str) -> datetime | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from redemption_analytics.errors import UsageError
-from redemption_analytics.metrics.grouping import By, names, native, summed
+from redemption_analytics.metrics.grouping import By, Frame, names, native, summed
 from redemption_analytics.metrics.postings import AMOUNTS, Basis, Movements, postings
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ def net_points(r: Redemptions, by: By = (), basis: Basis = "redemption") -> Any:
         The bundle.
     by
         A name or list of customer_key, program_id, store_code, till_code, redemption_purpose,
-        day, week, month, quarter, year. Without any, one row of totals.
+        day, week, month, quarter, year, and "custom:NAME", the value of that custom field of the
+        redemption (null where it has none). Without any, one row of totals. A period is named by
+        its first day, and weeks begin on Monday.
     basis
         ``"redemption"`` books a reversal in the period of its redemption (cohort); ``"event"`` in
         the period when it happened (posting).
@@ -58,11 +60,14 @@ def net_points(r: Redemptions, by: By = (), basis: Basis = "redemption") -> Any:
     """
     if basis not in ("redemption", "event"):
         raise UsageError(f"basis is 'redemption' or 'event', not {basis!r}")
-    groups = names(by)
-    rows = postings(Movements.of(r), groups, basis)
-    totals = summed(rows, groups, AMOUNTS)
+    groups = names(by, custom=True)
+    rows = postings(Movements.of(r, groups), groups, basis)
+    return native(with_net_points(summed(rows, groups, AMOUNTS)))
+
+
+def with_net_points(totals: Frame) -> Frame:
+    """Take points reversed from points redeemed."""
     net = nw.col("points_redeemed") - nw.col("points_reversed")
-    schema = totals.collect_schema()
-    if schema["points_redeemed"].is_float():
+    if totals.collect_schema()["points_redeemed"].is_float():
         net = net.round(3)
-    return native(totals.with_columns(net_points=net))
+    return totals.with_columns(net_points=net)

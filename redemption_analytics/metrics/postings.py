@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import narwhals as nw
 
-from redemption_analytics.metrics.grouping import PERIODS, Frame, frame, periods
+from redemption_analytics.metrics.grouping import PERIODS, Frame, frame, periods, with_custom_fields
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -34,10 +34,10 @@ class Movements:
     reversal_breakups: Frame
 
     @classmethod
-    def of(cls, r: Redemptions) -> Movements:
-        """Take all of a bundle."""
+    def of(cls, r: Redemptions, by: Sequence[str] = ()) -> Movements:
+        """Take all of a bundle, with those custom fields as columns of points that ``by`` names."""
         return cls(
-            frame(r.points),
+            with_custom_fields(frame(r.points), frame(r.custom_fields), "points", by),
             frame(r.reversals),
             frame(r.program_breakups),
             frame(r.reversal_breakups),
@@ -52,27 +52,21 @@ def postings(moved: Movements, by: Sequence[str], basis: Basis = "redemption") -
     moved
         What moved.
     by
-        Dimensions and periods that the postings carry.
+        What the postings carry: periods, program_id, and any other columns of points.
     basis
         ``"redemption"`` books a reversal in the period of its redemption, ``"event"`` in that of
         its own time.
     """
+    carried = [name for name in by if name not in (*PERIODS, "program_id")]
+    carried = list(dict.fromkeys(["redeemed_time", *carried]))
     times = [name for name in by if name in PERIODS]
-    fixed = [name for name in by if name not in (*PERIODS, "program_id")]
-    columns = list(dict.fromkeys(["redemption_key", "redeemed_time", *fixed]))
-    homes = moved.points.select(*columns)
-    if "program_id" in by:
-        redeemed, reversed_ = _by_program(moved)
-    else:
-        redeemed = moved.points.select(
-            "redemption_key", "points_redeemed", redemptions=nw.lit(1, nw.Int64)
-        )
-        reversed_ = moved.reversals.select("redemption_key", "reversal_time", "points_reversed")
     booked = "redeemed_time" if basis == "redemption" else "reversal_time"
-    out = redeemed.join(homes, on="redemption_key", how="left").with_columns(
+    split = _by_program if "program_id" in by else _whole
+    redeemed, reversed_ = split(moved, carried)
+    out = redeemed.with_columns(
         **periods("redeemed_time", times), points_reversed=_zero("points_redeemed")
     )
-    back = reversed_.join(homes, on="redemption_key", how="left").with_columns(
+    back = reversed_.with_columns(
         **periods(booked, times),
         points_redeemed=_zero("points_reversed"),
         redemptions=nw.lit(0, nw.Int64),
@@ -81,22 +75,30 @@ def postings(moved: Movements, by: Sequence[str], basis: Basis = "redemption") -
     return nw.concat([out.select(*wanted), back.select(*wanted)])
 
 
-def _by_program(moved: Movements) -> tuple[Frame, Frame]:
-    """Split redemptions and reversals over programs.
+def _whole(moved: Movements, carried: Sequence[str]) -> tuple[Frame, Frame]:
+    """Give redemptions and reversals as they are, with columns of their redemptions."""
+    homes = moved.points.select("redemption_key", *carried)
+    redeemed = moved.points.select(
+        "redemption_key", *carried, "points_redeemed", redemptions=nw.lit(1, nw.Int64)
+    )
+    reversed_ = moved.reversals.select("redemption_key", "reversal_time", "points_reversed")
+    return redeemed, reversed_.join(homes, on="redemption_key", how="left")
+
+
+def _by_program(moved: Movements, carried: Sequence[str] = ()) -> tuple[Frame, Frame]:
+    """Split redemptions and reversals over programs, with columns of their redemptions.
 
     A breakup says how much each program has. What it leaves unexplained (all of it, where there is
     none) belongs to the redemption's only program: the one its breakup names, or its own
     program_id without a breakup. Where there are several, it belongs to the null program.
     """
     shares = moved.program_breakups.select("redemption_key", "program_id", "points_redeemed")
-    # A filtered bundle may hold fewer redemptions than its breakups name.
-    shares = shares.join(moved.points.select("redemption_key"), on="redemption_key", how="inner")
     explained = shares.group_by("redemption_key").agg(
         explained=nw.col("points_redeemed").sum(),
         programs=nw.len(),
         one_program=nw.col("program_id").min(),
     )
-    points = moved.points.select("redemption_key", "program_id", "points_redeemed").join(
+    points = moved.points.select("redemption_key", *carried, "program_id", "points_redeemed").join(
         explained, on="redemption_key", how="left"
     )
     points = points.with_columns(
@@ -107,6 +109,7 @@ def _by_program(moved: Movements) -> tuple[Frame, Frame]:
     )
     rest = points.filter(nw.col("programs").is_null() | (nw.col("unexplained") != 0)).select(
         "redemption_key",
+        *carried,
         program_id=nw.col("only_program"),
         points_redeemed=nw.col("unexplained"),
         redemptions=nw.when(nw.col("programs").is_null())
@@ -114,34 +117,42 @@ def _by_program(moved: Movements) -> tuple[Frame, Frame]:
         .otherwise(nw.lit(0))
         .cast(nw.Int64),
     )
-    wanted = ["redemption_key", "program_id", "points_redeemed", "redemptions"]
-    redeemed = nw.concat(
-        [shares.with_columns(redemptions=nw.lit(1, nw.Int64)).select(*wanted), rest.select(*wanted)]
+    # Inner: a filtered bundle may hold fewer redemptions than its breakups name.
+    homes = moved.points.select("redemption_key", *carried)
+    shared = shares.join(homes, on="redemption_key", how="inner").with_columns(
+        redemptions=nw.lit(1, nw.Int64)
     )
-    only = points.select("redemption_key", "only_program")
-    return redeemed, _reversed_by_program(moved, only)
+    wanted = ["redemption_key", *carried, "program_id", "points_redeemed", "redemptions"]
+    redeemed = nw.concat([shared.select(*wanted), rest.select(*wanted)])
+    return redeemed, _reversed_by_program(
+        moved, points.select("redemption_key", *carried, "only_program"), carried
+    )
 
 
-def _reversed_by_program(moved: Movements, only: Frame) -> Frame:
+def _reversed_by_program(moved: Movements, homes: Frame, carried: Sequence[str]) -> Frame:
+    reversals = moved.reversals.select(
+        "redemption_key", "reversal_id", "reversal_time", "points_reversed"
+    ).join(homes, on="redemption_key", how="left")
     shares = moved.reversal_breakups.select(
         "reversal_id", "program_id", points_back=nw.col("points_reversed")
-    ).join(moved.reversals, on="reversal_id", how="inner")
-    explained = shares.group_by("reversal_id").agg(explained=nw.col("points_back").sum())
-    reversals = moved.reversals.join(explained, on="reversal_id", how="left")
-    rest = (
-        reversals.with_columns(unexplained=_rest(reversals, "points_reversed"))
-        .filter(nw.col("unexplained") != 0)
-        .join(only, on="redemption_key", how="left")
-        .select(
-            "redemption_key",
-            "reversal_time",
-            program_id=nw.col("only_program"),
-            points_reversed=nw.col("unexplained"),
-        )
     )
-    wanted = ["redemption_key", "reversal_time", "program_id", "points_reversed"]
-    shared = shares.with_columns(points_reversed=nw.col("points_back")).select(*wanted)
-    return nw.concat([shared, rest.select(*wanted)])
+    explained = shares.group_by("reversal_id").agg(explained=nw.col("points_back").sum())
+    wanted = ["redemption_key", *carried, "reversal_time", "program_id", "points_reversed"]
+    shared = (
+        shares.join(reversals, on="reversal_id", how="inner")
+        .with_columns(points_reversed=nw.col("points_back"))
+        .select(*wanted)
+    )
+    reversals = reversals.join(explained, on="reversal_id", how="left")
+    rest = (
+        reversals.with_columns(
+            points_reversed=_rest(reversals, "points_reversed"),
+            program_id=nw.col("only_program"),
+        )
+        .filter(nw.col("points_reversed") != 0)
+        .select(*wanted)
+    )
+    return nw.concat([shared, rest])
 
 
 def _rest(rows: Frame, points: str) -> nw.Expr:

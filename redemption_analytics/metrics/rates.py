@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from redemption_analytics.metrics.grouping import (
     native,
     summed,
 )
-from redemption_analytics.metrics.postings import Movements, postings
+from redemption_analytics.metrics.postings import AMOUNTS, Movements, postings
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -78,17 +79,25 @@ def reversal_rates(
     0      north            1                   1.0
     1      south            1                   0.0
     """
-    groups = names(by)
+    groups = names(by, custom=True)
     limit = None if within is None else duration(within, "within")
-    moved = seen_by(Movements.of(r), instant(as_of, "as_of"), limit)
-    rows = postings(moved, groups)
-    units = summed(
-        rows,
-        ["redemption_key", *groups],
-        ["redemptions", "points_redeemed", "points_reversed"],
+    moved = seen_by(Movements.of(r, groups), instant(as_of, "as_of"), limit)
+    low, high = wilson(nw.col("reversed_redemptions"), nw.col("redemptions"))
+    rates = reversed_counts(moved, groups).with_columns(
+        points_reversal_rate=share("points_reversed", "points_redeemed"),
+        redemption_reversal_rate=share("reversed_redemptions", "redemptions"),
+        full_reversal_rate=share("fully_reversed_redemptions", "redemptions"),
+        ci_low=low,
+        ci_high=high,
     )
+    return native(rates)
+
+
+def reversed_counts(moved: Movements, by: Sequence[str]) -> Frame:
+    """Count redemptions, and those of them that were reversed at all and in full; add up points."""
+    units = summed(postings(moved, by), ["redemption_key", *by], AMOUNTS, ordered=False)
     back, out = nw.col("points_reversed"), nw.col("points_redeemed")
-    counted = units.with_columns(
+    counts = units.with_columns(
         reversed_redemptions=_count(back > 0),
         fully_reversed_redemptions=_count((back > 0) & (back >= out)),
     )
@@ -99,16 +108,7 @@ def reversal_rates(
         "points_redeemed",
         "points_reversed",
     ]
-    totals = summed(counted, groups, columns)
-    low, high = wilson(nw.col("reversed_redemptions"), nw.col("redemptions"))
-    rates = totals.with_columns(
-        points_reversal_rate=share("points_reversed", "points_redeemed"),
-        redemption_reversal_rate=share("reversed_redemptions", "redemptions"),
-        full_reversal_rate=share("fully_reversed_redemptions", "redemptions"),
-        ci_low=low,
-        ci_high=high,
-    )
-    return native(rates)
+    return summed(counts, by, columns)
 
 
 def seen_by(moved: Movements, as_of: datetime | None, within: timedelta | None) -> Movements:
