@@ -1,0 +1,186 @@
+"""The audit: each check finds what it is for, says where, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from payloads import load, redemption, reversal
+
+import redemption_analytics as ra
+
+SAMPLES = Path(__file__).parent.parent / "data_samples"
+
+CHECKS = [
+    "truncated_points",
+    "truncated_coupons",
+    "breakup_mismatch",
+    "reversal_breakup_mismatch",
+    "source_breakup_mismatch",
+    "over_reversed",
+    "reversed_before_redeemed",
+    "vanished_reversals",
+    "conflicting_customer",
+    "split_customers",
+    "unknown_discount_type",
+    "unknown_fields",
+    "failed_responses",
+    "missing_redeemed_time",
+    "merged_duplicates",
+    "rejected",
+]
+
+
+def found(r: ra.Redemptions) -> dict[str, tuple[int, Any]]:
+    rows = ra.audit(r)
+    return {
+        row.check: (row.count_, row.example)
+        for row in rows.rename(columns={"count": "count_"}).itertuples()
+        if row.count_
+    }
+
+
+def customer(**fields: Any) -> dict[str, Any]:
+    return {"response": {"status": {"success": True}, "customer": fields}}
+
+
+def with_points(point: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    points = {"points": {"point": [{"redemption_id": "aB0001", "points_redeemed": 10} | point]}}
+    return customer(redemptions=points, **fields)
+
+
+CASES: dict[str, tuple[Callable[[], ra.Redemptions], int, str]] = {
+    "truncated_points": (
+        lambda: ra.load([customer(mobile="1", points_count=3), customer(mobile="1", rows=0)]),
+        1,
+        "payloads#1/1: 3 said, 0 here",
+    ),
+    "truncated_coupons": (
+        lambda: ra.load(customer(coupons_count="2")),
+        1,
+        "payloads#1/1: 2 said, 0 here",
+    ),
+    "breakup_mismatch": (
+        lambda: load([redemption("aB0001", 10, shares={1: 4, 2: 5})]),
+        1,
+        "redemption aB0001: 9 in parts, 10 in all",
+    ),
+    "reversal_breakup_mismatch": (
+        lambda: load([redemption("aB0001", 10, back=[reversal(7, 5, shares={1: 6})])]),
+        1,
+        "reversal 7: 6 in parts, 5 in all",
+    ),
+    "source_breakup_mismatch": (
+        lambda: load([redemption("aB0001", 10, redemption_breakup_by_source=[_batch(9)])]),
+        1,
+        "redemption aB0001: 9 in parts, 10 in all",
+    ),
+    "over_reversed": (
+        lambda: load([redemption("aB0001", 10, back=[reversal(7, 6), reversal(8, 5)])]),
+        1,
+        "redemption aB0001: 10 redeemed, 11 reversed",
+    ),
+    "reversed_before_redeemed": (
+        lambda: load([redemption("aB0001", 10, back=[reversal(7, 6, "2026-01-09")])]),
+        1,
+        "reversal 7",
+    ),
+    "split_customers": (
+        lambda: ra.load([customer(user_id=n, email="a@example.com") for n in ("1", "2")]),
+        1,
+        "the email in payloads#1/1",
+    ),
+    "unknown_discount_type": (
+        lambda: load([], [{"customer": "a", "id": 4, "discount_type": "BOGO", **_TIMED}]),
+        1,
+        "coupon redemption 4: BOGO",
+    ),
+    "unknown_fields": (
+        lambda: ra.load([customer(loyalty_tier="gold"), customer(loyalty_tier="gold")]),
+        2,
+        "$.response.customer.loyalty_tier in payloads",
+    ),
+    "failed_responses": (
+        lambda: ra.load({"response": {"status": {"success": "false", "code": 500}}}),
+        1,
+        "payloads#1/1",
+    ),
+    "missing_redeemed_time": (
+        lambda: load([redemption("aB0001", 10, None)], [{"customer": "a", "id": 4}]),
+        2,
+        "coupon redemption 4",
+    ),
+    "rejected": (
+        lambda: ra.load([with_points({"redeemed_time": "soon"})]),
+        1,
+        "payloads, $.response.customer.redemptions.points.point[0].redeemed_time",
+    ),
+}
+_TIMED = {"redeemed_time": "2026-01-01 00:00:00"}
+
+
+def _batch(points: int) -> dict[str, Any]:
+    return {"points_consumed": points, "source_store": {"code": "north", "name": "North"}}
+
+
+@pytest.mark.parametrize("check", CASES)
+def test_a_check_finds_its_case_and_no_other_does(check: str) -> None:
+    bundle, count, example = CASES[check]
+    assert found(bundle()) == {check: (count, example)}
+
+
+def test_merging_is_told_with_what_was_odd_about_it() -> None:
+    seen = [
+        with_points({"redeemed_time": "2026-01-01", "reversals": [reversal(7, 5)]}, mobile="1"),
+        with_points({"redeemed_time": "2026-01-01"}, mobile="2"),
+    ]
+    assert found(ra.load(seen)) == {
+        "vanished_reversals": (1, "reversal 7 of redemption aB0001"),
+        "conflicting_customer": (1, "redemption aB0001"),
+        "merged_duplicates": (1, "1 of points"),
+    }
+
+
+def test_every_check_has_its_row_and_its_severity_always() -> None:
+    for r in (ra.Redemptions(), ra.load(SAMPLES)):
+        rows = ra.audit(r)
+        assert rows["check"].tolist() == CHECKS
+        assert set(rows["severity"]) == {"error", "warning", "info"}
+        assert rows.dtypes["count"] == "int64"
+        assert (rows["example"].isna() == (rows["count"] == 0)).all()
+
+
+def test_a_truncated_answer_is_found_once_however_often_it_is_exported(tmp_path: Path) -> None:
+    text = (SAMPLES / "2025-stores.json").read_text()
+    for day in ("2026-01-01", "2026-01-02"):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "2025-stores.json").write_text(text)
+    once, twice = ra.load(tmp_path / "2026-01-01"), ra.load(tmp_path)
+    for name, frame in once.tables.items():
+        if name != "responses":  # the log of what was read
+            pd.testing.assert_frame_equal(frame, twice.tables[name])
+    for r in (once, twice):
+        count, example = found(r)["truncated_points"]
+        assert (count, example.split(": ")[1]) == (1, "3 said, 2 here")
+
+
+def test_pages_of_one_customer_are_not_truncated_if_they_are_all_there() -> None:
+    def page(*keys: str) -> dict[str, Any]:
+        points = [{"redemption_id": key, "points_redeemed": 1, **_TIMED} for key in keys]
+        return customer(mobile="1", points_count=3, redemptions={"points": {"point": points}})
+
+    assert found(ra.load([page("a", "b"), page("c")])) == {}
+    assert "truncated_points" in found(ra.load([page("a", "b"), page("b")]))
+
+
+def test_decimal_parts_that_add_up_are_no_mismatch() -> None:
+    point = redemption("aB0001", 0.3, shares={1: 0.1, 2: 0.2}, back=[reversal(7, 0.3)])
+    assert found(load([point], points="decimal")) == {}
+
+
+def test_examples_name_no_person() -> None:
+    examples = ra.audit(ra.load(SAMPLES))["example"].dropna()
+    assert not examples.str.contains("mobile:|email:|EXT-|example.com|4477", regex=True).any()
