@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from redemption_analytics.sources import ZIP_MAGIC, ByteStream, Export, Payload
-from redemption_analytics.xml_answers import ANSWER_START, ends, opened_in, wrapper
+from redemption_analytics.xml_answers import ANSWER_START, opened_in, wrapper
 
 BLOCK_BYTES = 4 << 20
 
@@ -327,11 +327,10 @@ def _text_blocks(export: Export, text: _Text) -> Iterator[Block | Fault]:
         opened += opened_in(last.data, around) if around else 0
         yield _as_run(last) if array else last
     line = (last.line or 1) + last.data.rstrip().count(b"\n")
-    tail = _after_last(last)
     if text.fault:
         yield replace(text.fault, line=line)
-    # Where an answer is cut off, its own reject tells; else nothing would.
-    elif tail is not None and (opened or (array and "]" not in tail)):
+    elif opened or (array and not _array_ends(last)):
+        # Of an answer that is cut off its own reject tells; of what held it, nothing else would.
         yield Fault("breaks off: what holds the answers has no end", line)
 
 
@@ -421,18 +420,16 @@ def _as_run(block: Block) -> Block:
     return replace(block, data=b"".join(parts))
 
 
-def _after_last(last: Block) -> str | None:
-    """Give what follows the last answer of a file's last block; None if that breaks off."""
-    if last.form == "xml":
-        return "" if ends(last.data) else None
+def _array_ends(last: Block) -> bool:
+    """Tell from a file's last block whether its array of answers has an end."""
     text = last.data[last.mark.last(last.data) :].decode(errors="backslashreplace")
     end = 0
     while (start := after_separators(text, end)) < len(text):
         try:
             _, end = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError) as error:
-            return None if breaks_off(error) else text.rstrip()[-1:]
-    return text[end:]
+            return not breaks_off(error) and text.rstrip().endswith("]")
+    return "]" in text[end:]
 
 
 def after_separators(text: str, position: int) -> int:

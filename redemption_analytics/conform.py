@@ -147,10 +147,10 @@ class Conformer:
         return conformed
 
     def _list(self, form: _Form, value: object, steps: Steps) -> list[dict[str, Any]]:
-        bare = not isinstance(value, list)
+        items = value if isinstance(value, list) else [value]
         conformed = []
-        for position, item in enumerate([value] if bare else value):
-            place = steps if bare else (*steps, position)
+        for position, item in enumerate(items):
+            place = (*steps, position) if items is value else steps
             elements, refusals = len(self._elements), len(self.refusals)
             try:
                 fit = self._object(form, item, place)
@@ -173,7 +173,9 @@ class _Form:
         self.required = shape.required
         self.readers = {n: read[kind] for n, kind in shape.fields.items() if isinstance(kind, Kind)}
         self.parts = {
-            name: (isinstance(part, Many), _Form(getattr(part, "shape", part), read))
+            name: (True, _Form(part.shape, read))
+            if isinstance(part, Many)
+            else (False, _Form(part, read))
             for name, part in shape.nested
         }
 

@@ -213,7 +213,6 @@ RESPONSE = Shape(
 ANSWER = Shape({"response": RESPONSE})
 
 
-
 def _lists(shape: Shape) -> Iterator[str]:
     for name, part in shape.nested:
         if isinstance(part, Many):

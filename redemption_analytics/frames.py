@@ -93,9 +93,8 @@ def frame_like(like: Any, data: pa.Table, table: str | None = None) -> Any:
         return data.to_pandas() if table is None else pandas_frame(table, data)
     native = nw.from_native(like)
     if native.implementation.is_duckdb():
-        import duckdb
-
-        return duckdb.from_arrow(data)
+        # On the connection of the frame given: relations of different ones cannot be joined.
+        return like.query("_redemption_analytics", "SELECT * FROM data")
     backend = native.implementation
     frame = nw.from_arrow(data, backend=backend)
     return (frame.lazy() if isinstance(native, nw.LazyFrame) else frame).to_native()

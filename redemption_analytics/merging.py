@@ -147,12 +147,19 @@ def _shares(table: pa.Table, amount: str) -> pa.Table:
     grouped = table.group_by(keys, use_threads=False).aggregate(
         [(amount, "sum"), ("program_name", "last")]
     )
-    return grouped.rename_columns({f"{amount}_sum": amount, "program_name_last": "program_name"})
+    sums = grouped[f"{amount}_sum"]
+    if pa.types.is_floating(sums.type):
+        sums = pc.round(sums, 3)
+    return (
+        grouped.drop_columns([f"{amount}_sum"])
+        .append_column(amount, sums)
+        .rename_columns({"program_name_last": "program_name"})
+    )
 
 
 def _custom_fields(of_points: pa.Table, of_coupons: pa.Table) -> pa.Table:
     parts = [
-        table.append_column("redemption_type", pa.array([kind] * table.num_rows, pa.string()))
+        table.append_column("redemption_type", pa.repeat(pa.scalar(kind), table.num_rows))
         for kind, table in (("points", of_points), ("coupon", of_coupons))
     ]
     fields = pa.concat_tables(parts)
@@ -223,8 +230,10 @@ def _conflicting(points: pa.Table, kept: _Kept) -> Finding:
     """Find redemption_ids that came with more than one customer."""
     if kept.all:
         return Finding("conflicting_customer", 0, None)
-    customers = points["customer_key"].combine_chunks().dictionary_encode("encode").indices
-    pairs = np.unique(np.column_stack([kept.codes, customers.to_numpy()]), axis=0)
+    customers = points["customer_key"].combine_chunks()
+    named = pc.is_valid(customers).to_numpy(zero_copy_only=False)
+    codes = customers.dictionary_encode("encode").indices.to_numpy()
+    pairs = np.unique(np.column_stack([kept.codes[named], codes[named]]), axis=0)
     keys, counts = np.unique(pairs[:, 0], return_counts=True)
     several = keys[counts > 1]
     example = f"redemption {kept.keys[int(kept.last[several].min())]}" if len(several) else None

@@ -143,7 +143,9 @@ def _decoded(text: str, line: int | None, block: Block) -> Iterator[Record]:
         except _DECODING_ERRORS:
             end = text.find("\n", position) if block.lines else -1
             end = len(text) if end < 0 else end
-            yield _undecodable(text[position:end].rstrip("\n\r\t " if block.lines else "\n\r\t ,"), line)
+            yield _undecodable(
+                text[position:end].rstrip("\n\r\t " if block.lines else "\n\r\t ,"), line
+            )
         else:
             yield _JsonRecord(value, line=line, source=text, start=position)
         position = after_separators(text, end)

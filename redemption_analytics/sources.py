@@ -215,7 +215,7 @@ class Stream(io.BufferedIOBase):
     stream
         What is read.
     on_read
-        Told how many bytes were read, each time.
+        Told how many bytes were read, each time; fewer than none where it starts anew.
     start
         Where in the stream the view has its beginning.
     close
@@ -234,16 +234,24 @@ class Stream(io.BufferedIOBase):
         self._on_read = on_read
         self._start = start
         self._close = close or stream.close
+        self._count = 0
 
     def read(self, size: int | None = -1, /) -> bytes:  # noqa: D102
         data = self._stream.read(-1 if size is None else size)
-        if self._on_read:
-            self._on_read(len(data))
+        self._counted(len(data))
         return data
 
     def seek(self, offset: int, whence: int = 0, /) -> int:  # noqa: D102
         start = self._start if whence == os.SEEK_SET else 0
-        return self._stream.seek(start + offset, whence) - self._start
+        position = self._stream.seek(start + offset, whence) - self._start
+        if position == 0:
+            self._counted(-self._count)
+        return position
+
+    def _counted(self, count: int) -> None:
+        self._count += count
+        if self._on_read:
+            self._on_read(count)
 
     def tell(self) -> int:  # noqa: D102
         return self._stream.tell() - self._start
@@ -300,7 +308,7 @@ def _remote(filesystem: fs.FileSystem, info: fs.FileInfo, name: str, *, named: b
 
 def _from_path(path: str) -> Iterator[Export]:
     if os.path.isdir(path):
-        files = list(_files_below(path))
+        files = _files_below(path)
         if not files:
             raise SourceError(f"{path} holds no files: is it the right directory?")
         yield from (_local(file, named=False) for file in files)
@@ -332,28 +340,26 @@ def _glob(pattern: str) -> Iterator[str]:
                 yield match
 
 
-def _files_below(directory: str) -> Iterator[str]:
+def _files_below(directory: str) -> list[str]:
+    files: list[str] = []
+    links: list[str] = []
     walked: set[str] = set()
-    directories, last = [directory], []
+    directories = [directory]
     for top in directories:
-        for folder, folders, files in os.walk(top, onerror=lambda e: last.append(e.filename)):
+        for folder, folders, names in os.walk(top, onerror=lambda e: files.append(e.filename)):
             place = os.path.realpath(folder)
             if place in walked:
                 # A link led here before, or back to a directory above.
                 folders.clear()
                 continue
             walked.add(place)
-            folders[:] = sorted(name for name in folders if not _hidden(name))
+            folders[:] = [name for name in folders if not _hidden(name)]
             directories += filter(os.path.islink, (os.path.join(folder, f) for f in folders))
-            for name in sorted(files):
-                path = os.path.join(folder, name)
-                if not _hidden(name) and _is_file(path):
-                    # What has two names is known by the one that is no link.
-                    if os.path.islink(path):
-                        last.append(path)
-                    else:
-                        yield path
-    yield from last
+            for path in (os.path.join(folder, name) for name in names if not _hidden(name)):
+                if _is_file(path):
+                    (links if os.path.islink(path) else files).append(path)
+    # What has two names is known by the one that is no link.
+    return sorted(files) + sorted(links)
 
 
 def _is_file(path: str) -> bool:

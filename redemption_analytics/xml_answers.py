@@ -17,8 +17,7 @@ _FIRST_NAME = re.compile(rb"(?:\s|%b)*<([A-Za-z_][\w.:-]*)" % _DECLARATIONS, re.
 # Elements around answers hold nothing themselves, so their tags may have any name.
 _BETWEEN = re.compile(
     rb"%b|</?[A-Za-z_][\w.:-]*(?:\s+xmlns[^<>]*)?\s*>|<(?:root|responses)\s*/>|<(?:/[\w.:-]*)?\s*\Z"
-    rb"|\xef\xbb\xbf"
-    % _DECLARATIONS,
+    rb"|\xef\xbb\xbf" % _DECLARATIONS,
     re.DOTALL,
 )
 
@@ -63,14 +62,6 @@ def opened_in(data: bytes, name: bytes) -> int:
     """Count the elements of a name that a stretch of XML opens, less those that it closes."""
     closed = sum(data.count(tag % name) for tag in (b"</%b>", b"</%b >", b"<%b/>", b"<%b />"))
     return data.count(b"<" + name) - closed
-
-
-def ends(data: bytes) -> bool:
-    """Tell whether XML comes to the end of its last answer, and of its last tag."""
-    start = data.rfind(b"<response")
-    return data.rfind(b">") >= data.rfind(b"<") and (
-        ANSWER_START.match(data, start) is None or _ANSWER_END.search(data, start) is not None
-    )
 
 
 def xml_records(data: bytes, line: int) -> Iterator[tuple[bytes, Node | XmlError]]:

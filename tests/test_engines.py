@@ -18,10 +18,6 @@ from payloads import answers, coupon, redemption, reversal
 
 import redemption_analytics as ra
 from redemption_analytics.frames import as_arrow
-from redemption_analytics.metrics.coupons import coupon_summary
-from redemption_analytics.metrics.flows import source_flows
-from redemption_analytics.metrics.kpis import kpis
-from redemption_analytics.metrics.outliers import reversal_outliers
 from redemption_analytics.sample import write_sample
 
 Bundles = dict[str, ra.Redemptions]
@@ -44,14 +40,18 @@ COUPON_BYS = [
 ]
 
 #: What is called, and with which values of its arguments: all combinations are tried.
+CURVE_BYS = [(), "program_id", ["store_code", "year"]]
 FUNCTIONS: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
     (ra.net_points, {"by": BYS, "basis": ["redemption", "event"]}),
     (ra.reversal_rates, {"by": BYS}),
     (ra.reversal_rates, {"by": BYS[:3], "within": ["30D"], "as_of": [None, "2025-03-01"]}),
-    (coupon_summary, {"by": COUPON_BYS}),
-    (kpis, {"by": BYS}),
-    (source_flows, {}),
-    (reversal_outliers, {"by": [by for by in BYS if by]}),
+    (ra.coupon_summary, {"by": COUPON_BYS}),
+    (ra.kpis, {"by": BYS}),
+    (ra.source_flows, {}),
+    (ra.reversal_outliers, {"by": [by for by in BYS if by]}),
+    (ra.reversal_curve, {"by": CURVE_BYS, "weight": ["redemptions", "points"]}),
+    (ra.time_to_reversal, {"by": BYS}),
+    (ra.expected_reversals, {"by": CURVE_BYS, "as_of": [None, "2026-06-30"]}),
     (ra.audit, {}),
 ]
 CALLS = [

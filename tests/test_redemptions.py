@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import polars as pl
 import pytest
@@ -69,8 +70,7 @@ def test_filtering_then_summing_equals_summing_the_group(r: ra.Redemptions, colu
 def test_months_filtered_one_by_one_add_up_to_the_year(r: ra.Redemptions) -> None:
     starts = [f"2026-{month:02}-01" for month in range(1, 13)] + ["2027-01-01"]
     months = [
-        ra.net_points(r.filter(since=start, until=end)).iloc[0]
-        for start, end in pairwise(starts)
+        ra.net_points(r.filter(since=start, until=end)).iloc[0] for start, end in pairwise(starts)
     ]
     year = ra.net_points(r.filter(since="2026-01-01", until="2027-01-01")).iloc[0]
     assert pd.DataFrame(months).sum().tolist() == year.tolist()
@@ -121,6 +121,17 @@ def test_what_is_missing_is_empty_in_the_kind_that_was_given() -> None:
         mine = ra.Redemptions(points=points if kind is pl.DataFrame else points.lazy())
         assert isinstance(mine.reversals, kind)
         assert isinstance(ra.net_points(mine), kind)
+
+
+def test_relations_of_ones_own_connection_can_be_joined_with_what_is_missing() -> None:
+    loaded = ra.load(SAMPLES / "2020-breakups.json")
+    connection = duckdb.connect()
+    mine = ra.Redemptions(points=connection.from_arrow(as_arrow(loaded.points)))
+    assert ra.net_points(mine, by="program_id").fetchall() == [
+        (469, 1, 90, 0, 90),
+        (1234, 1, 30, 0, 30),
+    ]
+    assert all(count == 0 for (_, _, count, _) in ra.audit(mine).fetchall())
 
 
 def test_a_reversal_without_its_redemption_is_named() -> None:

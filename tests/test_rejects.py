@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -74,97 +75,84 @@ def test_a_time_without_quotes_costs_its_record() -> None:
     assert ledger(r, "rejected") == {"responses": 1}
 
 
+GOOD = {"reversal_id": 1, "points_reversed": 1}
 BREAKUP = {"program_id": 1, "points_redeemed": "many"}
-BACK = {"program_id": 1, "points_reversed": -1}
-FIELD = {"value": "nameless"}
 SOURCE = {"points_consumed": 1, "awarding_date": "soon"}
-GOOD_REVERSAL = {"reversal_id": 1, "points_reversed": 1}
+FIELD = {"value": "nameless"}
+BACK = {"program_id": 1, "points_reversed": -1}
+NO_POINTS = {"reversal_id": 1, "reversal_breakup_by_program": [BACK]}
 
-# What is wrong, where, why, and the kinds of element that are left.
-REFUSED: list[tuple[Any, str, str, str, set[str]]] = [
-    (point(points_redeemed=None), "", "points_redeemed is missing", "points", set()),
-    ({"points_redeemed": 1}, "", "redemption_id or id is missing", "points", set()),
-    (point(redemption_id=" "), "", "redemption_id or id is missing", "points", set()),
-    ("a redemption", "", "'a redemption' is no object", "points", set()),
-    (point(redeemed_store=["x"]), ".redeemed_store", "['x'] is no object", "points", set()),
-    (point(redeemed_till={"name": [1]}), ".redeemed_till.name", "[1] is no text", "points", set()),
-    (
-        point(points_redeemed="x", reversals=[GOOD_REVERSAL], custom_fields={"field": FIELD}),
-        ".points_redeemed",
-        "'x' is no number",
-        "points",
-        set(),
+# A redemption, what of it is refused, at which path, why, and the kinds of element that stay.
+REFUSED: list[tuple[Any, Any, str, str, str]] = [
+    *(
+        (wrong, wrong, path, f"points: {reason}", "")
+        for wrong, path, reason in (
+            (point(points_redeemed=None), "", "points_redeemed is missing"),
+            ({"points_redeemed": 1}, "", "redemption_id or id is missing"),
+            (point(redemption_id=" "), "", "redemption_id or id is missing"),
+            ("a redemption", "", "'a redemption' is no object"),
+            (point(redeemed_store=["x"]), ".redeemed_store", "['x'] is no object"),
+            (point(redeemed_till={"name": [1]}), ".redeemed_till.name", "[1] is no text"),
+            (
+                point(points_redeemed="x", reversals=[GOOD], custom_fields={"field": FIELD}),
+                ".points_redeemed",
+                "'x' is no number",
+            ),
+        )
     ),
     (
         point(redemption_breakup_by_program=[BREAKUP]),
+        BREAKUP,
         ".redemption_breakup_by_program[0].points_redeemed",
-        "'many' is no number",
-        "program_breakups",
-        {"points"},
+        "program_breakups: 'many' is no number",
+        "points",
     ),
     (
         point(redemption_breakup_by_source=SOURCE),
+        SOURCE,
         ".redemption_breakup_by_source.awarding_date",
-        "'soon' is no time",
-        "source_breakups",
-        {"points"},
+        "source_breakups: 'soon' is no time",
+        "points",
     ),
     (
         point(custom_fields={"field": [FIELD, {"name": "n"}]}),
+        FIELD,
         ".custom_fields.field[0]",
-        "name is missing",
-        "custom_fields",
-        {"points", "custom_fields"},
+        "custom_fields: name is missing",
+        "points custom_fields",
     ),
     (
-        point(reversals=[{"reversal_id": 1}, GOOD_REVERSAL]),
+        point(reversals=[NO_POINTS, GOOD]),
+        NO_POINTS,
         ".reversals[0]",
-        "points_reversed is missing",
-        "reversals",
-        {"points", "reversals"},
+        "reversals: points_reversed is missing",
+        "points reversals",
     ),
     (
-        point(reversals=[{"reversal_id": "x", "reversal_breakup_by_program": [BACK]}]),
-        ".reversals[0].reversal_id",
-        "'x' is no number",
-        "reversals",
-        {"points"},
-    ),
-    (
-        point(reversals=[GOOD_REVERSAL | {"reversal_breakup_by_program": [None, BACK]}]),
+        point(reversals=[GOOD | {"reversal_breakup_by_program": [None, BACK]}]),
+        BACK,
         ".reversals[0].reversal_breakup_by_program[1].points_reversed",
-        "-1 is negative",
-        "reversal_breakups",
-        {"points", "reversals"},
+        "reversal_breakups: -1 is negative",
+        "points reversals",
     ),
 ]
 
 
-@pytest.mark.parametrize("wrong", REFUSED, ids=lambda wrong: wrong[3] + wrong[1])
-def test_a_refused_element_takes_only_itself_and_what_hangs_below_it(wrong: Any) -> None:
-    element, path, reason, kind, left = wrong
-    fine = point("fine", reversals=[GOOD_REVERSAL | {"reversal_id": 77}])
-    r = load(answer(fine, element, point("too")), answer(point("other"), mobile="448"))
+@pytest.mark.parametrize(("redemption", "refused", "path", "reason", "left"), REFUSED)
+def test_a_refused_element_takes_only_itself_and_what_hangs_below_it(
+    redemption: Any, refused: Any, path: str, reason: str, left: str
+) -> None:
+    fine = point("fine", reversals=[GOOD | {"reversal_id": 77}])
+    r = load(answer(fine, redemption, point("too")), answer(point("other"), mobile="448"))
     (reject,) = r.rejects.itertuples(index=False)
-    assert reject.path == f"{POINT}[1]{path}"
+    kind, reason = reason.split(": ")
+    assert (reject.record, reject.line, reject.path) == (1, 1, f"{POINT}[1]{path}")
     assert reject.reason.startswith(reason)
-    assert (reject.record, reject.line) == (1, 1)
-    assert ledger(r, "rejected") == {kind: 1}
-    expected = {"files": 1, "responses": 2, "points": 3, "reversals": 1}
-    for kind_left in left:
-        expected[kind_left] = expected.get(kind_left, 0) + 1
-    assert ledger(r, "loaded") == expected
-    assert {"fine", "too", "other"} <= set(r.points["redemption_id"])
-    # What was refused is whole in its raw text, with all that hangs below it.
-    at = [step for step in path.replace("[", ".[").split(".") if step]
-    while at and not at[-1].startswith("["):
-        if at[-1] in ("redemption_breakup_by_source",):
-            break
-        at.pop()
-    refused = element
-    for step in at:
-        refused = refused[int(step[1:-1])] if step.startswith("[") else refused[step]
     assert json.loads(reject.raw) == refused
+    assert ledger(r, "rejected") == {kind: 1}
+    others = Counter({"files": 1, "responses": 2, "points": 3, "reversals": 1})
+    assert ledger(r, "loaded") == others + Counter(left.split())
+    assert {"fine", "too", "other"} <= set(r.points["redemption_id"])
 
 
 def test_a_refused_customer_takes_only_itself_out_of_a_batch() -> None:
@@ -231,7 +219,7 @@ def test_raise_names_file_line_path_and_reason(tmp_path: Path) -> None:
 
 def test_an_element_deep_in_a_pretty_printed_file_is_found_by_its_line(tmp_path: Path) -> None:
     file = tmp_path / "export.json"
-    back = GOOD_REVERSAL | {"points_reversed": "WRONG"}
+    back = GOOD | {"points_reversed": "WRONG"}
     file.write_text(json.dumps(answer(point("a"), point("b", reversals=[back])), indent=2))
     (reject,) = ra.load(file).rejects.itertuples(index=False)
     line = next(n for n, text in enumerate(file.read_text().splitlines(), 1) if "WRONG" in text)

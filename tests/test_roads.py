@@ -1,7 +1,7 @@
 """Both roads from a block to tables agree, whatever an answer holds, and lose nothing.
 
-The fast road is Arrow's JSON reader. What it refuses goes down the slow one, which reads record by
-record; so where the two differ, a value would mean one thing or another depending on its neighbours.
+The fast road is Arrow's JSON reader. What it refuses goes down the slow one, record by record; so
+where the two differ, a value would mean one thing or another depending on its neighbours.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Twice:
     """Two values under one key."""
 
     def __init__(self, first: Any, second: Any):
-        self.values = (first, second)
+        self.both = (first, second)
 
 
 def written(value: Any) -> str:
@@ -43,7 +43,7 @@ def written(value: Any) -> str:
         pairs = [
             (key, one)
             for key, item in value.items()
-            for one in (item.values if isinstance(item, Twice) else (item,))
+            for one in (item.both if isinstance(item, Twice) else (item,))
         ]
         return "{" + ", ".join(f"{json.dumps(key)}: {written(one)}" for key, one in pairs) + "}"
     if isinstance(value, list):
@@ -366,7 +366,9 @@ def test_texts_that_look_like_tiny_numbers_stay_on_the_fast_road() -> None:
 
 
 @pytest.mark.parametrize("depth", [3, 50, 900, 100_000])
-@pytest.mark.parametrize("field", ["notes", "redeemed_store", "reversals", "points_redeemed", "new"])
+@pytest.mark.parametrize(
+    "field", ["notes", "redeemed_store", "reversals", "points_redeemed", "new"]
+)
 def test_nesting_is_no_danger(field: str, depth: int) -> None:
     data = lines(answer(point("a", **{field: "@"})), answer(point("b")))
     r = outcome(data.replace(b'"@"', b"[" * depth + b"]" * depth))

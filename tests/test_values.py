@@ -52,7 +52,7 @@ def read(kind: str, value: Any, **options: Any) -> Any:
     return None if pd.isna(cell) else cell
 
 
-class refused(str):  # noqa: N801, SLOT000
+class refused(str):  # noqa: N801
     """A reason."""
 
 
@@ -302,9 +302,7 @@ WRITTEN = st.one_of(
     st.decimals(places=4, allow_nan=False, allow_infinity=False).map(lambda d: f'"{d}"'),
     st.datetimes().map(lambda t: f'"{t}"'),
     st.datetimes().map(lambda t: f'"{t.isoformat()}Z"'),
-    st.datetimes().flatmap(
-        lambda t: st.integers(0, 26).map(lambda end: json.dumps(str(t)[:end]))
-    ),
+    st.datetimes().flatmap(lambda t: st.integers(0, 26).map(lambda end: json.dumps(str(t)[:end]))),
     st.text("0123456789-: TZ.+", min_size=8, max_size=20).map(json.dumps),
     st.sampled_from(["true", "TRUE", "False", "0", "1", "yes", " true"]).map(json.dumps),
 )

@@ -67,9 +67,8 @@ def coupon_summary(r: Redemptions, by: By = ()) -> Any:
     Examples
     --------
     >>> import redemption_analytics as ra
-    >>> from redemption_analytics.metrics.coupons import coupon_summary
     >>> r = ra.load("data_samples/2025-stores.json")
-    >>> coupon_summary(r, by=["series_id", "month"])
+    >>> ra.coupon_summary(r, by=["series_id", "month"])
        series_id      month  coupons_redeemed  redeemers  codes  discount_value
     0     689078 2025-02-01                 2          1      2          1000.0
     """

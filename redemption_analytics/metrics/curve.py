@@ -112,9 +112,8 @@ def reversal_curve(
     Examples
     --------
     >>> import redemption_analytics as ra
-    >>> from redemption_analytics.metrics.curve import reversal_curve
     >>> r = ra.load("data_samples/2025-stores.json")
-    >>> reversal_curve(r, horizon="4D", as_of="2025-03-20").round(3)
+    >>> ra.reversal_curve(r, horizon="4D", as_of="2025-03-20").round(3)
        day  at_risk  reversed  cumulative_rate  ci_low  ci_high
     0    0        2         0              0.0    0.00    0.000
     1    1        2         0              0.0    0.00    0.000

@@ -20,8 +20,8 @@ from redemption_analytics.metrics.grouping import (
     periods,
     summed,
 )
-from redemption_analytics.metrics.postings import Movements, _by_program
-from redemption_analytics.metrics.rates import _newest, seen_by
+from redemption_analytics.metrics.postings import Movements, by_program
+from redemption_analytics.metrics.rates import newest, seen_by
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -78,9 +78,8 @@ def time_to_reversal(r: Redemptions, by: By = ()) -> Any:
     Examples
     --------
     >>> import redemption_analytics as ra
-    >>> from redemption_analytics.metrics.durations import time_to_reversal
     >>> r = ra.load("data_samples/2025-stores.json")
-    >>> time_to_reversal(r, by="store_code").round(2)
+    >>> ra.time_to_reversal(r, by="store_code").round(2)
       store_code  reversals  mean_days  median_days  p90_days
     0      north          1       3.08         3.08      3.08
     """
@@ -143,7 +142,7 @@ def units_and_reversals(moved: Movements, by: Sequence[str]) -> tuple[Frame, Fra
     if "program_id" in by:
         # Attribution looks at no time: in its place the reversal's name comes through.
         marked = moved.reversals.with_columns(reversal_time=nw.col("reversal_id"))
-        redeemed, reversed_ = _by_program(replace(moved, reversals=marked))
+        redeemed, reversed_ = by_program(replace(moved, reversals=marked))
         redeemed = summed(
             redeemed,
             ["redemption_key", "program_id"],
@@ -186,8 +185,7 @@ def watched(
     """Cut a bundle to what was known at a moment, by default the newest in the data."""
     moved = seen_by(movements(r, by), as_of, None)
     if as_of is None:
-        newest = as_arrow(native(_newest(moved.points, moved.reversals)))
-        as_of = newest["_now"][0].as_py()
+        as_of = as_arrow(native(newest(moved.points, moved.reversals)))["_now"][0].as_py()
     # Without any time nothing is watched, whenever that is.
     return moved, as_of or datetime(1970, 1, 1)
 

@@ -106,9 +106,8 @@ def expected_reversals(
     Examples
     --------
     >>> import redemption_analytics as ra
-    >>> from redemption_analytics.metrics.expected import expected_reversals
     >>> r = ra.load("data_samples/organisation")
-    >>> expected_reversals(r, by="program_id", as_of="2026-11-20").round(1)
+    >>> ra.expected_reversals(r, by="program_id", as_of="2026-11-20").round(1)
        program_id  open_redemptions  open_points  expected_points   low    high
     0         469               955       165913            782.1   0.0  2225.6
     1         973               274        43630            150.6   0.0   718.5

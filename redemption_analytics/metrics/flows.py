@@ -46,9 +46,8 @@ def source_flows(r: Redemptions) -> Any:
     Examples
     --------
     >>> import redemption_analytics as ra
-    >>> from redemption_analytics.metrics.flows import source_flows
     >>> r = ra.load("data_samples/2025-sources.json")
-    >>> source_flows(r).round(2)
+    >>> ra.source_flows(r).round(2)
       source_store_code store_code  points_consumed  mean_age_days
     0             north       main                8          52.73
     """

@@ -78,9 +78,8 @@ def kpis(r: Redemptions, by: By = ()) -> Any:
     Examples
     --------
     >>> import redemption_analytics as ra
-    >>> from redemption_analytics.metrics.kpis import kpis
     >>> r = ra.load("data_samples/2025-stores.json")
-    >>> kpis(r, by="store_code").T
+    >>> ra.kpis(r, by="store_code").T
                           0      1
     store_code        north  south
     points_redeemed     250    100

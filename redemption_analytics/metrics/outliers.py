@@ -67,9 +67,8 @@ def reversal_outliers(r: Redemptions, by: By = "till_code") -> Any:
     Examples
     --------
     >>> import redemption_analytics as ra
-    >>> from redemption_analytics.metrics.outliers import reversal_outliers
     >>> r = ra.load("data_samples/organisation")
-    >>> tills = reversal_outliers(r)
+    >>> tills = ra.reversal_outliers(r)
     >>> tills.loc[tills["q_value"] < 0.01, ["till_code", "redemptions", "reversed_redemptions"]]
            till_code  redemptions  reversed_redemptions
     0  station.till2          886                   270

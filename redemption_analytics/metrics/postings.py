@@ -61,7 +61,7 @@ def postings(moved: Movements, by: Sequence[str], basis: Basis = "redemption") -
     carried = list(dict.fromkeys(["redeemed_time", *carried]))
     times = [name for name in by if name in PERIODS]
     booked = "redeemed_time" if basis == "redemption" else "reversal_time"
-    split = _by_program if "program_id" in by else _whole
+    split = by_program if "program_id" in by else _whole
     redeemed, reversed_ = split(moved, carried)
     out = redeemed.with_columns(
         **periods("redeemed_time", times), points_reversed=_zero("points_redeemed")
@@ -85,7 +85,7 @@ def _whole(moved: Movements, carried: Sequence[str]) -> tuple[Frame, Frame]:
     return redeemed, reversed_.join(homes, on="redemption_key", how="left")
 
 
-def _by_program(moved: Movements, carried: Sequence[str] = ()) -> tuple[Frame, Frame]:
+def by_program(moved: Movements, carried: Sequence[str] = ()) -> tuple[Frame, Frame]:
     """Split redemptions and reversals over programs, with columns of their redemptions.
 
     A breakup says how much each program has. What it leaves unexplained (all of it, where there is

@@ -126,7 +126,7 @@ def seen_by(moved: Movements, as_of: datetime | None, within: timedelta | None) 
         )
     if within is not None:
         later = f"{within // timedelta(microseconds=1)}us"
-        now = _newest(points, reversals) if as_of is None else None
+        now = newest(points, reversals) if as_of is None else None
         points = _old_enough(points, later, as_of, now)
         reversals = _old_enough(reversals, later, as_of, now)
         reversals = reversals.filter(reversed_ <= redeemed.dt.offset_by(later))
@@ -145,7 +145,7 @@ def _old_enough(rows: Frame, later: str, as_of: datetime | None, now: Frame | No
     return rows.join(now, how="cross").filter(due <= nw.col("_now")).drop("_now")
 
 
-def _newest(points: Frame, reversals: Frame) -> Frame:
+def newest(points: Frame, reversals: Frame) -> Frame:
     """Give the newest time in the data as a frame of one row: lazy frames stay lazy so."""
     times = nw.concat(
         [
