@@ -37,7 +37,7 @@ def pseudonym(pii: Pii) -> Pseudonym | None:
     if pii == "drop":
         key = secrets.token_bytes(32)
     elif pii == "pseudonymize":
-        key = os.environ.get(KEY_VARIABLE, "").encode()
+        key = os.fsencode(os.environ.get(KEY_VARIABLE, ""))
         if len(key) < _SHORTEST_KEY:
             raise UsageError(
                 f'pii="pseudonymize" needs a key of {_SHORTEST_KEY} bytes or more in the'

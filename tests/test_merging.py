@@ -148,9 +148,7 @@ SHARES = st.lists(
 )
 POINTS = st.builds(
     lambda key, time, fields: (
-        old(redeemed_time=time, **fields)
-        if key is None
-        else new(key, redeemed_time=time, **fields)
+        old(redeemed_time=time, **fields) if key is None else new(key, redeemed_time=time, **fields)
     ),
     st.sampled_from([None, *KEYS]),
     st.sampled_from([TIME, "2020-04-01 00:00:00"]),
@@ -225,9 +223,7 @@ def mixed(old_answers: list[Any], new_answers: list[Any], old_first: bool) -> ra
 def test_an_old_redemption_that_agrees_with_one_that_has_an_id_is_that_one(old_first: bool) -> None:
     of_2018 = old(program_id=None, points_redeemed="90.000", reversals=[reversal(1)])
     of_2020 = old(notes="old", reversals=[reversal(1), reversal(2)])
-    r = mixed(
-        [answer(of_2018), answer(of_2020)], [answer(new("AfL2vt", notes="new"))], old_first
-    )
+    r = mixed([answer(of_2018), answer(of_2020)], [answer(new("AfL2vt", notes="new"))], old_first)
     assert cells(r.points, "redemption_key", "redemption_id", "notes") == [
         ["AfL2vt", "AfL2vt", "new" if old_first else "old"]
     ]
@@ -334,7 +330,8 @@ def test_a_built_key_tells_redemptions_apart(other: dict[str, Any]) -> None:
 def test_id_is_never_a_key() -> None:
     r = load(export("2025-01-01", answer(new("a", id=1)), answer(new("b", id=1), mobile="448")))
     assert cells(r.points, "redemption_key", "id") == [["a", 1], ["b", 1]]
-    r = load(export("2025-01-01", answer(new("a", id=1))), export("2025-01-02", answer(new("a", id=9))))
+    ranks = [export(f"2025-01-0{rank}", answer(new("a", id=rank))) for rank in (1, 9)]
+    r = load(*ranks)
     assert cells(r.points, "redemption_key", "id") == [["a", 9]]
     r = load(export("2020-01-01", answer(old(), old(redeemed_time="2020-04-01 00:00:00"))))
     assert len(r.points) == 2
