@@ -177,7 +177,7 @@ EXPORTS = st.lists(st.lists(ANSWERS, min_size=1, max_size=2), min_size=2, max_si
 
 
 @given(EXPORTS, st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_order_of_files_makes_no_difference(several: list[Any], random: Any) -> None:
     files = [(f"2025-01-0{day}", answers) for day, answers in enumerate(several, 1)]
     in_order = load(*(export(day, *answers) for day, answers in files))
@@ -189,7 +189,7 @@ def test_the_order_of_files_makes_no_difference(several: list[Any], random: Any)
 
 
 @given(EXPORTS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_loading_twice_equals_loading_once(several: list[Any]) -> None:
     files = [(f"2025-01-0{day}", answers) for day, answers in enumerate(several, 1)]
     once = load(*(export(day, *answers) for day, answers in files))

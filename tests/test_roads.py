@@ -256,13 +256,13 @@ quick = partial(settings, deadline=None, suppress_health_check=list(HealthCheck)
 
 
 @given(st.lists(records(), min_size=1, max_size=4), st.sampled_from(["int", "decimal"]))
-@quick(max_examples=50)
+@quick(max_examples=30)
 def test_both_roads_give_equal_tables(several: list[bytes], points: str) -> None:
     assert_roads_agree(b"\n".join(several), points=points)
 
 
 @given(st.lists(answers(), min_size=1, max_size=3))
-@quick(max_examples=25)
+@quick(max_examples=15)
 def test_on_error_raise_names_the_first_reject(several: list[str]) -> None:
     data = "\n".join(several).encode()
     kept = outcome(data)

@@ -15,6 +15,9 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import redemption_analytics as ra
+from redemption_analytics.blocks import Block
+from redemption_analytics.flatten import Flattening
+from redemption_analytics.parsing import Parser
 from redemption_analytics.sample import Edition, Organisation, Style, write_export
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
@@ -547,12 +550,12 @@ def test_json_and_xml_give_equal_tables(json_file: str, xml_file: str) -> None:
 
 @pytest.mark.parametrize("edition", get_args(Edition))
 def test_every_style_of_writing_gives_equal_tables(edition: Edition, tmp_path: Path) -> None:
-    answers = list(Organisation(60).answers(edition, as_of=datetime(2026, 11, 20), batch=4))
+    answers = list(Organisation(30).answers(edition, as_of=datetime(2026, 11, 20), batch=4))
     first, *others = (
         ra.load(write_export(tmp_path / style, iter(answers), style=style))
         for style in get_args(Style)
     )
-    assert len(first.points) > 100
+    assert len(first.points) > 50
     for other in [*others, ra.load(answers)]:
         same_but_for_provenance(first, other)
 
@@ -672,9 +675,9 @@ def test_nothing_is_written_in_many_ways(path: Path_) -> None:
         # Something else has to tell that this is an answer.
         payload["response"] |= {"status": {"success": True}}
         put(payload, path, nothing)
-        r = load(payload)
-        assert r.rejects.empty
-        found.append(rows(r))
+        parsed = Parser(Flattening()).parse(Block("json", json.dumps(payload).encode()))
+        assert not parsed.rejects
+        found.append([{n: t.to_pydict() for n, t in part.items()} for part in parsed.tables])
     assert all(one == found[0] for one in found)
 
 
