@@ -455,20 +455,26 @@ def _parquet_blocks(export: Export, stream: ByteStream, size: int) -> Iterator[B
                 + ", ".join(schema.names[:20])
             )
         return
-    rows = (
-        row
-        for batch in file.iter_batches(batch_size=256, columns=[PAYLOAD_COLUMN])
-        for row in batch.column(0).to_pylist()
-        if row is not None
-    )
-    texts = (row.encode() if isinstance(row, str) else row for row in rows)
-    first = next(texts, b"")
-    if not isinstance(first, (bytes, dict)):
-        yield Fault(
-            f'has a column "{PAYLOAD_COLUMN}" of {schema.field(PAYLOAD_COLUMN).type}, no text'
-        )
-        return
-    yield from _payload_blocks(chain([first], texts), size)
+    faults: list[Fault] = []
+
+    def texts() -> Iterator[Any]:
+        for group in range(file.num_row_groups):
+            try:
+                for batch in file.iter_batches(256, row_groups=[group], columns=[PAYLOAD_COLUMN]):
+                    for row in batch.column(0).to_pylist():
+                        if row is not None:
+                            yield row.encode() if isinstance(row, str) else row
+            except _UNREADABLE as error:
+                faults.append(Fault(f"cannot be read in row group {group}: {_said(error)}"))
+
+    rows = texts()
+    first = next(rows, b"")
+    if isinstance(first, (bytes, dict)):
+        yield from _payload_blocks(chain([first], rows), size)
+    else:
+        kind = schema.field(PAYLOAD_COLUMN).type
+        faults.append(Fault(f'has a column "{PAYLOAD_COLUMN}" of {kind}, no text'))
+    yield from faults[:1]
 
 
 def _payload_blocks(payloads: Iterable[Payload], size: int) -> Iterator[Block]:

@@ -322,3 +322,19 @@ def test_parquet_that_holds_no_payloads(table: dict[str, Any], reason: str) -> N
     pq.write_table(pa.table(table), sink)
     export = Export("x.parquet", NOW, open=lambda: io.BytesIO(sink.getvalue()))
     assert list(read_blocks(export)) == [Fault(reason)]
+
+
+def test_of_a_parquet_file_with_damage_all_other_row_groups_are_read() -> None:
+    answers = [compact(answer) for answer in answers_of(6, customers=6)]
+    sink = io.BytesIO()
+    # Neither packed nor as a dictionary, so that the text stands there as it is.
+    plain: dict[str, Any] = {"compression": "none", "use_dictionary": False}
+    pq.write_table(pa.table({"payload": answers}), sink, row_group_size=1, **plain)
+    data = bytearray(sink.getvalue())
+    at = data.index(answers[4].encode()) - 4
+    data[at : at + 4] = b"\xff\xff\xff\x7f"
+    *blocks, fault = read_blocks(Export("x.parquet", NOW, open=lambda: io.BytesIO(data)))
+    found = [r.value for block in blocks if isinstance(block, Block) for r in read_records(block)]
+    assert found == [json.loads(answer) for answer in answers[:4] + answers[5:]]
+    assert isinstance(fault, Fault)
+    assert fault.reason.startswith("cannot be read in row group 4: ")

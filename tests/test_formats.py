@@ -359,31 +359,27 @@ DAMAGES: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_record_costs_only_itself(damage: str) -> None:
     for form, (_, _, _, write) in PARTS.items():
-        for places in ([0, 2], [1, 4]):
-            if (
-                "XML" in form
-                # What follows a colon cannot be told from the value that is missing.
-                or (damage == "cut after a colon" and form == "one after another")
-                # Of a null in first place Arrow's reader dies (apache/arrow#47409).
-                or (damage == "null" and 0 in places)
-            ):
-                continue
-            pieces = [write(answer(f"a{n}")) for n in range(5)]
-            for place in places:
-                pieces[place] = DAMAGES[damage](pieces[place])
-            r = ra.load(joined(form, pieces).encode(errors="surrogateescape"))
-            others = [f"a{n}" for n in range(5) if n not in places]
-            assert list(r.points["redemption_id"]) == others, (form, places)
-            own = r.rejects[r.rejects["record"].notna()]
-            assert list(own["record"]) == [place + 1 for place in places], (form, places)
-            assert set(own["path"]) == {"$"}
-            for place, line, raw in zip(places, own["line"], own["raw"], strict=True):
-                first = joined(form, [*pieces[:place], ""]).removesuffix(PARTS[form][2]).count("\n")
-                # What stands behind it may be where it fails.
-                assert 1 <= line - first <= pieces[place].count("\n") + 2, (form, place)
-                damaged = pieces[place].encode(errors="surrogateescape")
-                expected = damaged.decode(errors="backslashreplace")
-                assert raw.rstrip(" \n,]") == expected.rstrip(" \n,]"), (form, place)
+        places = [0, 2, 4]
+        if damage == "null":
+            places = [1, 3]  # of one in first place Arrow's reader dies: apache/arrow#47409
+        if "XML" in form or (damage == "cut after a colon" and form == "one after another"):
+            continue  # what follows a colon cannot be told from the value that is missing
+        pieces = [write(answer(f"a{n}")) for n in range(5)]
+        for place in places:
+            pieces[place] = DAMAGES[damage](pieces[place])
+        r = ra.load(joined(form, pieces).encode(errors="surrogateescape"))
+        others = [f"a{n}" for n in range(5) if n not in places]
+        assert list(r.points["redemption_id"]) == others, form
+        own = r.rejects[r.rejects["record"].notna()]
+        assert list(own["record"]) == [place + 1 for place in places], form
+        assert set(own["path"]) == {"$"}
+        for place, line, raw in zip(places, own["line"], own["raw"], strict=True):
+            first = joined(form, [*pieces[:place], ""]).removesuffix(PARTS[form][2]).count("\n")
+            # What stands behind it may be where it fails.
+            assert 1 <= line - first <= pieces[place].count("\n") + 2, form
+            damaged = pieces[place].encode(errors="surrogateescape")
+            expected = damaged.decode(errors="backslashreplace")
+            assert raw.rstrip(" \n,]") == expected.rstrip(" \n,]"), form
 
 
 def test_an_answer_behind_one_that_was_never_finished() -> None:
@@ -402,6 +398,8 @@ def test_too_many_ends_cost_nothing() -> None:
         r = ra.load(text.encode())
         assert list(r.points["redemption_id"]) == ["a", "b"]
         assert list(r.rejects["raw"]) == (["}"] if text.startswith(f"{one}}}") else [])
+    r = ra.load(f"{one}\n{1_000_000 * '['}\n{two}{1_000_000 * ']'}".encode())
+    assert list(r.points["redemption_id"]) == ["a", "b"]
 
 
 # Where rejects are
