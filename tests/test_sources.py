@@ -147,16 +147,8 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "a path": one_file,
     "a directory": several,
     "a directory with a slash": lambda d: f"{several(d)}/",
-    "a glob": lambda d: (
-        str(several(d).parent / "*" / "*.json*")
-        if not several(d)
-        else [
-            str(d / "a*"),
-            str(d / "b" / "*.json*"),
-            str(d / "*" / "c" / "?.jsonl.gz"),
-            str(d / "[e].jsonl"),
-        ]
-    ),
+    "a glob": lambda d: f"{one_file(d).parent}/ex*[!x].json?",
+    "globs": lambda d: [f"{several(d)}/a*", f"{d}/b/*.json*", f"{d}/*/c/?.*", f"{d}/[e].jsonl"],
     "a glob below": lambda d: str(several(d) / "**" / "*.js*"),
     "a glob of all": lambda d: str(several(d) / "**"),
     "a glob of directories": lambda d: [d / "a.jsonl", str(several(d) / "?"), d / "e.jsonl"],
