@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from redemption_analytics import plot as plot
     from redemption_analytics import schemas as schemas
     from redemption_analytics.audits import audit as audit
     from redemption_analytics.converting import convert as convert
@@ -60,13 +61,15 @@ _HOMES = {
     "write_reports": "reports",
 }
 
-__all__ = ["__version__", "schemas", *_HOMES]
+_MODULES = ("plot", "schemas")
+
+__all__ = ["__version__", *_MODULES, *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: nothing heavy is loaded before."""
-    if name == "schemas":
-        return importlib.import_module("redemption_analytics.schemas")
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

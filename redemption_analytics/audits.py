@@ -67,6 +67,17 @@ def truncated(r: Redemptions, kind: Kind) -> Frame:
     Returns
     -------
     Narwhals frame
+        The rows of :func:`said_and_loaded` in which fewer are here than said.
+    """
+    return said_and_loaded(r, kind).filter(nw.col("said") > nw.col("here"))
+
+
+def said_and_loaded(r: Redemptions, kind: Kind) -> Frame:
+    """Hold what answers say that customers have against what was loaded.
+
+    Returns
+    -------
+    Narwhals frame
         response_id (of one of their answers), said, here (counts of redemptions).
     """
     said = f"{kind}_count"
@@ -83,8 +94,7 @@ def truncated(r: Redemptions, kind: Kind) -> Frame:
     of_nobody = answers.filter(nw.col("customer_key").is_null()).with_columns(
         said=nw.col(said), here=nw.col(f"{kind}_loaded")
     )
-    both = nw.concat([_counts(of_customers), _counts(of_nobody)])
-    return both.filter(nw.col("said") > nw.col("here"))
+    return nw.concat([_counts(of_customers), _counts(of_nobody)])
 
 
 def _counts(rows: Frame) -> Frame:

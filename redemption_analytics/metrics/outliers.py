@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -18,6 +19,10 @@ from redemption_analytics.metrics.rates import reversed_counts
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
+
+
+#: A q_value below which a group stands out.
+SIGNIFICANT = 0.01
 
 
 def reversal_outliers(r: Redemptions, by: By = "till_code") -> Any:
@@ -139,6 +144,52 @@ def false_discovery_rates(p_values: npt.NDArray[np.float64]) -> npt.NDArray[np.f
     rates = np.empty(count)
     rates[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
     return rates
+
+
+def control_limits(rate: float, sizes: Sequence[int], share: float) -> list[tuple[float, float]]:
+    """Give the limits between which chance keeps a share of all groups of each size.
+
+    Parameters
+    ----------
+    rate
+        The rate that all groups have.
+    sizes
+        Redemptions of a group, at least 1.
+    share
+        Which share lies between the limits, half of the rest on either side of them.
+
+    Returns
+    -------
+    list of tuple of float
+        For each size the lower and the upper limit of its rate.
+
+    Notes
+    -----
+    Exact binomial limits, interpolated between counts (D. J. Spiegelhalter, "Funnel plots for
+    comparing institutional performance", Statistics in Medicine 24, 2005, appendix A.1.1).
+
+    Examples
+    --------
+    >>> [(round(low, 3), round(high, 3)) for low, high in control_limits(0.1, [50, 5000], 0.95)]
+    [(0.014, 0.18), (0.092, 0.108)]
+    """
+    outside = (1 - share) / 2
+    return [(_quantile(outside, n, rate) / n, _quantile(1 - outside, n, rate) / n) for n in sizes]
+
+
+def _quantile(probability: float, n: int, p: float) -> float:
+    """Give the count up to which a probability lies, interpolated, from 0 to n."""
+    low, high = 0, n
+    while low < high:
+        middle = (low + high) // 2
+        if 1 - binomial_tail(middle + 1, n, p) > probability:
+            high = middle
+        else:
+            low = middle + 1
+    reached, before = 1 - binomial_tail(low + 1, n, p), 1 - binomial_tail(low, n, p)
+    if reached == before:
+        return low
+    return min(max(low - (reached - probability) / (reached - before), 0), n)
 
 
 def binomial_tail(k: int, n: int, p: float) -> float:

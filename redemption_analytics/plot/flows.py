@@ -1,0 +1,124 @@
+"""Source flows as a chart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from redemption_analytics.metrics import source_flows as measure
+from redemption_analytics.plot.groups import names_of, plain_rows
+from redemption_analytics.plot.look import NUMBER, layered, number, percent, titled
+
+if TYPE_CHECKING:
+    from redemption_analytics.redemptions import Redemptions
+
+_SIDE, _ROW = 44, 28
+_OTHERS, _UNKNOWN = "other stores", "not known"
+
+
+def source_flows(r: Redemptions, most: int = 12) -> alt.LayerChart:
+    """Draw where points were earned against where they were burnt.
+
+    Parameters
+    ----------
+    r
+        The bundle, on any engine.
+    most
+        How many stores have a row and a column of their own; the rest are one together.
+
+    Returns
+    -------
+    altair.LayerChart
+        The chart: a cell for each pair of stores, darker with more points, and its points in it.
+
+    Examples
+    --------
+    >>> import redemption_analytics as ra
+    >>> r = ra.load("data_samples/organisation")
+    >>> ra.plot.source_flows(r).title.subtitle[0]
+    '661,957 points: 9.3 % were redeemed in the store that had awarded them.'
+    """
+    flows = plain_rows(measure(r))
+    names = names_of(r, "store_code")
+    total = sum(row["points_consumed"] for row in flows)
+    known = [row for row in flows if row["source_store_code"] and row["store_code"]]
+    at_home = sum(
+        row["points_consumed"] for row in known if row["source_store_code"] == row["store_code"]
+    )
+    share = at_home / total if total else None
+    said = (
+        f"{number(total)} points: {percent(share)} were redeemed in the store that had awarded"
+        " them."
+    )
+    rows, order = _cells(flows, names, most)
+    title = "Where points were earned against where they were redeemed"
+    return layered(*_marks(rows, order)).properties(
+        width=alt.Step(_SIDE),
+        height=alt.Step(_ROW),
+        **titled(title, said, "Outlined: the same store."),
+    )
+
+
+def _cells(
+    flows: list[dict[str, Any]], names: dict[str, str], most: int
+) -> tuple[list[dict[str, Any]], list[str]]:
+    sizes: dict[str, float] = {}
+    for row in flows:
+        for code in (row["source_store_code"], row["store_code"]):
+            if code is not None:
+                sizes[code] = sizes.get(code, 0) + row["points_consumed"]
+    largest = sorted(sizes, key=lambda code: (-sizes[code], code))[:most]
+    own = set(largest)
+
+    def label(code: str | None) -> str:
+        if code is None:
+            return _UNKNOWN
+        return names.get(code, code) if code in own else _OTHERS
+
+    cells: dict[tuple[str, str], float] = {}
+    for row in flows:
+        pair = label(row["source_store_code"]), label(row["store_code"])
+        cells[pair] = cells.get(pair, 0) + row["points_consumed"]
+    darkest = max(cells.values(), default=0)
+    rows = [
+        {
+            "earned": earned,
+            "redeemed": redeemed,
+            "points": points,
+            "same": earned == redeemed and earned not in (_OTHERS, _UNKNOWN),
+            "dark": points > darkest * 0.55,
+        }
+        for (earned, redeemed), points in cells.items()
+    ]
+    order = list(dict.fromkeys([*(label(code) for code in largest), _OTHERS, _UNKNOWN]))
+    return rows, order
+
+
+def _marks(rows: list[dict[str, Any]], order: list[str]) -> list[alt.Chart]:
+    x = alt.X(
+        "redeemed:N",
+        sort=order,
+        axis=alt.Axis(title="store that took the points", labelAngle=-40, orient="bottom"),
+    )
+    y = alt.Y("earned:N", sort=order, axis=alt.Axis(title="store that awarded the points"))
+    cells = alt.Chart(alt.InlineData(values=rows))
+    scale = alt.Scale(scheme="blues", domainMin=0)
+    tips = [
+        alt.Tooltip("earned:N", title="earned in"),
+        alt.Tooltip("redeemed:N", title="redeemed in"),
+        alt.Tooltip("points:Q", format=NUMBER),
+    ]
+    legend = alt.Legend(title="points", format=NUMBER)
+    colour = alt.Color("points:Q", scale=scale, legend=legend)
+    same = alt.Chart(alt.InlineData(values=[row for row in rows if row["same"]]))
+    texts = cells.mark_text(fontSize=10).encode(
+        x, y,
+        text=alt.Text("points:Q", format=".2~s"),
+        color=alt.condition("datum.dark", alt.value("white"), alt.value("#222222")),
+    )  # fmt: skip
+    return [
+        cells.mark_rect().encode(x, y, colour, tooltip=tips),
+        same.mark_rect(fillOpacity=0, stroke="#222222", strokeWidth=1.5).encode(x, y),
+        texts,
+    ]

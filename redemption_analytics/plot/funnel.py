@@ -1,0 +1,162 @@
+"""Reversal outliers as a funnel plot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from redemption_analytics.metrics import reversal_outliers as measure
+from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.metrics.outliers import SIGNIFICANT, control_limits
+from redemption_analytics.plot.groups import by_words, grouped
+from redemption_analytics.plot.look import (
+    BLUE,
+    GREY,
+    HEIGHT,
+    NUMBER,
+    PERCENT,
+    VERMILION,
+    WIDTH,
+    layered,
+    named_colours,
+    percent,
+    titled,
+)
+
+if TYPE_CHECKING:
+    from redemption_analytics.redemptions import Redemptions
+
+_STEPS = 80
+#: Sizes that differ by more than this are drawn on a logarithmic axis.
+_WIDE = 50
+_OUTLIER, _OTHER = "reverses more than chance explains", "within chance"
+
+
+def reversal_funnel(r: Redemptions, by: By = "till_code") -> alt.LayerChart:
+    """Draw the reversal rate of each till against what chance allows for its size.
+
+    Parameters
+    ----------
+    r
+        The bundle, on any engine.
+    by
+        As in :func:`redemption_analytics.reversal_outliers`.
+
+    Returns
+    -------
+    altair.LayerChart
+        The chart: redemptions (count) against the share of them that was reversed (percent). Those
+        with a q_value below 1 % are named.
+
+    Raises
+    ------
+    UsageError
+        If ``by`` is not one of those named, or names nothing.
+
+    Notes
+    -----
+    The lines hold 95 % and 99.8 % of the tills of each size if all have the rate of those that do
+    not stand out: D. J.
+    Spiegelhalter, "Funnel plots for comparing institutional performance", Statistics in Medicine
+    24, 2005, with exact binomial limits as in its appendix A.1.1.
+
+    Examples
+    --------
+    >>> import redemption_analytics as ra
+    >>> r = ra.load("data_samples/organisation")
+    >>> ra.plot.reversal_funnel(r).title.subtitle[0]
+    '1 of 37 stands out (q below 1 %): station.till2. Rate of the others 6.8 %.'
+    """
+    columns = names(by, custom=True)
+    groups = grouped(r, measure(r, columns), columns, "redemptions", most=2000)
+    tills = [row for row in groups.rows if row["p_value"] is not None]
+    for row in tills:
+        row["label"] = " · ".join(filter(None, (row.get("period"), row["label"])))
+        row["rate"] = row["reversed_redemptions"] / row["redemptions"]
+        row["kind"] = _OUTLIER if row["q_value"] < SIGNIFICANT else _OTHER
+    rate = _common_rate(tills)
+    said = _said(tills, rate)
+    title = f"Reversals{by_words(columns)} against chance"
+    return layered(*_limits(tills, rate), *_points(tills)).properties(
+        width=WIDTH,
+        height=HEIGHT,
+        **titled(title, said, groups.note),
+    )
+
+
+def _common_rate(tills: list[dict[str, Any]]) -> float | None:
+    """Give the rate of those that do not stand out: one bad till does not move the limits."""
+    usual = [row for row in tills if row["kind"] == _OTHER] or tills
+    redemptions = sum(row["redemptions"] for row in usual)
+    return sum(row["reversed_redemptions"] for row in usual) / redemptions if usual else None
+
+
+def _said(tills: list[dict[str, Any]], rate: float | None) -> str:
+    found = [row["label"] for row in tills if row["kind"] == _OUTLIER]
+    named = ", ".join(found[:3]) + (" …" if len(found) > 3 else "")
+    stand = "stands" if len(found) == 1 else "stand"
+    return (
+        f"{len(found) or 'None'} of {len(tills)} {stand} out (q below {SIGNIFICANT * 100:g} %)"
+        f"{f': {named}' if found else ''}. Rate of the others {percent(rate)}."
+    )
+
+
+def _x(tills: list[dict[str, Any]]) -> alt.X:
+    sizes = [row["redemptions"] for row in tills]
+    wide = bool(sizes) and max(sizes) > _WIDE * min(sizes)
+    scale = alt.Scale(type="log", nice=False) if wide else alt.Scale(nice=True)
+    return alt.X("redemptions:Q", scale=scale, axis=alt.Axis(title="redemptions", grid=False))
+
+
+def _limits(tills: list[dict[str, Any]], rate: float | None) -> list[alt.Chart]:
+    if rate is None:
+        return []
+    sizes = [row["redemptions"] for row in tills]
+    low, high = min(sizes), max(sizes)
+    grid = sorted({round(low * (high / low) ** (step / _STEPS)) for step in range(_STEPS + 1)})
+    lines = []
+    for share, dash in ((0.95, [4, 3]), (0.998, [1, 0])):
+        rows = [
+            {"redemptions": n, "from": a, "to": b}
+            for n, (a, b) in zip(grid, control_limits(rate, grid, share), strict=True)
+        ]
+        chart = alt.Chart(alt.InlineData(values=rows)).mark_line(
+            color=GREY, strokeWidth=1, strokeDash=dash
+        )
+        end = alt.Chart(alt.InlineData(values=rows[:1])).mark_text(
+            align="left", dx=4, dy=-6, color=GREY, text=f"{share * 100:.3g} %"
+        )
+        lines += [
+            chart.encode(_x(tills), y="from:Q"),
+            chart.encode(_x(tills), y="to:Q"),
+            end.encode(_x(tills), y="to:Q"),
+        ]
+    middle = alt.Chart(alt.InlineData(values=[{"rate": rate}])).mark_rule(color=GREY)
+    return [middle.encode(y="rate:Q"), *lines]
+
+
+def _points(tills: list[dict[str, Any]]) -> list[alt.Chart]:
+    rows = alt.Chart(alt.InlineData(values=tills))
+    y = alt.Y("rate:Q", axis=alt.Axis(title="share of redemptions reversed (%)", format=PERCENT))
+    colour = named_colours({_OTHER: BLUE, _OUTLIER: VERMILION})
+    shape = alt.Scale(domain=[_OTHER, _OUTLIER], range=["circle", "diamond"])
+    tips = [
+        alt.Tooltip("label:N", title=" "),
+        alt.Tooltip("rate:Q", format=PERCENT, title="share reversed"),
+        alt.Tooltip("reversed_redemptions:Q", format=NUMBER, title="reversed"),
+        alt.Tooltip("expected_reversed_redemptions:Q", format=",.1f", title="expected"),
+        alt.Tooltip("redemptions:Q", format=NUMBER),
+        alt.Tooltip("q_value:Q", format=".2~g", title="q value"),
+    ]
+    return [
+        rows.mark_point(filled=True, size=60, opacity=0.9).encode(
+            _x(tills), y,
+            color=alt.Color("kind:N", **colour),
+            shape=alt.Shape("kind:N", scale=shape, legend=colour["legend"]),
+            tooltip=tips,
+        ),
+        alt.Chart(alt.InlineData(values=[row for row in tills if row["kind"] == _OUTLIER]))
+        .mark_text(dy=-10, fontWeight="bold")
+        .encode(_x(tills), y, text="label:N"),
+    ]  # fmt: skip

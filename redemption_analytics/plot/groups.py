@@ -1,0 +1,244 @@
+"""Groups of a metric as the rows of a chart: with labels and periods, the largest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import narwhals as nw
+
+from redemption_analytics.frames import as_arrow
+from redemption_analytics.metrics.grouping import PERIODS, frame, native
+from redemption_analytics.plot.look import FACET, HEIGHT, ROW, WIDTH, Chart, layered
+
+if TYPE_CHECKING:
+    from redemption_analytics.redemptions import Redemptions
+
+_TICKS = 8
+
+#: How many groups a chart has room for.
+MOST = 20
+
+#: Where the names stand that go with codes: table and column.
+_NAMES = {
+    "program_id": ("program_breakups", "program_name"),
+    "store_code": ("points", "store_name"),
+    "till_code": ("points", "till_name"),
+}
+
+_AXIS_FORMATS = {
+    "day": "%-d %b",
+    "week": "%-d %b %Y",
+    "month": "%b %Y",
+    "quarter": "Q%q %Y",
+    "year": "%Y",
+}
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Rows to draw.
+
+    Attributes
+    ----------
+    rows : list of dict
+        The metric's columns; ``label`` names the group; where there is a period, ``start``,
+        ``middle`` and ``end`` are its moments and ``period`` names it.
+    labels : list of str
+        The groups shown, the largest first; those of the null group and "all" are among them.
+    period : str or None
+        The period that rows are of.
+    note : str
+        What is not shown, empty where all is.
+    """
+
+    rows: list[dict[str, Any]]
+    labels: list[str]
+    period: str | None
+    note: str
+
+    @property
+    def grouped(self) -> bool:
+        """Whether there are groups beside the periods."""
+        return bool(self.labels) and self.labels != ["all"]
+
+    def only(self, size: str) -> Groups:
+        """Leave out rows of nothing."""
+        rows = [row for row in self.rows if row[size]]
+        here = {row["label"] for row in rows}
+        return replace(self, rows=rows, labels=[label for label in self.labels if label in here])
+
+    def along_time(self, *charts: alt.Chart, shared: bool) -> Chart:
+        """Draw charts along the periods, once or for each group, on one scale or on its own."""
+        data = alt.InlineData(values=self.rows)
+        if not self.grouped:
+            return layered(*charts, data=data).properties(width=WIDTH, height=HEIGHT)
+        header = alt.Header(title=None, labelAnchor="start", labelFontWeight="bold")
+        facet = alt.Facet("label:N", sort=self.labels, header=header)
+        small = layered(*charts).properties(width=WIDTH, height=FACET)
+        repeated = small.facet(facet, columns=1, data=data)
+        return repeated if shared else repeated.resolve_scale(y="independent")
+
+    def in_rows(self, *charts: alt.Chart) -> alt.LayerChart:
+        """Draw charts that have a row for each group, as :meth:`label` gives it."""
+        data = alt.InlineData(values=self.rows)
+        return layered(*charts, data=data).properties(width=WIDTH, height=alt.Step(ROW))
+
+    def label(self) -> alt.Y:
+        """Give the axis of rows, the largest on top."""
+        return alt.Y("label:N", sort=self.labels, axis=alt.Axis(title=None, labelLimit=200))
+
+
+def grouped(r: Redemptions, metric: Any, by: Sequence[str], size: str, most: int = MOST) -> Groups:
+    """Take the rows of a metric out of its engine, and name and order their groups.
+
+    Parameters
+    ----------
+    r
+        The bundle, which knows the names of codes.
+    metric
+        What the metric returned.
+    by
+        What it was grouped by.
+    size
+        The column that says how large a group is.
+    most
+        How many groups are shown.
+    """
+    period = next((name for name in by if name in PERIODS), None)
+    others = [name for name in by if name != period]
+    rows = plain_rows(metric)
+    names = {name: names_of(r, name) for name in others}
+    sizes: dict[str, float] = {}
+    untimed = 0
+    timed = []
+    for row in rows:
+        row["label"] = " · ".join(_label(row[name], names[name], name) for name in others) or "all"
+        if period is not None:
+            if row[period] is None:
+                untimed += 1
+                continue
+            row |= _moments(row.pop(period), period)
+        sizes[row["label"]] = sizes.get(row["label"], 0) + abs(row[size] or 0)
+        timed.append(row)
+    ordered = sorted(sizes, key=lambda label: (-sizes[label], label))
+    shown = ordered[:most]
+    notes = []
+    if len(shown) < len(ordered):
+        notes.append(f"The {len(shown)} largest of {len(ordered):,} groups.")
+    if untimed:
+        notes.append("Redemptions without a time are left out.")
+    kept = set(shown)
+    return Groups(
+        [_drawable(row) for row in timed if row["label"] in kept], shown, period, " ".join(notes)
+    )
+
+
+def plain_rows(metric: Any) -> list[dict[str, Any]]:
+    """Read a small frame of any kind into dicts."""
+    rows: list[dict[str, Any]] = as_arrow(metric).to_pylist()
+    return rows
+
+
+def names_of(r: Redemptions, column: str) -> dict[Any, str]:
+    """Give the names that go with the codes or ids of a column, where the data has them."""
+    if column not in _NAMES:
+        return {}
+    table, name = _NAMES[column]
+    known = frame(getattr(r, table)).filter(~nw.col(name).is_null() & ~nw.col(column).is_null())
+    found = known.group_by(column).agg(nw.col(name).max()).select(column, name)
+    return {row[column]: row[name] for row in plain_rows(native(found))}
+
+
+def _label(value: Any, names: dict[Any, str], column: str) -> str:
+    if value is None:
+        return f"no {_word(column)}"
+    name = names.get(value)
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d}"
+    if name is None or name.casefold() == str(value).casefold():
+        return name or str(value)
+    return f"{name} ({value})"
+
+
+def _moments(start: datetime, period: str) -> dict[str, str]:
+    end = next_period(start, period)
+    middle = start + (end - start) / 2
+    return {"start": _utc(start), "middle": _utc(middle), "end": _utc(end)} | {
+        "period": period_name(start, period)
+    }
+
+
+def next_period(start: datetime, period: str) -> datetime:
+    """Give the first day of the period after the one that begins on a day.
+
+    >>> next_period(datetime(2026, 12, 1), "month"), next_period(datetime(2026, 11, 23), "week")
+    (datetime.datetime(2027, 1, 1, 0, 0), datetime.datetime(2026, 11, 30, 0, 0))
+    """
+    if period in _MONTHS:
+        months = start.year * 12 + start.month - 1 + _MONTHS[period]
+        return start.replace(year=months // 12, month=months % 12 + 1)
+    return start + timedelta(days=7 if period == "week" else 1)
+
+
+def period_name(start: datetime, period: str) -> str:
+    """Name a period for people.
+
+    >>> period_name(datetime(2026, 10, 1), "quarter"), period_name(datetime(2026, 11, 23), "week")
+    ('Q4 2026', 'week of 23 November 2026')
+    """
+    day = f"{start.day} {start:%B %Y}"
+    return {
+        "day": day,
+        "week": f"week of {day}",
+        "month": f"{start:%B %Y}",
+        "quarter": f"Q{(start.month + 2) // 3} {start:%Y}",
+        "year": f"{start:%Y}",
+    }[period]
+
+
+def _utc(moment: datetime) -> str:
+    """Write a wall-clock moment as one of UTC: charts then show it as it is, in any time zone."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}Z"
+
+
+def _drawable(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _utc(value) if isinstance(value, datetime) else value for name, value in row.items()
+    }
+
+
+def time_axis(groups: Groups, field: str, title: str) -> alt.X:
+    """Give the axis of periods, with a tick in the middle of some, and at the Monday of weeks."""
+    moments = sorted({(row["start"], row["middle"], row["end"]) for row in groups.rows})
+    axis = alt.Axis(
+        title=title,
+        format=_AXIS_FORMATS[groups.period or "month"],
+        grid=False,
+        labelOverlap="greedy",
+        values=[
+            start if groups.period == "week" else middle
+            for start, middle, _ in moments[:: len(moments) // _TICKS + 1]
+        ],
+    )
+    domain = [moments[0][0], moments[-1][2]] if moments else alt.Undefined
+    return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=domain), axis=axis)
+
+
+def by_words(columns: Sequence[str]) -> str:
+    """Say what a metric is grouped by, as the end of a title.
+
+    >>> by_words(["program_id", "custom:channel"]), by_words([])
+    (' by program and channel', '')
+    """
+    return f" by {' and '.join(map(_word, columns))}" if columns else ""
+
+
+def _word(column: str) -> str:
+    for end in ("_id", "_code", "_key"):
+        column = column.removesuffix(end)
+    return column.removeprefix("custom:").replace("_", " ")

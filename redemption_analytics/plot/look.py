@@ -1,0 +1,79 @@
+"""How charts look: colours, sizes, formats.
+
+The colours are those of M. Okabe and K. Ito, "Color Universal Design" (2008), which people with any
+colour vision tell apart. Colour is never alone: position, shape or dashes say the same in print.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias, cast
+
+import altair as alt
+
+Chart: TypeAlias = alt.LayerChart | alt.FacetChart
+
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+GREEN = "#009E73"
+PURPLE = "#CC79A7"
+ORANGE = "#E69F00"
+SKY = "#56B4E9"
+INK = "#222222"
+GREY = "#767676"
+SUBTLE = "#595959"
+
+#: Colours and dashes of lines that stand for groups; more groups than this are not told apart.
+LINES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, INK)
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [10, 4], [4, 1], [1, 3])
+
+WIDTH, HEIGHT = 560, 280
+#: Height of a row in charts that have a row for each group, and of a facet, in pixels.
+ROW, FACET = 24, 130
+
+NUMBER = ",.3~f"
+PERCENT = ".1~%"
+
+
+def titled(title: str, *said: str) -> dict[str, Any]:
+    """Give a chart its title, below it what its numbers say, and all of it to screen readers."""
+    lines = [line for line in said if line]
+    shown = alt.TitleParams(title, subtitle=lines, anchor="start", subtitleColor=SUBTLE, offset=10)
+    return {"title": shown, "description": f"{title}. {' '.join(lines)}"}
+
+
+def layered(*charts: alt.Chart, data: Any = alt.Undefined) -> alt.LayerChart:
+    """Draw charts on top of each other, the first below; those without data take the data given."""
+    for chart in charts:
+        # What the chart says of itself is read out, not each of its marks.
+        mark: Any = chart.mark
+        mark = alt.MarkDef(type=mark) if isinstance(mark, str) else mark
+        mark["aria"] = False
+        chart.mark = mark
+    together: Any = alt.layer(*charts, data=data)
+    return cast(alt.LayerChart, together)
+
+
+def named_colours(names: dict[str, str]) -> dict[str, Any]:
+    """Give the scale and the legend of marks that have names."""
+    scale = alt.Scale(domain=list(names), range=list(names.values()))
+    return {"scale": scale, "legend": alt.Legend(title=None, orient="top", labelLimit=0)}
+
+
+def number(value: float) -> str:
+    """Write a number of points or redemptions for people.
+
+    >>> number(1422022), number(2318.55), number(0.125)
+    ('1,422,022', '2,319', '0.1')
+    """
+    if isinstance(value, int) or value.is_integer():
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}"
+
+
+def percent(share: float | None) -> str:
+    """Write a share for people.
+
+    >>> percent(0.08107), percent(None)
+    ('8.1 %', 'unknown')
+    """
+    return "unknown" if share is None else f"{share * 100:.1f} %"

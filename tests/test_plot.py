@@ -1,0 +1,268 @@
+"""Charts: their numbers are the metrics', on every engine; what they show is what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import altair as alt
+import pytest
+import vl_convert
+from engines import KINDS, Bundles, of_every_kind, same, write_exports
+from payloads import coupon, load, redemption, reversal
+from scipy import stats
+
+import redemption_analytics as ra
+from redemption_analytics.metrics.outliers import control_limits
+
+SAMPLES = "data_samples/organisation"
+CHARTS: list[tuple[str, dict[str, Any]]] = [
+    ("net_points", {}),
+    ("net_points", {"by": ["program_id", "quarter"], "basis": "event"}),
+    ("net_points", {"by": ()}),
+    ("net_points", {"by": ["store_code", "custom:channel"]}),
+    ("reversal_rates", {}),
+    ("reversal_rates", {"by": "week", "within": "30D", "as_of": "2026-06-30"}),
+    ("reversal_rates", {"by": ["store_code", "year"]}),
+    ("reversal_curve", {}),
+    ("reversal_curve", {"by": "program_id", "horizon": "30D", "weight": "points"}),
+    ("reversal_curve", {"by": ["year", "store_code"], "horizon": "10D"}),
+    ("expected_reversals", {}),
+    ("expected_reversals", {"by": "month", "as_of": "2026-06-30"}),
+    ("reversal_funnel", {}),
+    ("reversal_funnel", {"by": ["store_code", "year"]}),
+    ("source_flows", {}),
+    ("source_flows", {"most": 3}),
+    ("coverage", {}),
+]
+IDS = [f"{name}-{arguments}" for name, arguments in CHARTS]
+
+
+def drawn(chart: alt.TopLevelMixin) -> str:
+    """Draw a chart: what Vega-Lite does not understand fails here."""
+    return str(vl_convert.vegalite_to_svg(chart.to_dict()))
+
+
+def rows_of(chart: Any) -> list[dict[str, Any]]:
+    """Give all rows that a chart holds, in all its layers."""
+    return [row for rows in chart.to_dict().get("datasets", {}).values() for row in rows]
+
+
+def chart_of(r: ra.Redemptions, name: str, arguments: dict[str, Any]) -> Any:
+    plot: Callable[..., Any] = getattr(ra.plot, name)
+    return plot(r, **arguments)
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
+    exports, converted = (tmp_path_factory.mktemp(name) for name in ("exports", "converted"))
+    write_exports(exports)
+    return of_every_kind(exports, converted, "int")
+
+
+@pytest.mark.parametrize(("name", "arguments"), CHARTS, ids=IDS)
+def test_a_chart_is_the_same_on_every_engine_and_can_be_drawn(
+    bundles: Bundles, name: str, arguments: dict[str, Any]
+) -> None:
+    expected = chart_of(bundles["pandas"], name, arguments)
+    assert "<svg" in drawn(expected)
+    rows = rows_of(expected)
+    assert rows
+    for kind in KINDS:
+        chart = chart_of(bundles[kind], name, arguments)
+        assert chart.title.to_dict() == expected.title.to_dict(), kind
+        for one, other in zip(rows_of(chart), rows, strict=True):
+            assert one.keys() == other.keys()
+            assert all(same(one[field], other[field]) for field in other), (kind, one, other)
+
+
+@pytest.mark.parametrize(("name", "arguments"), CHARTS, ids=IDS)
+def test_a_chart_of_nothing_can_be_drawn(name: str, arguments: dict[str, Any]) -> None:
+    assert "<svg" in drawn(chart_of(ra.Redemptions(), name, arguments))
+    assert "<svg" in drawn(chart_of(load([redemption("a", 5)]), name, arguments))
+    untimed = load([redemption("a", 5, None, [reversal(1, 2, None)])], [coupon(1, None)])
+    assert "<svg" in drawn(chart_of(untimed, name, arguments))
+    decimal = load([redemption("a", 12.5, back=[reversal(1, 0.125)])], points="decimal")
+    assert "<svg" in drawn(chart_of(decimal, name, arguments))
+
+
+@pytest.mark.parametrize(("name", "arguments"), CHARTS, ids=IDS)
+def test_a_chart_has_words_for_everyone_and_a_unit_on_its_axes(
+    bundles: Bundles, name: str, arguments: dict[str, Any]
+) -> None:
+    chart = chart_of(bundles["pandas"], name, arguments)
+    assert chart.title.text
+    said = " ".join(chart.title.subtitle)
+    assert chart.description == f"{chart.title.text}. {said}"
+    # Charts without a configuration can be put together.
+    assert chart.config is alt.Undefined
+    drawn(alt.vconcat(chart, chart))
+    svg = drawn(chart)
+    units = ("points", "redemptions", "(%)", "store")
+    assert any(unit in line for line in svg.split(">") for unit in units)
+
+
+def test_bars_hold_the_numbers_of_net_points() -> None:
+    r = ra.load(SAMPLES)
+    rows = rows_of(ra.plot.net_points(r, by=["program_id"]))
+    expected = ra.net_points(r, by="program_id").to_dict("records")
+    columns = ["redemptions", "points_redeemed", "points_reversed", "net_points"]
+    assert sorted([row[c] for c in columns] for row in rows) == sorted(
+        [row[c] for c in columns] for row in expected
+    )
+    labels = ["House (469)", "Partner (1234)", "Travel (1886)", "DefaultProgram (973)"]
+    assert {row["label"] for row in rows} == {*labels, "no program"}
+
+
+def test_along_periods_each_small_chart_has_only_the_rows_of_its_group() -> None:
+    r = ra.load(SAMPLES).filter(since="2026-01-01")
+    chart = ra.plot.net_points(r, by=["program_id", "quarter"]).to_dict()
+    assert chart["facet"]["field"] == "label"
+    # A layer with data of its own would show it in every small chart.
+    assert all("data" not in layer for layer in chart["spec"]["layer"])
+
+
+def test_the_largest_groups_are_shown_and_the_rest_is_named() -> None:
+    r = load([redemption(f"r{n}", n + 1, store=f"s{n:02}") for n in range(30)])
+    chart = ra.plot.net_points(r, by="store_code")
+    assert {row["label"] for row in rows_of(chart)} == {f"s{n:02}" for n in range(10, 30)}
+    assert chart.title.subtitle[1] == "The 20 largest of 30 groups."
+
+
+def test_redemptions_without_a_time_are_in_the_sums_and_said_not_to_be_drawn() -> None:
+    r = load([redemption("a", 5), redemption("b", 7, None)])
+    chart = ra.plot.net_points(r, by="month")
+    assert [row["points_redeemed"] for row in rows_of(chart)] == [5]
+    assert chart.title.subtitle == [
+        "12 points redeemed, 0 came back, 12 remain.",
+        "Redemptions without a time are left out.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("period", "span", "name"),
+    [
+        ("day", ("2026-11-19", "2026-11-20"), "19 November 2026"),
+        ("week", ("2026-11-16", "2026-11-23"), "week of 16 November 2026"),
+        ("month", ("2026-11-01", "2026-12-01"), "November 2026"),
+        ("quarter", ("2026-10-01", "2027-01-01"), "Q4 2026"),
+        ("year", ("2026-01-01", "2027-01-01"), "2026"),
+    ],
+)
+def test_a_bar_is_as_wide_as_its_period(period: str, span: tuple[str, str], name: str) -> None:
+    r = load([redemption("a", 5, "2026-11-19")])
+    (row,) = rows_of(ra.plot.net_points(r, by=period))
+    assert (row["start"][:10], row["end"][:10]) == span
+    assert row["period"] == name
+
+
+def test_pictures_are_the_same_in_every_time_zone() -> None:
+    draw = (
+        "import redemption_analytics as ra, vl_convert;"
+        f"r = ra.load({SAMPLES!r}).filter(since='2026-01-01');"
+        "print(vl_convert.vegalite_to_svg(ra.plot.net_points(r, by='week').to_dict()))"
+    )
+    svgs = {
+        subprocess.run(
+            [sys.executable, "-c", draw],
+            env=os.environ | {"TZ": zone},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for zone in ("UTC", "America/Sao_Paulo", "Pacific/Auckland")
+    }
+    assert len(svgs) == 1
+
+
+def test_names_from_the_data_stay_text() -> None:
+    hostile = "<script>alert(1)</script>"
+    r = load([redemption("a", 5, store=hostile, till=hostile)])
+    for chart in (ra.plot.net_points(r, by="store_code"), ra.plot.reversal_rates(r, "till_code")):
+        assert "<script" not in drawn(chart)
+
+
+def test_a_wrong_argument_is_the_metrics_error() -> None:
+    r = load([redemption("a", 5)])
+    with pytest.raises(ra.UsageError, match="Did you mean 'store_code'"):
+        ra.plot.net_points(r, by="store")
+    with pytest.raises(ra.UsageError, match="within is a duration"):
+        ra.plot.reversal_rates(r, within="soon")
+    with pytest.raises(ra.UsageError, match="by names what is held against the others"):
+        ra.plot.reversal_funnel(r, by=())
+
+
+def test_the_curve_tells_how_many_were_at_risk_below_it() -> None:
+    r = ra.load(SAMPLES)
+    curve = ra.reversal_curve(r, horizon="90D").set_index("day")["at_risk"]
+    svg = drawn(ra.plot.reversal_curve(r, horizon="90D"))
+    assert all(f">{curve[day]:,}<" in svg for day in (0, 30, 60, 90))
+
+
+def test_points_outside_the_funnel_are_named_and_do_not_move_it() -> None:
+    r = ra.load(SAMPLES)
+    rows = rows_of(ra.plot.reversal_funnel(r))
+    tills = {row["label"]: row for row in rows if "label" in row}
+    outliers = ra.reversal_outliers(r)
+    found = set(outliers.loc[outliers["q_value"] < 0.01, "till_code"])
+    assert {name for name, row in tills.items() if "more" in row["kind"]} == found
+    (centre,) = (row["rate"] for row in rows if set(row) == {"rate"})
+    others = outliers[~outliers["till_code"].isin(found)]
+    assert centre == others["reversed_redemptions"].sum() / others["redemptions"].sum()
+
+
+@pytest.mark.parametrize("n", [1, 7, 50, 1234, 200_000])
+@pytest.mark.parametrize("rate", [0.0004, 0.08, 0.5, 0.97])
+@pytest.mark.parametrize("share", [0.95, 0.998])
+def test_control_limits_are_scipys_quantiles_interpolated(
+    n: int, rate: float, share: float
+) -> None:
+    def limit(probability: float) -> float:
+        count = stats.binom.ppf(probability, n, rate)
+        reached, point = stats.binom.cdf(count, n, rate), stats.binom.pmf(count, n, rate)
+        return float(max(count - (reached - probability) / point, 0) / n)
+
+    ((low, high),) = control_limits(rate, [n], share)
+    assert low == pytest.approx(limit((1 - share) / 2), rel=1e-6, abs=1e-9)
+    assert high == pytest.approx(limit((1 + share) / 2), rel=1e-6, abs=1e-9)
+
+
+def test_flows_hold_all_points_and_say_how_many_stayed_at_home() -> None:
+    r = ra.load(SAMPLES)
+    flows = ra.source_flows(r)
+    for most in (3, 12):
+        chart = ra.plot.source_flows(r, most=most)
+        cells = {(row["earned"], row["redeemed"]): row["points"] for row in rows_of(chart)}
+        assert sum(cells.values()) == flows["points_consumed"].sum()
+    home = flows.loc[flows["source_store_code"] == flows["store_code"], "points_consumed"].sum()
+    assert f"{home / flows['points_consumed'].sum() * 100:.1f} %" in chart.title.subtitle[0]
+
+
+def test_coverage_shows_the_customers_whom_the_audit_counts() -> None:
+    r = ra.load(SAMPLES)
+    pairs = [row for row in rows_of(ra.plot.coverage(r)) if "said" in row]
+    found = ra.audit(r).set_index("check")["count"]
+    for kind in ("points", "coupons"):
+        short = [row for row in pairs if row["kind"] == kind and row["said"] > row["here"]]
+        assert sum(row["customers"] for row in short) == found[f"truncated_{kind}"]
+        assert all("truncated" in row["state"] for row in short)
+
+
+def test_without_altair_the_error_names_the_extra() -> None:
+    code = (
+        "import sys; sys.modules['altair'] = None\n"
+        "import redemption_analytics as ra\n"
+        "try: ra.plot\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 'pip install "redemption-analytics[report]"' in done.stdout
+
+
+def test_charts_can_be_written_as_json() -> None:
+    r = ra.load(SAMPLES)
+    for name, arguments in CHARTS:
+        json.loads(chart_of(r, name, arguments).to_json())
