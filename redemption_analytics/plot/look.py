@@ -45,10 +45,9 @@ def layered(*charts: alt.Chart, data: Any = alt.Undefined) -> alt.LayerChart:
     """Draw charts on top of each other, the first below; those without data take the data given."""
     for chart in charts:
         # What the chart says of itself is read out, not each of its marks.
-        mark: Any = chart.mark
-        mark = alt.MarkDef(type=mark) if isinstance(mark, str) else mark
-        mark["aria"] = False
-        chart.mark = mark
+        given: Any = chart.mark
+        mark: Any = {"type": given} if isinstance(given, str) else given.to_dict()
+        chart.mark = alt.MarkDef(**{**mark, "aria": False})
     together: Any = alt.layer(*charts, data=data)
     return cast(alt.LayerChart, together)
 
