@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
+import pyarrow as pa
 import typer
 
 import redemption_analytics as ra
+from redemption_analytics.frames import as_arrow
+from redemption_analytics.reports.extra import PAGE, REMEDY
 
 DONE, DONE_WITH_REJECTS, UNUSABLE = 0, 1, 2
 
@@ -112,6 +115,14 @@ OnErrorOption = Annotated[
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Exit with status 1 if anything was rejected.")
 ]
+PageOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--page/--no-page",
+        help=f"Write {PAGE}.  [default: where the extra `report` is installed]",
+        show_default=False,
+    ),
+]
 ProgressOption = Annotated[
     bool | None,
     typer.Option(
@@ -197,9 +208,7 @@ def convert(
 @_reporting_errors
 def report(
     source: SourceArgument,
-    directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where to write the Parquet files.")
-    ],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the report.")],
     period: Annotated[Period, typer.Option(help="Grain of time.")] = Period.MONTH,
     as_of: Annotated[
         str | None,
@@ -207,6 +216,7 @@ def report(
             metavar="TIME", help="Leave out what happened later than this.", show_default=False
         ),
     ] = None,
+    page: PageOption = None,
     points: PointsOption = Points.INT,
     pii: PiiOption = Personal.KEEP,
     customer_key: KeyOption = None,
@@ -216,18 +226,24 @@ def report(
     strict: StrictOption = False,
     progress: ProgressOption = None,
 ) -> None:
-    """Report net points and reversal rates by program, store, till and period; and the audit."""
+    """Write a report: Parquet files, a manifest, and a page to read; show its main figures."""
     options = _options(points, pii, customer_key, timezone, exported_at, fail_fast, progress)
     r = _bundle(source, options)
-    files = ra.write_reports(r, directory, period=period.value, as_of=as_of)
-    typer.echo(_table(ra.net_points(r, by="program_id")))
+    files = ra.write_reports(r, directory, period=period.value, as_of=as_of, page=page)
+    known = r if as_of is None else r.filter(as_of=as_of)
+    typer.echo(_table(_pandas(ra.net_points(known, by="program_id"))))
     typer.echo("")
-    rates = ra.reversal_rates(r, as_of=as_of)
+    rates = _pandas(ra.reversal_rates(known))
     shown = ["redemptions", "reversed_redemptions", "redemption_reversal_rate"]
     typer.echo(_table(rates[[*shown, "points_reversal_rate"]]))
-    _tell_audit(ra.audit(r))
+    _tell_audit(_pandas(ra.audit(r)))
     typer.echo(f"\n{len(files)} files written to {directory}")
-    _leave(r.ledger, strict)
+    read_it = Path(directory) / PAGE
+    if read_it in files:
+        typer.echo(f"to read: {read_it}")
+    elif page is None:
+        typer.echo(f"{PAGE} is left out: {REMEDY} adds it", err=True)
+    _leave(_pandas(r.ledger), strict)
 
 
 @app.command()
@@ -246,9 +262,10 @@ def audit(
     """Tell what to know about the data before trusting its numbers, and show the ledger."""
     options = _options(points, pii, customer_key, timezone, exported_at, fail_fast, progress)
     r = _bundle(source, options)
-    typer.echo(_table(r.ledger))
-    _tell_audit(ra.audit(r))
-    _leave(r.ledger, strict)
+    ledger = _pandas(r.ledger)
+    typer.echo(_table(ledger))
+    _tell_audit(_pandas(ra.audit(r)))
+    _leave(ledger, strict)
 
 
 @app.command()
@@ -278,7 +295,7 @@ def _bundle(source: list[str], options: dict[str, Any]) -> ra.Redemptions:
         if given:
             named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise ra.UsageError(f"{source[0]} is converted already, too late for {named}")
-        return ra.open(source[0])
+        return ra.open(source[0], engine="duckdb")
     return ra.load(_sources(source), **options)
 
 
@@ -289,6 +306,12 @@ def _tell_audit(found: pd.DataFrame) -> None:
         typer.echo("audit: nothing found")
         return
     typer.echo(_table(cases.rename(columns={"check": "audit"})))
+
+
+def _pandas(frame: Any) -> pd.DataFrame:
+    """Take a small frame out of whatever engine it is in; counts stay whole where some are null."""
+    found: pd.DataFrame = as_arrow(frame).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return found
 
 
 def _table(frame: pd.DataFrame) -> str:

@@ -34,18 +34,21 @@ def filtered(
     r: Redemptions,
     since: str | date | datetime | None,
     until: str | date | datetime | None,
+    as_of: str | date | datetime | None,
     conditions: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Give the tables of those redemptions that meet all conditions."""
+    known = instant(as_of, "as_of")
     for name in conditions:
         if name not in CONDITIONS:
             raise UsageError(
-                f"cannot filter by {name!r}: it takes since, until, {', '.join(CONDITIONS)}."
+                f"cannot filter by {name!r}: it takes since, until, as_of, {', '.join(CONDITIONS)}."
                 + nearest(name, CONDITIONS)
             )
-    points = _chosen(r, "points", since, until, conditions)
-    coupons = _chosen(r, "coupons", since, until, conditions)
+    points = _seen(_chosen(r, "points", since, until, conditions), "redeemed_time", known)
+    coupons = _seen(_chosen(r, "coupons", since, until, conditions), "redeemed_time", known)
     reversals = _belonging(r.reversals, points, "redemption_key")
+    reversals = _seen(reversals, "reversal_time", known)
     buyers = nw.concat([points.select("customer_key"), coupons.select("customer_key")]).unique()
     fields = frame(r.custom_fields)
     fields_of = {
@@ -62,7 +65,7 @@ def filtered(
         "reversal_breakups": _belonging(r.reversal_breakups, reversals, "reversal_id"),
         "custom_fields": nw.concat(list(fields_of.values())),
     }
-    if since is None and until is None and conditions.keys() <= {"customer_key"}:
+    if since is None and until is None and known is None and conditions.keys() <= {"customer_key"}:
         # Answers tell what a customer has in all: they fit only where customers are whole.
         tables["responses"] = _meeting(frame(r.responses), conditions)
     return {name: native(rows) for name, rows in tables.items()}
@@ -89,6 +92,13 @@ def _chosen(
         drew = _meeting(postings(Movements.of(r), ["program_id"]), program)
         rows = _belonging(rows, drew.select("redemption_key").unique(), "redemption_key")
     return _meeting(rows, here)
+
+
+def _seen(rows: Frame, time: str, as_of: datetime | None) -> Frame:
+    """Leave out what happened later; of what has no time, it is not known that it did."""
+    if as_of is None:
+        return rows
+    return rows.filter(nw.col(time).is_null() | (nw.col(time) <= as_of))
 
 
 def _meeting(rows: Frame, conditions: Mapping[str, Any]) -> Frame:

@@ -164,6 +164,7 @@ source_breakups, custom_fields, rejects
         *,
         since: str | date | datetime | None = None,
         until: str | date | datetime | None = None,
+        as_of: str | date | datetime | None = None,
         **conditions: Any,
     ) -> Redemptions:
         """Choose redemptions, with all that belongs to them.
@@ -172,6 +173,9 @@ source_breakups, custom_fields, rejects
         ----------
         since, until
             Moments of redemption, wall-clock: from ``since`` on, and before ``until``.
+        as_of
+            A moment, wall-clock: what happened later is not seen, neither redemptions nor
+            reversals. What has no time stays.
         **conditions
             Values, or lists of values, of customer_key, store_code, till_code, program_id,
             redemption_purpose, series_id, discount_type or code; None stands for null. A redemption
@@ -198,7 +202,7 @@ source_breakups, custom_fields, rejects
         >>> len(r.filter(store_code="north").points), len(r.filter(until="2025-03-01").points)
         (1, 0)
         """
-        return Redemptions(**filtered(self, since, until, conditions))
+        return Redemptions(**filtered(self, since, until, as_of, conditions))
 
     def to_parquet(self, directory: str | os.PathLike[str]) -> Path:
         """Write each table to a folder of its own in a directory, as Parquet.

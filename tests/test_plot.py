@@ -208,7 +208,7 @@ def test_points_outside_the_funnel_are_named_and_do_not_move_it() -> None:
     tills = {row["label"]: row for row in rows if "label" in row}
     outliers = ra.reversal_outliers(r)
     found = set(outliers.loc[outliers["q_value"] < 0.01, "till_code"])
-    assert {name for name, row in tills.items() if "more" in row["kind"]} == found
+    assert {name for name, row in tills.items() if row["kind"] == "stands out"} == found
     (centre,) = (row["rate"] for row in rows if set(row) == {"rate"})
     others = outliers[~outliers["till_code"].isin(found)]
     assert centre == others["reversed_redemptions"].sum() / others["redemptions"].sum()

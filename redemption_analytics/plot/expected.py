@@ -9,12 +9,20 @@ import altair as alt
 
 from redemption_analytics.metrics import expected_reversals as measure
 from redemption_analytics.metrics.grouping import By, names
-from redemption_analytics.plot.groups import Groups, by_words, grouped, plain_rows, time_axis
+from redemption_analytics.plot.groups import (
+    NEWEST,
+    Groups,
+    by_words,
+    grouped,
+    plain_rows,
+    time_axis,
+)
 from redemption_analytics.plot.look import (
     NUMBER,
     VERMILION,
     Chart,
     number,
+    rounded,
     titled,
 )
 
@@ -27,6 +35,8 @@ def expected_reversals(
     by: By = "program_id",
     horizon: str | timedelta = "90D",
     as_of: str | date | datetime | None = None,
+    *,
+    newest: int = NEWEST,
 ) -> Chart:
     """Draw how many of the points already redeemed will still come back, with the 95 % interval.
 
@@ -37,6 +47,8 @@ def expected_reversals(
     by, horizon, as_of
         As in :func:`redemption_analytics.expected_reversals`. Groups are rows, and with a period a
         small chart each, the 20 with the most open points.
+    newest
+        How many periods are drawn.
 
     Returns
     -------
@@ -57,11 +69,12 @@ def expected_reversals(
     '2,319 of 325,820 open points are expected back, with 95 % certainty 709 to 4,666.'
     """
     columns = names(by, custom=True)
-    groups = grouped(r, measure(r, columns, horizon, as_of), columns, "open_points")
+    groups = grouped(r, measure(r, columns, horizon, as_of), columns, "open_points", newest=newest)
     total = plain_rows(measure(r, (), horizon, as_of))[0]
     said = (
-        f"{number(total['expected_points'])} of {number(total['open_points'])} open points are"
-        f" expected back, with 95 % certainty {number(total['low'])} to {number(total['high'])}."
+        f"{rounded(total['expected_points'])} of {number(total['open_points'])} open points are"
+        f" expected back, with 95 % certainty {rounded(total['low'])} to"
+        f" {rounded(total['high'])}."
     )
     chart = _along_time(groups) if groups.period else _by_group(groups)
     return chart.properties(

@@ -55,7 +55,7 @@ def source_flows(r: Redemptions, most: int = 12) -> alt.LayerChart:
     title = "Where points were earned against where they were redeemed"
     return layered(*_marks(rows, order)).properties(
         width=alt.Step(_SIDE),
-        height=alt.Step(_ROW),
+        height=_ROW * len(order),
         **titled(title, said, "Outlined: the same store."),
     )
 
@@ -109,8 +109,7 @@ def _marks(rows: list[dict[str, Any]], order: list[str]) -> list[alt.Chart]:
         alt.Tooltip("redeemed:N", title="redeemed in"),
         alt.Tooltip("points:Q", format=NUMBER),
     ]
-    legend = alt.Legend(title="points", format=NUMBER)
-    colour = alt.Color("points:Q", scale=scale, legend=legend)
+    colour = alt.Color("points:Q", scale=scale, legend=None)
     same = alt.Chart(alt.InlineData(values=[row for row in rows if row["same"]]))
     texts = cells.mark_text(fontSize=10).encode(
         x, y,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _STEPS = 80
 #: Sizes that differ by more than this are drawn on a logarithmic axis.
 _WIDE = 50
-_OUTLIER, _OTHER = "reverses more than chance explains", "within chance"
+_OUTLIER, _OTHER = "stands out", "within chance"
 
 
 def reversal_funnel(r: Redemptions, by: By = "till_code") -> alt.LayerChart:
@@ -69,7 +69,7 @@ def reversal_funnel(r: Redemptions, by: By = "till_code") -> alt.LayerChart:
     '1 of 37 stands out (q below 1 %): station.till2. Rate of the others 6.8 %.'
     """
     columns = names(by, custom=True)
-    groups = grouped(r, measure(r, columns), columns, "redemptions", most=2000)
+    groups = grouped(r, measure(r, columns), columns, "redemptions", most=2000, newest=2000)
     tills = [row for row in groups.rows if row["p_value"] is not None]
     for row in tills:
         row["label"] = " · ".join(filter(None, (row.get("period"), row["label"])))

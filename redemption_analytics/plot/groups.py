@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import narwhals as nw
+import pandas as pd
 
 from redemption_analytics.frames import as_arrow
 from redemption_analytics.metrics.grouping import PERIODS, frame, native
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
 
 _TICKS = 8
 
-#: How many groups a chart has room for.
+#: How many groups, and how many periods, a chart has room for.
 MOST = 20
+NEWEST = 60
 
 #: Where the names stand that go with codes: table and column.
 _NAMES = {
@@ -36,7 +39,7 @@ _AXIS_FORMATS = {
     "quarter": "Q%q %Y",
     "year": "%Y",
 }
-_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+_FREQUENCIES = {"day": "D", "week": "W-SUN", "month": "M", "quarter": "Q", "year": "Y"}
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,22 @@ class Groups:
     def in_rows(self, *charts: alt.Chart) -> alt.LayerChart:
         """Draw charts that have a row for each group, as :meth:`label` gives it."""
         data = alt.InlineData(values=self.rows)
-        return layered(*charts, data=data).properties(width=WIDTH, height=alt.Step(ROW))
+        return layered(*charts, data=data).properties(width=WIDTH, height=ROW * len(self.labels))
 
     def label(self) -> alt.Y:
         """Give the axis of rows, the largest on top."""
         return alt.Y("label:N", sort=self.labels, axis=alt.Axis(title=None, labelLimit=200))
 
 
-def grouped(r: Redemptions, metric: Any, by: Sequence[str], size: str, most: int = MOST) -> Groups:
+def grouped(
+    r: Redemptions,
+    metric: Any,
+    by: Sequence[str],
+    size: str,
+    *,
+    most: int = MOST,
+    newest: int = NEWEST,
+) -> Groups:
     """Take the rows of a metric out of its engine, and name and order their groups.
 
     Parameters
@@ -106,36 +117,49 @@ def grouped(r: Redemptions, metric: Any, by: Sequence[str], size: str, most: int
         What it was grouped by.
     size
         The column that says how large a group is.
-    most
-        How many groups are shown.
+    most, newest
+        How many groups, and how many periods, are shown.
     """
     period = next((name for name in by if name in PERIODS), None)
     others = [name for name in by if name != period]
     rows = plain_rows(metric)
-    names = {name: names_of(r, name) for name in others}
-    sizes: dict[str, float] = {}
-    untimed = 0
-    timed = []
+    notes = []
+    if period is not None:
+        timed = [row for row in rows if row[period] is not None]
+        moments = sorted({row[period] for row in timed})
+        first = moments[-newest:][:1]
+        if len(timed) < len(rows):
+            notes.append("Redemptions without a time are left out.")
+        if len(moments) > newest:
+            notes.append(f"The newest {newest} of {len(moments):,} periods.")
+        rows = [row | _moments(row[period], period) for row in timed if row[period] >= first[0]]
+    keys = {tuple(row[name] for name in others) for row in rows}
+    labels = _labels(keys, others, {name: names_of(r, name) for name in others})
+    sizes = dict.fromkeys(labels.values(), 0.0)
     for row in rows:
-        row["label"] = " · ".join(_label(row[name], names[name], name) for name in others) or "all"
-        if period is not None:
-            if row[period] is None:
-                untimed += 1
-                continue
-            row |= _moments(row.pop(period), period)
-        sizes[row["label"]] = sizes.get(row["label"], 0) + abs(row[size] or 0)
-        timed.append(row)
+        row["label"] = labels[tuple(row[name] for name in others)]
+        sizes[row["label"]] += abs(row[size] or 0)
     ordered = sorted(sizes, key=lambda label: (-sizes[label], label))
     shown = ordered[:most]
-    notes = []
     if len(shown) < len(ordered):
-        notes.append(f"The {len(shown)} largest of {len(ordered):,} groups.")
-    if untimed:
-        notes.append("Redemptions without a time are left out.")
-    kept = set(shown)
-    return Groups(
-        [_drawable(row) for row in timed if row["label"] in kept], shown, period, " ".join(notes)
-    )
+        notes.insert(0, f"The {len(shown)} largest of {len(ordered):,} groups.")
+    drawn = [_drawable(row) for row in rows if row["label"] in set(shown)]
+    return Groups(drawn, shown, period, " ".join(notes))
+
+
+def _labels(
+    keys: Iterable[tuple[Any, ...]], columns: Sequence[str], names: Mapping[str, Mapping[Any, str]]
+) -> dict[tuple[Any, ...], str]:
+    """Name groups for people; where two have one name, their codes tell them apart."""
+    pretty = {
+        key: " · ".join(_label(v, names[c], c) for v, c in zip(key, columns, strict=True)) or "all"
+        for key in keys
+    }
+    counts = Counter(pretty.values())
+    return {
+        key: label if counts[label] == 1 else f"{label} ({' · '.join(map(str, key))})"
+        for key, label in pretty.items()
+    }
 
 
 def plain_rows(metric: Any) -> list[dict[str, Any]]:
@@ -154,7 +178,7 @@ def names_of(r: Redemptions, column: str) -> dict[Any, str]:
     return {row[column]: row[name] for row in plain_rows(native(found))}
 
 
-def _label(value: Any, names: dict[Any, str], column: str) -> str:
+def _label(value: Any, names: Mapping[Any, str], column: str) -> str:
     if value is None:
         return f"no {_word(column)}"
     name = names.get(value)
@@ -166,23 +190,20 @@ def _label(value: Any, names: dict[Any, str], column: str) -> str:
 
 
 def _moments(start: datetime, period: str) -> dict[str, str]:
-    end = next_period(start, period)
+    end: datetime = (period_of(start, period) + 1).start_time
     middle = start + (end - start) / 2
     return {"start": _utc(start), "middle": _utc(middle), "end": _utc(end)} | {
         "period": period_name(start, period)
     }
 
 
-def next_period(start: datetime, period: str) -> datetime:
-    """Give the first day of the period after the one that begins on a day.
+def period_of(moment: datetime, period: str) -> pd.Period:
+    """Give the period that a moment lies in; weeks begin on Monday.
 
-    >>> next_period(datetime(2026, 12, 1), "month"), next_period(datetime(2026, 11, 23), "week")
-    (datetime.datetime(2027, 1, 1, 0, 0), datetime.datetime(2026, 11, 30, 0, 0))
+    >>> period_of(datetime(2026, 11, 25), "week").start_time
+    Timestamp('2026-11-23 00:00:00')
     """
-    if period in _MONTHS:
-        months = start.year * 12 + start.month - 1 + _MONTHS[period]
-        return start.replace(year=months // 12, month=months % 12 + 1)
-    return start + timedelta(days=7 if period == "week" else 1)
+    return pd.Timestamp(moment).to_period(_FREQUENCIES[period])
 
 
 def period_name(start: datetime, period: str) -> str:
@@ -206,6 +227,11 @@ def _utc(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}Z"
 
 
+def _epoch(moment: str) -> int:
+    """Give a moment as charts count: milliseconds since 1970."""
+    return int(datetime.fromisoformat(moment).timestamp() * 1000)
+
+
 def _drawable(row: dict[str, Any]) -> dict[str, Any]:
     return {
         name: _utc(value) if isinstance(value, datetime) else value for name, value in row.items()
@@ -225,8 +251,10 @@ def time_axis(groups: Groups, field: str, title: str) -> alt.X:
             for start, middle, _ in moments[:: len(moments) // _TICKS + 1]
         ],
     )
-    domain = [moments[0][0], moments[-1][2]] if moments else alt.Undefined
-    return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=domain), axis=axis)
+    scale = alt.Scale(type="utc")
+    if moments and field == "middle":  # bars make the room that points would lack
+        scale = alt.Scale(type="utc", domain=[_epoch(moments[0][0]), _epoch(moments[-1][2])])
+    return alt.X(f"{field}:T", scale=scale, axis=axis)
 
 
 def by_words(columns: Sequence[str]) -> str:

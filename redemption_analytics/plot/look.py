@@ -59,13 +59,21 @@ def named_colours(names: dict[str, str]) -> dict[str, Any]:
 
 
 def number(value: float) -> str:
-    """Write a number of points or redemptions for people.
+    """Write a count or a sum of points for people, to the last point.
 
-    >>> number(1422022), number(2318.55), number(0.125)
-    ('1,422,022', '2,319', '0.1')
+    >>> number(1422022), number(2318.125), number(12.0)
+    ('1,422,022', '2,318.125', '12')
     """
-    if isinstance(value, int) or value.is_integer():
-        return f"{int(value):,}"
+    whole = isinstance(value, int) or value.is_integer()
+    return f"{int(value):,}" if whole else f"{round(value, 3):,}"
+
+
+def rounded(value: float) -> str:
+    """Write an estimate for people, without digits that mean nothing.
+
+    >>> rounded(2318.55), rounded(0.125)
+    ('2,319', '0.1')
+    """
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}"
 
 

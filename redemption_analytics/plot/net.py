@@ -9,7 +9,14 @@ import altair as alt
 from redemption_analytics.metrics import net_points as measure
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.postings import Basis
-from redemption_analytics.plot.groups import Groups, by_words, grouped, plain_rows, time_axis
+from redemption_analytics.plot.groups import (
+    NEWEST,
+    Groups,
+    by_words,
+    grouped,
+    plain_rows,
+    time_axis,
+)
 from redemption_analytics.plot.look import (
     BLUE,
     INK,
@@ -28,7 +35,9 @@ _REDEEMED, _REVERSED, _NET = "redeemed", "reversed", "net"
 _COLOURS = {_REDEEMED: BLUE, _REVERSED: VERMILION, _NET: INK}
 
 
-def net_points(r: Redemptions, by: By = "month", basis: Basis = "redemption") -> Chart:
+def net_points(
+    r: Redemptions, by: By = "month", basis: Basis = "redemption", *, newest: int = NEWEST
+) -> Chart:
     """Draw points redeemed, points reversed, and what is left.
 
     Parameters
@@ -39,6 +48,8 @@ def net_points(r: Redemptions, by: By = "month", basis: Basis = "redemption") ->
         As in :func:`redemption_analytics.net_points`. Along a period, bars go up for what was
         redeemed and down for what came back, and a line is the net; groups are rows, and with a
         period a small chart each, the 20 largest.
+    newest
+        How many periods are drawn.
 
     Returns
     -------
@@ -59,7 +70,7 @@ def net_points(r: Redemptions, by: By = "month", basis: Basis = "redemption") ->
     '1,902,702 points redeemed, 130,567 came back, 1,772,135 remain.'
     """
     columns = names(by, custom=True)
-    groups = grouped(r, measure(r, columns, basis), columns, "points_redeemed")
+    groups = grouped(r, measure(r, columns, basis), columns, "points_redeemed", newest=newest)
     total = plain_rows(measure(r))[0]
     said = (
         f"{number(total['points_redeemed'])} points redeemed, "
@@ -71,15 +82,15 @@ def net_points(r: Redemptions, by: By = "month", basis: Basis = "redemption") ->
 
 
 def _along_time(groups: Groups, basis: Basis) -> Chart:
-    when = "redeemed" if basis == "redemption" else "redeemed or reversed"
-    x = time_axis(groups, "start", f"{groups.period} in which points were {when}")
-    middle = time_axis(groups, "middle", "")
+    of_what = " of redemption" if basis == "redemption" else ""
+    x = time_axis(groups, "start", f"{groups.period}{of_what}")
+    start, end, middle = alt.X("start:T"), alt.X2("end:T"), alt.X("middle:T")
     zero, tips = alt.Y2Datum(0), _tips("period:N", groups)
     bars = alt.Chart().mark_bar(stroke="white", strokeWidth=1)
     line = alt.Chart().mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=1.5)
     return groups.along_time(
-        _named(bars, _REDEEMED).encode(x, _points(alt.Y), zero, x2="end:T", tooltip=tips),
-        _named(bars, _REVERSED).encode(x, alt.Y("down:Q"), zero, x2="end:T", tooltip=tips),
+        _named(bars, _REDEEMED).encode(x, end, _points(alt.Y), zero, tooltip=tips),
+        _named(bars, _REVERSED).encode(start, end, alt.Y("down:Q"), zero, tooltip=tips),
         _named(line, _NET).encode(middle, alt.Y("net_points:Q"), tooltip=tips),
         shared=False,
     )

@@ -9,7 +9,14 @@ import altair as alt
 
 from redemption_analytics.metrics import reversal_rates as measure
 from redemption_analytics.metrics.grouping import By, duration, names
-from redemption_analytics.plot.groups import Groups, by_words, grouped, plain_rows, time_axis
+from redemption_analytics.plot.groups import (
+    NEWEST,
+    Groups,
+    by_words,
+    grouped,
+    plain_rows,
+    time_axis,
+)
 from redemption_analytics.plot.look import (
     BLUE,
     GREY,
@@ -32,6 +39,8 @@ def reversal_rates(
     by: By = "program_id",
     within: str | timedelta | None = None,
     as_of: str | date | datetime | None = None,
+    *,
+    newest: int = NEWEST,
 ) -> Chart:
     """Draw the share of redemptions that were reversed, with its 95 % interval.
 
@@ -42,6 +51,8 @@ def reversal_rates(
     by, within, as_of
         As in :func:`redemption_analytics.reversal_rates`. Groups are rows, and with a period a
         small chart each, the 20 largest; the dashed line is the rate of all redemptions.
+    newest
+        How many periods are drawn.
 
     Returns
     -------
@@ -63,7 +74,7 @@ def reversal_rates(
     """
     columns = names(by, custom=True)
     rates = measure(r, columns, within, as_of)
-    groups = grouped(r, rates, columns, "redemptions").only("redemptions")
+    groups = grouped(r, rates, columns, "redemptions", newest=newest).only("redemptions")
     total = plain_rows(measure(r, within=within, as_of=as_of))[0]
     overall = total["redemption_reversal_rate"]
     said = (

@@ -1,0 +1,27 @@
+"""Whether the page of a report can be written: it needs an extra."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from redemption_analytics.errors import UsageError
+
+_NEEDED = ("altair", "great_tables", "jinja2", "vl_convert")
+PAGE = "report.html"
+REMEDY = 'pip install "redemption-analytics[report]"'
+
+
+def page_wanted(page: bool | None) -> bool:
+    """Tell whether to write the page, by default where it can be.
+
+    Raises
+    ------
+    UsageError
+        If it is asked for and cannot be written.
+    """
+    if page is False:
+        return False
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing and page:
+        raise UsageError(f"{PAGE} needs {', '.join(missing)}: {REMEDY}")
+    return not missing

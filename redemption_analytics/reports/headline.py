@@ -1,0 +1,99 @@
+"""The headline of a report: the figures of the last whole period against the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+import pyarrow as pa
+
+from redemption_analytics.plot.groups import period_name, period_of
+from redemption_analytics.plot.look import number
+from redemption_analytics.reports.contents import Period
+
+#: Column, file that has it, name for people, what it counts.
+_FIGURES = (
+    ("points_redeemed", "kpis", "Points redeemed", "points taken from customers"),
+    ("points_reversed", "net_points_posted", "Points reversed", "points given back"),
+    ("net_points", "net_points_posted", "Net points", "redeemed less reversed"),
+    ("redemption_bills", "kpis", "Point redemption bills", "distinct transactions"),
+    ("redeemers", "kpis", "Redeemers", "distinct customers who redeemed points"),
+    ("coupons_redeemed", "kpis", "Coupons redeemed", "coupon redemptions"),
+)
+
+
+@dataclass(frozen=True)
+class Card:
+    """One figure: its name, value, change, and what it counts."""
+
+    name: str
+    value: str
+    change: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The figures of a period.
+
+    Attributes
+    ----------
+    period, before : str
+        The names of the period and of the one it is compared with; ``before`` is empty where
+        there is none.
+    running : str
+        The period that is not over, empty where the figures are of it.
+    cards : list of Card
+        The figures.
+    """
+
+    period: str
+    before: str
+    running: str
+    cards: list[Card]
+
+
+def headline(tables: Mapping[str, pa.Table], period: Period, as_of: datetime) -> Headline:
+    """Compare the last whole period before a moment with the one before that.
+
+    Where the data has no whole period, the figures are those of the period that is not over.
+    """
+    current = period_of(as_of, period)
+    values = {name: _by_period(tables[f"{name}.parquet"], period) for _, name, *_ in _FIGURES}
+    starts = [start for found in values.values() for start in found]
+    first = min(starts) if starts else current.start_time
+    last = current - 1 if first < current.start_time else current
+    before = last - 1 if first < last.start_time else None
+    cards = []
+    for column, name, title, meaning in _FIGURES:
+        value = _value(values[name], last, column)
+        earlier = None if before is None else _value(values[name], before, column)
+        cards.append(Card(title, number(value), _change(value, earlier), meaning))
+    return Headline(
+        period_name(last.start_time, period),
+        "" if before is None else period_name(before.start_time, period),
+        period_name(current.start_time, period) if last != current else "",
+        cards,
+    )
+
+
+def _by_period(table: pa.Table, period: Period) -> dict[datetime, dict[str, float]]:
+    return {row[period]: row for row in table.to_pylist() if row[period] is not None}
+
+
+def _value(rows: Mapping[datetime, Mapping[str, float]], at: pd.Period, column: str) -> float:
+    row = rows.get(at.start_time.to_pydatetime())
+    return row[column] if row else 0
+
+
+def _change(value: float, earlier: float | None) -> str:
+    if earlier is None:
+        return ""
+    if value == earlier:
+        return "unchanged from "
+    direction = "up" if value > earlier else "down"
+    if not earlier:
+        return f"{direction} from {number(earlier)} in "
+    return f"{direction} {abs(value - earlier) / abs(earlier) * 100:,.1f} % from "

@@ -1,0 +1,82 @@
+"""The manifest of a report: what was read, by what, and what was written."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+
+import redemption_analytics
+from redemption_analytics.frames import as_arrow
+from redemption_analytics.metrics.grouping import counted, frame, native
+
+if TYPE_CHECKING:
+    from redemption_analytics.redemptions import Redemptions
+
+#: What tells a report's manifest from any other.
+GENERATOR = "redemption_analytics"
+
+_PACKAGES = (
+    "pandas", "pyarrow", "narwhals", "duckdb", "polars", "altair", "vl-convert-python",
+    "great-tables", "jinja2",
+)  # fmt: skip
+
+
+def manifest(
+    r: Redemptions, period: str, as_of: datetime | None, files: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Tell what a report was made from and what is in it.
+
+    Returns
+    -------
+    dict
+        generator, version, period, as_of, read (sources with their export times and answers),
+        tables (their rows), ledger, versions, files (rows, bytes, sha256). Nothing in it depends
+        on when or where the report is written.
+    """
+    return {
+        "generator": GENERATOR,
+        "version": redemption_analytics.__version__,
+        "period": period,
+        "as_of": as_of and as_of.isoformat(),
+        "read": sources(r),
+        "tables": {name: _rows(table) for name, table in r.tables.items()},
+        "ledger": as_arrow(r.ledger).to_pylist(),
+        "versions": _versions(),
+        "files": dict(files),
+    }
+
+
+def sources(r: Redemptions) -> list[dict[str, Any]]:
+    """List what was read: each source, when it was exported, and how many answers it gave."""
+    answers = counted(frame(r.responses), ["source", "exported_at"], "responses")
+    read = as_arrow(native(answers)).to_pylist()
+    refused = frame(r.rejects).select("source").unique()
+    known = {row["source"] for row in read}
+    read += [
+        {"source": row["source"], "exported_at": None, "responses": 0}
+        for row in as_arrow(native(refused)).to_pylist()
+        if row["source"] not in known
+    ]
+    for row in read:
+        row["exported_at"] = row["exported_at"] and row["exported_at"].isoformat()
+    return sorted(read, key=lambda row: (row["source"], row["exported_at"] or ""))
+
+
+def _rows(table: Any) -> int:
+    count: int = as_arrow(native(frame(table).select(nw.len())))[0][0].as_py()
+    return count
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,145 @@
+"""What a report says of the data: the audit and the ledger in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from redemption_analytics.plot.look import number
+
+#: What each finding of the audit means, for one case and for several, and what to do about it.
+SENTENCES: dict[str, tuple[str, str, str]] = {
+    "truncated_points": (
+        "customer has more points redemptions than the exports hold",
+        "customers have more points redemptions than the exports hold",
+        "Their points are missing from every figure here. Export again with a larger page size.",
+    ),
+    "truncated_coupons": (
+        "customer has more coupon redemptions than the exports hold",
+        "customers have more coupon redemptions than the exports hold",
+        "Their coupons are missing here. Export again with a larger page size.",
+    ),
+    "breakup_mismatch": (
+        "redemption has a program breakup that does not add up to its points",
+        "redemptions have a program breakup that does not add up to their points",
+        "The totals are right; the difference is with the only program, or with no program.",
+    ),
+    "reversal_breakup_mismatch": (
+        "reversal has a program breakup that does not add up to its points",
+        "reversals have a program breakup that does not add up to their points",
+        "The totals are right; the difference is with the only program, or with no program.",
+    ),
+    "source_breakup_mismatch": (
+        "redemption has a source breakup that does not add up to its points",
+        "redemptions have a source breakup that does not add up to their points",
+        "Only the figures on where points were earned are touched.",
+    ),
+    "over_reversed": (
+        "redemption had more points given back than it took",
+        "redemptions had more points given back than they took",
+        "Ask the platform's operator how that could be.",
+    ),
+    "reversed_before_redeemed": (
+        "reversal is dated before its redemption",
+        "reversals are dated before their redemption",
+        "They count as reversed on the same day.",
+    ),
+    "vanished_reversals": (
+        "reversal was in an earlier export and is in the newest no more",
+        "reversals were in an earlier export and are in the newest no more",
+        "They still count here.",
+    ),
+    "conflicting_customer": (
+        "redemption came with two different customers",
+        "redemptions came with two different customers",
+        "The newest export decides; check how customers are named in the exports.",
+    ),
+    "split_customers": (
+        "mobile number or email address stands under two customers",
+        "mobile numbers or email addresses stand under two customers",
+        "Counts of customers may be a little too high.",
+    ),
+    "unknown_discount_type": (
+        "coupon redemption has a discount type that the interface does not document",
+        "coupon redemptions have a discount type that the interface does not document",
+        "It is counted as a coupon; its value is in no sum.",
+    ),
+    "unknown_fields": (
+        "field in the exports is not known to this library",
+        "fields in the exports are not known to this library",
+        "They are ignored. A new edition of the interface may have come.",
+    ),
+    "failed_responses": (
+        "answer says that its request failed",
+        "answers say that their request failed",
+        "Those customers may be missing. Export them again.",
+    ),
+    "missing_redeemed_time": (
+        "redemption has no time",
+        "redemptions have no time",
+        "They are in the totals and in no period.",
+    ),
+    "merged_duplicates": (
+        "repeated redemption was counted once",
+        "repeated redemptions were counted once",
+        "Exports overlap; that is as it should be.",
+    ),
+    "rejected": (
+        "element did not fit the interface's contract and was refused",
+        "elements did not fit the interface's contract and were refused",
+        "They are in no figure here. rejects.parquet names the place of each.",
+    ),
+}
+
+_SEVERITIES = {"error": "Wrong", "warning": "Check", "info": "Good to know"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding in plain words: how bad, what, what to do, and an example to look up."""
+
+    severity: str
+    word: str
+    text: str
+    remedy: str
+    example: str
+
+
+def in_words(audit: pa.Table) -> list[Finding]:
+    """Put what the audit found into words, errors first."""
+    found = [row for row in audit.to_pylist() if row["count"]]
+    order = list(_SEVERITIES)
+    found.sort(key=lambda row: order.index(row["severity"]))
+    findings = []
+    for row in found:
+        one, several, remedy = SENTENCES[row["check"]]
+        text = f"{number(row['count'])} {one if row['count'] == 1 else several}."
+        word = _SEVERITIES[row["severity"]]
+        findings.append(Finding(row["severity"], word, text, remedy, row["example"] or ""))
+    return findings
+
+
+def verdict(findings: list[Finding]) -> str:
+    """Say in a sentence whether the figures can be trusted."""
+    errors = sum(finding.severity == "error" for finding in findings)
+    warnings = sum(finding.severity == "warning" for finding in findings)
+    if errors:
+        things = "1 thing makes" if errors == 1 else f"{errors} things make"
+        return f"{things} figures wrong, and {warnings} should be checked."
+    if warnings:
+        things = "1 thing" if warnings == 1 else f"{warnings} things"
+        return f"Nothing is known to be wrong; {things} should be checked."
+    return "Nothing was found that makes figures wrong."
+
+
+def completeness(ledger: pa.Table) -> list[str]:
+    """Say what became of all that was read."""
+    names = {"points": "points redemptions", "coupons": "coupon redemptions"}
+    return [
+        f"Of {number(row['seen'])} {names[row['element']]} read, {number(row['loaded'])} are here,"
+        f" {number(row['merged'])} were repeats of these in other exports, and"
+        f" {number(row['rejected'])} were refused."
+        for row in ledger.to_pylist()
+        if row["element"] in names
+    ]

@@ -1,0 +1,50 @@
+"""Tables of a report's page, made with Great Tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
+
+import great_tables as gt
+import pandas as pd
+
+Kind = Literal["text", "count", "points", "money", "percent", "days", "small"]
+
+_FORMATS: dict[Kind, Callable[[gt.GT, list[str]], gt.GT]] = {
+    "text": lambda table, _: table,
+    "count": lambda table, names: table.fmt_integer(names),
+    "points": lambda table, names: table.fmt_number(names, decimals=3, drop_trailing_zeros=True),
+    "money": lambda table, names: table.fmt_number(names, decimals=2),
+    "percent": lambda table, names: table.fmt_percent(names, decimals=1),
+    "days": lambda table, names: table.fmt_number(names, decimals=1),
+    "small": lambda table, names: table.fmt_scientific(names, n_sigfig=2),
+}
+
+
+def html_table(
+    name: str, rows: Iterable[Mapping[str, Any]], columns: Mapping[str, tuple[str, Kind]]
+) -> str:
+    """Lay rows out as an HTML table; texts from the data are escaped.
+
+    Parameters
+    ----------
+    name
+        The id of the table in its page.
+    rows
+        What it shows.
+    columns
+        For each column that is shown, its title and what it holds.
+    """
+    frame = pd.DataFrame(
+        [[row[column] for column in columns] for row in rows], columns=list(columns)
+    )
+    table = gt.GT(frame, id=name).cols_label(
+        cases={column: title for column, (title, _) in columns.items()}
+    )
+    for kind, form in _FORMATS.items():
+        here = [column for column, (_, its_kind) in columns.items() if its_kind == kind]
+        table = form(table, here) if here else table
+    texts = [column for column, (_, kind) in columns.items() if kind == "text"]
+    table = table.sub_missing(missing_text="-").cols_align("left", texts)
+    plain = table.tab_options(table_width="100%", table_font_size="14px", data_row_padding="4px")
+    return str(plain.as_raw_html())
