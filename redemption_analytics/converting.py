@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from redemption_analytics.errors import SourceError, UsageError
-from redemption_analytics.frames import pandas_frame
+from redemption_analytics.frames import connected, pandas_frame
 from redemption_analytics.ledger import FINDINGS, LEDGER
 from redemption_analytics.loading import load_arrow
 from redemption_analytics.redemptions import Redemptions
@@ -134,10 +134,8 @@ def _pyarrow() -> _Reader:
 
 
 def _duckdb() -> _Reader:
-    import duckdb
-
     # One connection for all tables: relations of different ones cannot be joined.
-    connection = duckdb.connect()
+    connection = connected()
     return lambda folder, _name: connection.read_parquet(f"{folder}/*.parquet")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import pandas as pd
@@ -11,6 +11,9 @@ import pyarrow as pa
 from pandera.api.pandas.container import DataFrameSchema
 
 from redemption_analytics.schemas import MODELS, PointsAmount, Text
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 _ARROW: dict[str, pa.DataType] = {
     "str": pa.string(),
@@ -98,3 +101,12 @@ def frame_like(like: Any, data: pa.Table, table: str | None = None) -> Any:
     backend = native.implementation
     frame = nw.from_arrow(data, backend=backend)
     return (frame.lazy() if isinstance(native, nw.LazyFrame) else frame).to_native()
+
+
+def connected() -> DuckDBPyConnection:
+    """Open a DuckDB database in memory, which says nothing of itself on a program's output."""
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("SET enable_progress_bar = false")
+    return connection

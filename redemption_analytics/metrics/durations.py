@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import narwhals as nw
 
-from redemption_analytics.frames import as_arrow
+from redemption_analytics.frames import as_arrow, connected
 from redemption_analytics.metrics.grouping import (
     PERIODS,
     By,
@@ -111,9 +111,7 @@ def movements(r: Redemptions, by: Sequence[str] = ()) -> Movements:
     On PyArrow Narwhals has neither a quantile in a group nor a running sum over one.
     """
     if nw.from_native(r.points).implementation.is_pyarrow():
-        import duckdb
-
-        connection = duckdb.connect()
+        connection = connected()
         tables = {name: connection.from_arrow(table) for name, table in r.tables.items()}
         r = type(r)(**tables, ledger=r.ledger, findings=r.findings)
     return Movements.of(r, by)
@@ -208,7 +206,8 @@ def exits(
         them: the columns of ``by``, age (in days) and reversed (1 or 0) of the one, other_age
         and other_reversed of the other, size (what left, in the rows of an exit with itself) and
         product (the sum over units of the product of their sizes). What is watched past the horizon
-        leaves on the day after it.
+        leaves on the day after it. In order, so that what is computed from them in floating point
+        is the same each time.
     """
     key = unit(by)
     columns = list(dict.fromkeys([*key, *by]))
@@ -246,8 +245,9 @@ def exits(
         )
         .select(*wanted)
     )
+    order = wanted[:-2]
     if weight == "redemptions":  # which leave once, and whole
-        return alone
+        return alone.sort(*order, nulls_last=True)
     other = rows.select(
         *key,
         other_age=nw.col("age"),
@@ -265,7 +265,7 @@ def exits(
         .with_columns(size=nw.lit(0).cast(kind))
         .select(*wanted)
     )
-    return nw.concat([alone, both])
+    return nw.concat([alone, both]).sort(*order, nulls_last=True)
 
 
 def _first_reversals(units: Frame, backs: Frame, key: list[str]) -> tuple[Frame, Frame]:

@@ -157,6 +157,7 @@ def _open(
         .group_by(*by, "age")
         .agg(nw.len().alias("units"), *(nw.col(name).sum() for name in sums))
         .with_columns(nw.col("units", "redemptions").cast(nw.Int64), exact(nw.col("points"), kind))
+        .sort(*by, "age", nulls_last=True)
     )
 
 
