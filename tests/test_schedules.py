@@ -112,7 +112,7 @@ def cron(server: Server) -> str:
         cwd=home,
         env=environment,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     return done.stdout
 
@@ -192,7 +192,7 @@ def in_airflow(home: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=600,
         env=ours
         | {
             "AIRFLOW_HOME": str(home),
