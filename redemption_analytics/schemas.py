@@ -172,7 +172,7 @@ class ProgramBreakups(_Table):
     program_name: Text = pa.Field(nullable=True)
     points_redeemed: PointsAmount = pa.Field(ge=0)
 
-    class Config(_Table.Config):
+    class Config:
         unique: ClassVar[list[str]] = ["redemption_key", "program_id"]
 
 
@@ -194,7 +194,7 @@ class ReversalBreakups(_Table):
     program_name: Text = pa.Field(nullable=True)
     points_reversed: PointsAmount = pa.Field(ge=0)
 
-    class Config(_Table.Config):
+    class Config:
         unique: ClassVar[list[str]] = ["reversal_id", "program_id"]
 
 
@@ -208,7 +208,7 @@ class SourceBreakups(_Table):
     points_consumed: PointsAmount = pa.Field(ge=0)
     awarding_date: Time = pa.Field(nullable=True)
 
-    class Config(_Table.Config):
+    class Config:
         unique: ClassVar[list[str]] = ["redemption_key", "position"]
 
 
@@ -220,7 +220,7 @@ class CustomFields(_Table):
     redemption_type: Text = pa.Field(isin=["points", "coupon"])
     value: Text = pa.Field(nullable=True)
 
-    class Config(_Table.Config):
+    class Config:
         # A coupon's id and a redemption_id of digits only may be the same text.
         unique: ClassVar[list[str]] = ["redemption_key", "name", "redemption_type"]
 

@@ -49,6 +49,11 @@ KEYS = {
 }
 
 
+@pytest.mark.parametrize("model", ra.schemas.MODELS.values())
+def test_a_model_goes_by_its_own_name(model: Any) -> None:
+    assert model.to_schema().name == model.__name__
+
+
 def twice(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([frame, frame.head(1)], ignore_index=True)
 
