@@ -97,7 +97,7 @@ def _said(tills: list[dict[str, Any]], rate: float | None) -> str:
     named = ", ".join(found[:3]) + (" …" if len(found) > 3 else "")
     stand = "stands" if len(found) == 1 else "stand"
     return (
-        f"{len(found) or 'None'} of {len(tills)} {stand} out (q below {SIGNIFICANT * 100:g} %)"
+        f"{len(found)} of {len(tills)} {stand} out (q below {SIGNIFICANT * 100:g} %)"
         f"{f': {named}' if found else ''}. Rate of the others {percent(rate)}."
     )
 
@@ -149,14 +149,14 @@ def _points(tills: list[dict[str, Any]]) -> list[alt.Chart]:
         alt.Tooltip("redemptions:Q", format=NUMBER),
         alt.Tooltip("q_value:Q", format=".2~g", title="q value"),
     ]
-    return [
-        rows.mark_point(filled=True, size=60, opacity=0.9).encode(
-            _x(tills), y,
-            color=alt.Color("kind:N", **colour),
-            shape=alt.Shape("kind:N", scale=shape, legend=colour["legend"]),
-            tooltip=tips,
-        ),
-        alt.Chart(alt.InlineData(values=[row for row in tills if row["kind"] == _OUTLIER]))
-        .mark_text(dy=-10, fontWeight="bold")
-        .encode(_x(tills), y, text="label:N"),
-    ]  # fmt: skip
+    marks = rows.mark_point(filled=True, size=60, opacity=0.9).encode(
+        _x(tills),
+        y,
+        color=alt.Color("kind:N", **colour),
+        shape=alt.Shape("kind:N", scale=shape, legend=colour["legend"]),
+        tooltip=tips,
+    )
+    found = [row for row in tills if row["kind"] == _OUTLIER]
+    named = alt.Chart(alt.InlineData(values=found)).mark_text(dy=-10, fontWeight="bold")
+    # Text without rows would make Vega look for an extent of nothing, and say so.
+    return [marks, named.encode(_x(tills), y, text="label:N")] if found else [marks]

@@ -1,0 +1,281 @@
+"""The page of a report: its words and figures, and that nothing from the data is more than text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from datetime import datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from payloads import answers, coupon, load, redemption, reversal
+
+import redemption_analytics as ra
+from redemption_analytics.frames import as_arrow
+from redemption_analytics.reports import quality
+from redemption_analytics.reports.headline import Headline, headline
+
+SAMPLES = "data_samples/organisation"
+HOSTILE = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """What a page holds, as a browser sees it: its tags with attributes, and its text."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.words: list[str] = []
+        self.inside = ""
+        self.feed(html)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside == "script" and "type" not in self.tags[-1][1]:
+            self.scripts.append(data)
+        elif self.inside not in ("script", "style"):
+            self.words.append(data)
+
+
+def page_of(r: ra.Redemptions, directory: Path, **options: Any) -> str:
+    ra.write_reports(r, directory, page=True, **options)
+    return (directory / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return page_of(ra.load(SAMPLES), tmp_path_factory.mktemp("report"))
+
+
+def test_the_headline_holds_the_last_whole_month_against_the_one_before(sample: str) -> None:
+    r = ra.load(SAMPLES)
+    text = Page(sample).text
+    kpis = ra.kpis(r, "month").set_index("month")
+    posted = ra.net_points(r, "month", basis="event").set_index("month")
+    october, september = datetime(2026, 10, 1), datetime(2026, 9, 1)
+    for frame, column, title in (
+        (kpis, "points_redeemed", "Points redeemed"),
+        (posted, "points_reversed", "Points reversed"),
+        (posted, "net_points", "Net points"),
+        (kpis, "redemption_bills", "Point redemption bills"),
+        (kpis, "redeemers", "Redeemers"),
+        (kpis, "coupons_redeemed", "Coupons redeemed"),
+    ):
+        now, before = frame.loc[october, column], frame.loc[september, column]
+        direction = "up" if now > before else "down"
+        change = f"{direction} {abs(now - before) / before * 100:,.1f} %"
+        assert f"{title} {now:,} {change} from September 2026" in text
+    assert "November 2026 is not over" in text
+
+
+def heads(redeemed: dict[str, int], as_of: str, period: Any = "month") -> Headline:
+    r = load([redemption(f"r{n}", p, t) for n, (t, p) in enumerate(redeemed.items())])
+    tables = {
+        "kpis.parquet": as_arrow(ra.kpis(r, period)),
+        "net_points_posted.parquet": as_arrow(ra.net_points(r, period, "event")),
+    }
+    return headline(tables, period, datetime.fromisoformat(as_of))
+
+
+def test_a_period_in_which_nothing_happened_counts_as_zero() -> None:
+    found = heads({"2026-01-05": 100}, "2026-03-10")
+    assert (found.period, found.before, found.running) == (
+        "February 2026", "January 2026", "March 2026",
+    )  # fmt: skip
+    assert (found.cards[0].value, found.cards[0].change) == ("0", "down 100.0 % from ")
+
+
+def test_the_first_whole_period_has_none_to_be_compared_with() -> None:
+    found = heads({"2026-01-05": 100}, "2026-02-10")
+    assert (found.period, found.before) == ("January 2026", "")
+    assert [card.change for card in found.cards] == [""] * 6
+
+
+def test_where_no_period_is_over_the_running_one_is_shown() -> None:
+    found = heads({"2026-02-05": 100}, "2026-02-10")
+    assert (found.period, found.before, found.running) == ("February 2026", "", "")
+    assert found.cards[0].value == "100"
+
+
+def test_a_rise_from_nothing_has_no_percentage() -> None:
+    found = heads({"2025-12-05": 9, "2026-02-05": 100}, "2026-03-10")
+    assert found.cards[0].change == "up from 0 in "
+
+
+@pytest.mark.parametrize(
+    ("period", "names"),
+    [
+        ("day", ("9 March 2026", "8 March 2026")),
+        ("week", ("week of 2 March 2026", "week of 23 February 2026")),
+        ("quarter", ("Q4 2025", "Q3 2025")),
+        ("year", ("2025", "2024")),
+    ],
+)
+def test_periods_are_compared_by_their_own_calendar(period: str, names: tuple[str, str]) -> None:
+    found = heads({"2020-01-05": 100}, "2026-03-10", period)
+    assert (found.period, found.before) == names
+
+
+def test_every_check_of_the_audit_has_a_sentence() -> None:
+    checks = set(ra.audit(ra.Redemptions())["check"])
+    assert checks == set(quality.SENTENCES)
+
+
+def test_findings_come_errors_first_in_words_that_fit_their_number() -> None:
+    r = ra.load("data_samples/broken/bad-elements.jsonl")
+    found = quality.in_words(as_arrow(ra.audit(r)))
+    severities = [finding.severity for finding in found]
+    assert severities == sorted(severities, key=["error", "warning", "info"].index)
+    assert found[0].text == "1 customer has more points redemptions than the exports hold."
+    refused = next(finding for finding in found if "refused" in finding.text)
+    assert refused.text.startswith(f"{len(r.rejects)} elements did not fit")
+
+
+@pytest.mark.parametrize(
+    ("severities", "words"),
+    [
+        ([], "Nothing was found that makes figures wrong."),
+        (["info"], "Nothing was found that makes figures wrong."),
+        (["warning"], "Nothing is known to be wrong; 1 thing should be checked."),
+        (["error", "warning", "warning"], "1 thing makes figures wrong, and 2 should be checked."),
+        (["error", "error"], "2 things make figures wrong, and 0 should be checked."),
+    ],
+)
+def test_the_verdict_says_whether_to_trust_the_figures(severities: list[str], words: str) -> None:
+    found = [quality.Finding(severity, "", "", "", "") for severity in severities]
+    assert quality.verdict(found) == words
+
+
+def test_the_ledger_is_told_in_words(sample: str) -> None:
+    ledger = ra.load(SAMPLES).ledger.set_index("element").loc["points"]
+    assert (
+        f"Of {ledger['seen']:,} points redemptions read, {ledger['loaded']:,} are here,"
+        f" {ledger['merged']:,} were repeats of these in other exports, and 0 were refused."
+    ) in Page(sample).text
+
+
+def test_every_section_has_its_heading_its_chart_and_its_table(sample: str) -> None:
+    page = Page(sample)
+    ids = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
+    assert ids == [
+        "headline", "net", "rates", "curve", "expected", "tills", "flows", "coupons", "quality",
+    ]  # fmt: skip
+    linked = {attributes["href"] for tag, attributes in page.tags if tag == "a"}
+    assert {f"#{name}" for name in ids} <= linked
+    charts = [a["data-chart"] for _, a in page.tags if "data-chart" in a]
+    assert charts == [
+        f"{name}-chart" for name in ids if name not in ("headline", "coupons", "quality")
+    ]
+    assert sum(tag == "table" for tag, _ in page.tags) == 7
+    assert "station.till2" in page.text
+
+
+def test_only_the_pages_own_script_may_run_and_nothing_may_be_fetched(sample: str) -> None:
+    page = Page(sample)
+    (script,) = page.scripts
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = [
+        attributes["content"]
+        for tag, attributes in page.tags
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
+    assert policy is not None
+    assert policy.startswith(f"default-src 'none'; script-src 'sha256-{digest}';")
+    assert "unsafe-eval" not in policy
+    for tag, attributes in page.tags:
+        assert not any(name.startswith("on") for name in attributes), (tag, attributes)
+        for name in ("src", "href", "xlink:href", "action"):
+            value = attributes.get(name) or ""
+            assert value.startswith(("#", "data:,")) or not value, (tag, value)
+
+
+def test_names_from_the_data_stay_text(tmp_path: Path) -> None:
+    (tmp_path / f"{HOSTILE.replace('/', '')}.json").write_text(
+        json.dumps(
+            answers(
+                [
+                    redemption(
+                        f"r{n}", 100, f"2026-0{n % 6 + 1}-10",
+                        [reversal(n, 100, shares={7: 100})] if n < 30 else [],
+                        shares={7: 100},
+                        store=HOSTILE, till=f"{HOSTILE}{n % 3}",
+                        redemption_purpose=HOSTILE,
+                        redemption_breakup_by_source=[
+                            {"source_store": {"code": f"{HOSTILE}s"}, "points_consumed": 5}
+                        ],
+                    )
+                    for n in range(60)
+                ],
+                [coupon(1, discount_type=HOSTILE, code=HOSTILE, series_id=3)],
+            )
+        ).replace('"program_id": 7', f'"program_id": 7, "program_name": "{HOSTILE}"')
+    )  # fmt: skip
+    r = ra.load(tmp_path)
+    assert HOSTILE in r.points["store_code"].tolist()
+    assert HOSTILE in r.program_breakups["program_name"].tolist()
+    html = page_of(r, tmp_path / "report")
+    page = Page(html)
+    assert page.text.count("alert(1)") > 4
+    assert "<script>alert" not in html
+    scripts = [attributes for tag, attributes in page.tags if tag == "script"]
+    assert [a for a in scripts if a.get("type") != "application/json"] == [{}]
+    assert [a for a in scripts if a.get("type") == "application/json"]
+
+
+@pytest.mark.parametrize(
+    "r",
+    [
+        ra.Redemptions(),
+        load([redemption("a", 5)]),
+        load([redemption("a", 5, None)], [coupon(1, None)]),
+        load([redemption("a", 12.5, back=[reversal(1, 0.125)])], points="decimal"),
+        load((), [coupon(1)]),
+    ],
+    ids=["nothing", "one", "no times", "decimal", "coupons only"],
+)
+def test_a_page_of_little_or_nothing_can_be_written(tmp_path: Path, r: ra.Redemptions) -> None:
+    html = page_of(r, tmp_path)
+    assert html.rstrip().endswith("</html>")
+    assert not re.search(r"\b(nan|None|NaT|Undefined)\b", Page(html).text)
+
+
+def test_decimal_points_are_shown_to_the_last_place(tmp_path: Path) -> None:
+    r = load([redemption("a", 1234.125, "2026-01-05"), redemption("b", 1, "2026-02-05")],
+             points="decimal")  # fmt: skip
+    assert "Points redeemed 1,234.125" in Page(page_of(r, tmp_path)).text
+
+
+def test_all_charts_come_drawn_for_readers_without_scripts(sample: str) -> None:
+    assert len(re.findall(r'data-chart="\w+-chart"><svg ', sample)) == 6
+
+
+def test_a_page_is_under_three_megabytes(sample: str) -> None:
+    assert len(sample.encode()) < 3_000_000
+
+
+def test_the_largest_page_is_no_larger(tmp_path: Path) -> None:
+    """Thousands of tills and stores: charts and tables show the largest."""
+    r = load([redemption(f"r{n}", 5, store=f"s{n}", till=f"t{n}") for n in range(4000)])
+    assert len(page_of(r, tmp_path).encode()) < 3_000_000
+
+
+def test_tables_escape_and_align() -> None:
+    from redemption_analytics.reports.tables import html_table
+
+    rows = [{"name": "<b>x</b>", "rate": 0.1234}, {"name": None, "rate": None}]
+    html = html_table("t", rows, {"name": ("Name", "text"), "rate": ("Rate", "percent")})
+    assert "&lt;b&gt;x&lt;/b&gt;" in html
+    assert ">12.3%<" in html
+    assert "nan" not in html.lower().replace("sans", "")

@@ -1,0 +1,143 @@
+"""The page of a report as people meet it: drawn, quiet, alone, and usable by everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("selenium")
+
+from browser import axe, browser, need_chromium, picture, requested, said, wait
+from payloads import coupon, load, redemption, reversal
+from selenium.webdriver import ActionChains, Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+import redemption_analytics as ra
+
+need_chromium()
+
+DESKTOP, PHONE = 1100, 390
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    directory = tmp_path_factory.mktemp("report")
+    ra.write_reports(ra.load("data_samples/organisation"), directory, page=True)
+    return (directory / "report.html").as_uri()
+
+
+@pytest.fixture(scope="module", params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def opened(request: pytest.FixtureRequest, page: str) -> Iterator[Chrome]:
+    with browser(request.param) as driver:
+        driver.get(page)
+        wait(driver, "document.documentElement.dataset.drawn")
+        yield driver
+
+
+def test_nothing_is_logged_and_no_request_leaves_the_file(opened: Chrome, page: str) -> None:
+    opened.get(page)
+    wait(opened, "document.documentElement.dataset.drawn")
+    assert said(opened) == []
+    assert set(requested(opened)) == {page}
+
+
+def test_all_charts_are_drawn_as_wide_as_the_page(opened: Chrome) -> None:
+    charts = opened.find_elements(By.CSS_SELECTOR, ".chart.vega-embed svg")
+    assert len(charts) == 6
+    room = opened.find_element(By.TAG_NAME, "main").size["width"]
+    assert all(0.85 * room <= chart.size["width"] <= room + 1 for chart in charts)
+
+
+def test_the_page_is_as_wide_as_the_window(opened: Chrome, tmp_path: Path) -> None:
+    width = opened.execute_script("return document.documentElement.clientWidth")
+    assert opened.execute_script("return document.documentElement.scrollWidth") == width
+    for fold in opened.find_elements(By.TAG_NAME, "details"):
+        opened.execute_script("arguments[0].open = true", fold)
+    assert opened.execute_script("return document.documentElement.scrollWidth") == width
+    picture(opened, tmp_path / "page.png")
+    assert (tmp_path / "page.png").stat().st_size > 50_000
+
+
+def test_axe_core_finds_no_serious_violation(opened: Chrome) -> None:
+    opened.execute_script(axe())
+    for fold in opened.find_elements(By.TAG_NAME, "details"):
+        opened.execute_script("arguments[0].open = true", fold)
+    found = opened.execute_async_script(
+        "const done = arguments[0]; axe.run().then(found => done(found.violations))"
+    )
+    bad = [
+        (violation["id"], violation["impact"], node["html"][:200], node["failureSummary"])
+        for violation in found
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+    assert bad == []
+
+
+def test_the_keyboard_reaches_the_figures_the_links_and_the_tables(page: str) -> None:
+    with browser(DESKTOP) as driver:
+        driver.get(page)
+        wait(driver, "document.documentElement.dataset.drawn")
+        keys = driver.find_element(By.TAG_NAME, "body")
+        keys.send_keys(Keys.TAB)
+        assert driver.switch_to.active_element.text == "Skip to the figures"
+        met = []
+        for _ in range(40):
+            driver.switch_to.active_element.send_keys(Keys.TAB)
+            active = driver.switch_to.active_element
+            met.append(active.text if active.tag_name in ("a", "summary") else active.tag_name)
+        assert {"Net points", "Data quality", "The same as a table"} <= set(met)
+        fold = driver.find_element(By.CSS_SELECTOR, "#net summary")
+        fold.send_keys(Keys.ENTER)
+        assert driver.find_element(By.CSS_SELECTOR, "#net table").is_displayed()
+
+
+def test_a_mark_tells_its_numbers_when_pointed_at(page: str) -> None:
+    with browser(DESKTOP) as driver:
+        driver.get(page)
+        wait(driver, "document.documentElement.dataset.drawn")
+        bar = driver.find_elements(By.CSS_SELECTOR, "#net .mark-rect path")[3]
+        driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", bar)
+        ActionChains(driver).move_to_element(bar).perform()
+        tip = wait(driver, "document.querySelector('#vg-tooltip-element.visible')?.innerText")
+        assert "points redeemed" in tip
+        assert "2025" in tip
+
+
+def test_nothing_from_the_data_runs(tmp_path: Path) -> None:
+    r = load(
+        [
+            redemption(
+                f"r{n}", 100, f"2026-0{n % 6 + 1}-10", [reversal(n, 100)] if n < 30 else [],
+                store=HOSTILE, till=f"<img src=x onerror=alert({n % 3})>",
+            )
+            for n in range(60)
+        ],
+        [coupon(1, discount_type="javascript:alert(1)", code=HOSTILE)],
+    )  # fmt: skip
+    ra.write_reports(r, tmp_path, page=True)
+    with browser() as driver:
+        driver.get((tmp_path / "report.html").as_uri())
+        wait(driver, "document.documentElement.dataset.drawn")
+        assert said(driver) == []
+        assert driver.find_elements(By.CSS_SELECTOR, "img") == []
+        assert driver.find_elements(By.XPATH, "//*[contains(text(), 'onerror=alert')]")
+        # What is injected all the same does not run: the policy refuses it.
+        driver.execute_script(
+            "const s = document.createElement('script'); s.textContent = 'window.ran = 1';"
+            "document.body.append(s)"
+        )
+        assert driver.execute_script("return window.ran") is None
+
+
+def test_without_scripts_the_charts_are_there(page: str) -> None:
+    with browser() as driver:
+        driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+        driver.get(page)
+        charts = driver.find_elements(By.CSS_SELECTOR, ".chart > svg")
+        assert len(charts) == 6
+        assert all(chart.size["height"] > 50 for chart in charts)
