@@ -83,7 +83,9 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
     engine
         What kind of frame the tables are, and with them the results of every function: ``"pandas"``
         and ``"pyarrow"`` read them into memory; ``"duckdb"`` (relations) and ``"polars"`` (lazy
-        frames) read what a question needs, when it is asked.
+        frames) read what a question needs, when it is asked. From DuckDB 2 on the relations are of
+        the database that ``duckdb.sql`` asks, which finds them by their names; another one becomes
+        that by ``duckdb.set_default_connection(connection)`` before opening.
 
     Returns
     -------
@@ -136,8 +138,10 @@ def _pyarrow() -> _Reader:
 def _duckdb() -> _Reader:
     import duckdb
 
-    # One connection for all tables: relations of different ones cannot be joined.
-    connection = duckdb.connect()
+    # One connection for all tables: relations of different ones cannot be joined. It is one of its
+    # own, so that threads do not share it, to the database that duckdb.sql asks, so that (from
+    # DuckDB 2 on) duckdb.sql finds the relations.
+    connection = duckdb.default_connection().cursor()
     return lambda folder, _name: connection.read_parquet(f"{folder}/*.parquet")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import narwhals as nw
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
@@ -20,9 +21,11 @@ from redemption_analytics.filtering import filtered
 from redemption_analytics.frames import (
     as_arrow,
     as_pandas,
+    conformed,
     declared,
     empty,
     frame_like,
+    of_one_kind,
     pandas_frame,
     schema_of,
 )
@@ -43,7 +46,9 @@ class Redemptions:
     ----------
     responses, customers, coupons, points, program_breakups, reversals, reversal_breakups, \
 source_breakups, custom_fields, rejects
-        Frames with the columns that the models in :mod:`redemption_analytics.schemas` declare.
+        Frames with the columns that the models in :mod:`redemption_analytics.schemas` declare, all
+        of one kind: pandas, Polars, PyArrow or DuckDB. What has ``__arrow_c_stream__``, as frames
+        of most other libraries do, becomes what the others are, a PyArrow table where it is alone.
     ledger
         What was seen, and what became of it, per kind of element.
     findings
@@ -56,6 +61,22 @@ source_breakups, custom_fields, rejects
     ledger : frame
         Columns element, seen, loaded, merged, rejected; seen is the sum of the other three.
 
+    Notes
+    -----
+    The tables go into other libraries as they are: ``pl.from_pandas(r.points)``,
+    ``pa.table(r.points)``, ``duckdb.sql("FROM points")`` after ``points = r.points``, and
+    scikit-learn's ``fit(r.points[[…]], …)``. What needs a word more:
+
+    - All tables in one's own DuckDB: ``for name, table in r.tables.items():
+      connection.register(name, table)``; a relation goes to another database as
+      ``table.to_arrow_table()``.
+    - A Polars LazyFrame gives its Arrow stream after ``.collect()``.
+    - scikit-learn takes columns by name from pandas and Polars only: ``table.to_pandas()`` of
+      PyArrow, ``relation.df()`` of DuckDB. Integers that may be null are floats to it, and a
+      category "469.0": ``astype("str")`` before a OneHotEncoder makes it "469".
+    - The way back needs no pandas: give ``ra.Redemptions(points=…)`` the frame itself, since
+      ``to_pandas()`` makes floats of integers that may be null.
+
     Examples
     --------
     >>> import redemption_analytics as ra
@@ -64,6 +85,16 @@ source_breakups, custom_fields, rejects
        program_id  points_redeemed
     0         469               90
     1        1234               30
+
+    >>> import duckdb
+    >>> points, reversals = r.points, r.reversals
+    >>> duckdb.sql("SELECT sum(points_reversed) FROM reversals JOIN points USING (redemption_key)")
+    ┌──────────────────────┐
+    │ sum(points_reversed) │
+    │        int128        │
+    ├──────────────────────┤
+    │                   30 │
+    └──────────────────────┘
     """
 
     responses: Any
@@ -93,7 +124,7 @@ source_breakups, custom_fields, rejects
         ledger: Any = None,
         findings: Any = None,
     ):
-        given = {
+        given: dict[str, Any] = {
             "responses": responses,
             "customers": customers,
             "coupons": coupons,
@@ -105,9 +136,11 @@ source_breakups, custom_fields, rejects
             "custom_fields": custom_fields,
             "rejects": rejects,
         }
-        like = next((frame for frame in given.values() if frame is not None), None)
-        for name, frame in given.items():
-            setattr(self, name, frame_like(like, empty(name), name) if frame is None else frame)
+        frames = of_one_kind(given)
+        like = next(iter(frames.values()), None)
+        for name in given:
+            here = name in frames
+            setattr(self, name, frames[name] if here else frame_like(like, empty(name), name))
         self.ledger = frame_like(like, no_ledger()) if ledger is None else ledger
         self.findings = frame_like(like, no_findings()) if findings is None else findings
 
@@ -145,7 +178,7 @@ source_breakups, custom_fields, rejects
             try:
                 schema_of(name).validate(frame, lazy=True)
             except SchemaErrors as errors:
-                raise ValidationError(_failures(name, errors.failure_cases)) from None
+                raise ValidationError(_failures(name, frame, errors.failure_cases)) from None
         for child, parent, key in RELATIONS:
             # In Arrow: pandas' isin makes a Python object of every text.
             keys = pa.array(frames[child][key], from_pandas=True)
@@ -217,7 +250,7 @@ source_breakups, custom_fields, rejects
         pathlib.Path
             The directory.
         """
-        tables = {name: declared(name, as_arrow(frame)) for name, frame in self.tables.items()}
+        tables = {name: conformed(name, frame) for name, frame in self.tables.items()}
         books = {LEDGER: as_arrow(self.ledger), FINDINGS: as_arrow(self.findings)}
         plain = {name: table.replace_schema_metadata() for name, table in (tables | books).items()}
         write_folders(plain, Path(directory))
@@ -263,11 +296,26 @@ def _rows(count: int) -> str:
     return f"{count:>12,} {'row' if count == 1 else 'rows'}"
 
 
-def _failures(table: str, cases: Any) -> str:
-    shown = [
+def _failures(table: str, frame: pd.DataFrame, cases: Any) -> str:
+    types = cases["check"].astype("str").str.startswith("dtype(")
+    wrong = dict.fromkeys(cases.loc[types, "column"])
+    shown = []
+    if wrong:
+        said = ", ".join(f"{column} is {frame[column].dtype}" for column in wrong)
+        remedy = ", ".join(f'"{column}": {_pandas_type(table, column)}' for column in wrong)
+        shown.append(f"{said}: .astype({{{remedy}}}) puts that right")
+    others = cases[~types]
+    shown += [
         f"{case.column}: {case.check} fails"
         + ("" if case.index is None else f" in row {case.index}")
-        for case in cases.head(_SHOWN_FAILURES).itertuples()
+        for case in others.head(_SHOWN_FAILURES).itertuples()
     ]
-    more = len(cases) - len(shown)
+    more = len(others) - _SHOWN_FAILURES
     return f"{table}: " + "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
+
+
+def _pandas_type(table: str, column: str) -> str:
+    """Write the declared type of a column as one would write it in code, for any pandas."""
+    name = str(schema_of(table).columns[column].dtype)
+    # "str" means another type before pandas 3.
+    return 'pd.StringDtype(na_value=float("nan"))' if name == "str" else f'"{name}"'
