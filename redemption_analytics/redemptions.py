@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
-from html import escape
 from pathlib import Path
 from typing import Any
 
-import narwhals as nw
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-from pandera.errors import SchemaErrors
 
-from redemption_analytics.audits import truncated
-from redemption_analytics.errors import ValidationError
 from redemption_analytics.filtering import filtered
 from redemption_analytics.frames import (
     as_arrow,
-    as_pandas,
     conformed,
     declared,
     empty,
     frame_like,
     of_one_kind,
     pandas_frame,
-    schema_of,
 )
 from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
-from redemption_analytics.schemas import MODELS, RELATIONS
+from redemption_analytics.schemas import MODELS
 from redemption_analytics.storage import write_folders
-
-_SHOWN_FAILURES = 5
+from redemption_analytics.summary import as_html, as_text, summary
+from redemption_analytics.validation import validate
 
 
 class Redemptions:
@@ -173,23 +164,7 @@ source_breakups, custom_fields, rejects
             If a table breaks its schema, or a row belongs to no row of the table that it should
             belong to: a reversal without its redemption, say.
         """
-        frames = {name: as_pandas(frame, name) for name, frame in self.tables.items()}
-        for name, frame in frames.items():
-            try:
-                schema_of(name).validate(frame, lazy=True)
-            except SchemaErrors as errors:
-                raise ValidationError(_failures(name, frame, errors.failure_cases)) from None
-        for child, parent, key in RELATIONS:
-            # In Arrow: pandas' isin makes a Python object of every text.
-            keys = pa.array(frames[child][key], from_pandas=True)
-            known = pc.is_in(keys, pa.array(frames[parent][key], from_pandas=True))
-            orphans = pc.indices_nonzero(pc.and_(pc.is_valid(keys), pc.invert(known)))
-            # Bundles made by hand may well leave the customers out.
-            if len(orphans) and not (parent == "customers" and frames[parent].empty):
-                raise ValidationError(
-                    f"{child}: {len(orphans)} rows name a {key} that {parent} does not have,"
-                    f" the first in row {orphans[0]}"
-                )
+        validate(self.tables)
         return self
 
     def filter(
@@ -257,65 +232,12 @@ source_breakups, custom_fields, rejects
         return Path(directory)
 
     def __repr__(self) -> str:
-        return "\n".join(["Redemptions", *(f"  {name:<18} {text}" for name, text in self._sums())])
+        return as_text(summary(self))
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th>"
-            f"<td style='text-align:left'>{escape(text)}</td></tr>"
-            for name, text in self._sums()
-        )
-        return f"<table><caption>Redemptions</caption>{rows}</table>"
+        return as_html(summary(self))
 
-    def _sums(self) -> Iterator[tuple[str, str]]:
-        """Sum the bundle up; what is not in memory is not read for that."""
-        lazy = False
-        for name, frame in self.tables.items():
-            native = nw.from_native(frame)
-            lazy = lazy or isinstance(native, nw.LazyFrame)
-            yield name, "not in memory" if lazy else _rows(len(native))
-        if lazy:
-            return
-        times = [
-            nw.from_native(frame, eager_only=True)["redeemed_time"].drop_nulls()
-            for frame in (self.points, self.coupons)
-        ]
-        if any(len(column) for column in times):
-            first = min(column.min() for column in times if len(column))
-            last = max(column.max() for column in times if len(column))
-            yield "redeemed", f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
-        missing = len(as_arrow(truncated(self, "points"))) + len(
-            as_arrow(truncated(self, "coupons"))
-        )
-        if missing:
-            whose = "customer misses" if missing == 1 else "customers miss"
-            yield "truncated", f"{missing:>12,} {whose} redemptions: see audit"
-
-
-def _rows(count: int) -> str:
-    return f"{count:>12,} {'row' if count == 1 else 'rows'}"
-
-
-def _failures(table: str, frame: pd.DataFrame, cases: Any) -> str:
-    types = cases["check"].astype("str").str.startswith("dtype(")
-    wrong = dict.fromkeys(cases.loc[types, "column"])
-    shown = []
-    if wrong:
-        said = ", ".join(f"{column} is {frame[column].dtype}" for column in wrong)
-        remedy = ", ".join(f'"{column}": {_pandas_type(table, column)}' for column in wrong)
-        shown.append(f"{said}: .astype({{{remedy}}}) puts that right")
-    others = cases[~types]
-    shown += [
-        f"{case.column}: {case.check} fails"
-        + ("" if case.index is None else f" in row {case.index}")
-        for case in others.head(_SHOWN_FAILURES).itertuples()
-    ]
-    more = len(others) - _SHOWN_FAILURES
-    return f"{table}: " + "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
-
-
-def _pandas_type(table: str, column: str) -> str:
-    """Write the declared type of a column as one would write it in code, for any pandas."""
-    name = str(schema_of(table).columns[column].dtype)
-    # "str" means another type before pandas 3.
-    return 'pd.StringDtype(na_value=float("nan"))' if name == "str" else f'"{name}"'
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        # A notebook asks for text and HTML: of many rows one summing up is enough.
+        glance = summary(self)
+        return {"text/plain": as_text(glance), "text/html": as_html(glance)}
