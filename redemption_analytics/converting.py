@@ -83,7 +83,9 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
     engine
         What kind of frame the tables are, and with them the results of every function: ``"pandas"``
         and ``"pyarrow"`` read them into memory; ``"duckdb"`` (relations) and ``"polars"`` (lazy
-        frames) read what a question needs, when it is asked.
+        frames) read what a question needs, when it is asked. From DuckDB 2 on the relations are of
+        the database that ``duckdb.sql`` asks, which finds them by their names; another one becomes
+        that by ``duckdb.set_default_connection(connection)`` before opening.
 
     Returns
     -------

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -16,7 +15,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm.auto import tqdm
 
 from redemption_analytics.blocks import Fault, read_blocks
 from redemption_analytics.contract import CONFORMED, IDENTITIES, PointsType, arrow_schema
@@ -27,6 +25,7 @@ from redemption_analytics.ledger import findings, ledger
 from redemption_analytics.merging import Finding, gather, merge
 from redemption_analytics.parsing import Parsed, Parser, Reject
 from redemption_analytics.personal import Pii, pseudonym
+from redemption_analytics.progress import progress_bar
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.sources import Export, Source, Stream, find_exports
 
@@ -77,7 +76,8 @@ def load(
     timezone
         IANA name of the organisation's time zone; needed only where times carry a UTC offset.
     progress
-        Whether to show a progress bar; by default on a terminal only.
+        Whether to show a progress bar; by default on a terminal, and in a notebook where the load
+        takes longer than a second.
 
     Returns
     -------
@@ -268,19 +268,10 @@ def _nothing(parser: Parser) -> Tables:
     return tables | {"responses": _with_provenance(tables["responses"], nowhere, 0)}
 
 
-@contextmanager
 def _progress_bar(
     exports: list[Export], progress: bool | None
-) -> Iterator[Callable[[int], object]]:
-    shown = sys.stderr.isatty() if progress is None else progress
-    with tqdm(
-        total=sum(export.size for export in exports) or None,
-        unit="B",
-        unit_scale=True,
-        desc="loading",
-        disable=not shown,
-    ) as bar:
-        yield bar.update
+) -> AbstractContextManager[Callable[[int], object]]:
+    return progress_bar(sum(export.size for export in exports), progress)
 
 
 def _watched(export: Export, advance: Callable[[int], object]) -> Export:

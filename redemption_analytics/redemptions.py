@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
-from html import escape
 from pathlib import Path
 from typing import Any
 
-import narwhals as nw
 import pyarrow as pa
-import pyarrow.compute as pc
-from pandera.errors import SchemaErrors
 
-from redemption_analytics.audits import truncated
-from redemption_analytics.errors import ValidationError
 from redemption_analytics.filtering import filtered
 from redemption_analytics.frames import (
     as_arrow,
-    as_pandas,
+    conformed,
     declared,
     empty,
     frame_like,
+    of_one_kind,
     pandas_frame,
-    schema_of,
 )
 from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
-from redemption_analytics.schemas import MODELS, RELATIONS
+from redemption_analytics.schemas import MODELS
 from redemption_analytics.storage import write_folders
-
-_SHOWN_FAILURES = 5
+from redemption_analytics.summary import as_html, as_text, summary
+from redemption_analytics.validation import validate
 
 
 class Redemptions:
@@ -43,7 +37,9 @@ class Redemptions:
     ----------
     responses, customers, coupons, points, program_breakups, reversals, reversal_breakups, \
 source_breakups, custom_fields, rejects
-        Frames with the columns that the models in :mod:`redemption_analytics.schemas` declare.
+        Frames with the columns that the models in :mod:`redemption_analytics.schemas` declare, all
+        of one kind: pandas, Polars, PyArrow or DuckDB. What has ``__arrow_c_stream__``, as frames
+        of most other libraries do, becomes what the others are, a PyArrow table where it is alone.
     ledger
         What was seen, and what became of it, per kind of element.
     findings
@@ -56,6 +52,22 @@ source_breakups, custom_fields, rejects
     ledger : frame
         Columns element, seen, loaded, merged, rejected; seen is the sum of the other three.
 
+    Notes
+    -----
+    The tables go into other libraries as they are: ``pl.from_pandas(r.points)``,
+    ``pa.table(r.points)``, ``duckdb.sql("FROM points")`` after ``points = r.points``, and
+    scikit-learn's ``fit(r.points[[…]], …)``. What needs a word more:
+
+    - All tables in one's own DuckDB: ``for name, table in r.tables.items():
+      connection.register(name, table)``; a relation goes to another database as
+      ``table.to_arrow_table()``.
+    - A Polars LazyFrame gives its Arrow stream after ``.collect()``.
+    - scikit-learn takes columns by name from pandas and Polars only: ``table.to_pandas()`` of
+      PyArrow, ``relation.df()`` of DuckDB. Integers that may be null are floats to it, and a
+      category "469.0": ``astype("str")`` before a OneHotEncoder makes it "469".
+    - The way back needs no pandas: give ``ra.Redemptions(points=…)`` the frame itself, since
+      ``to_pandas()`` makes floats of integers that may be null.
+
     Examples
     --------
     >>> import redemption_analytics as ra
@@ -64,6 +76,16 @@ source_breakups, custom_fields, rejects
        program_id  points_redeemed
     0         469               90
     1        1234               30
+
+    >>> import duckdb
+    >>> points, reversals = r.points, r.reversals
+    >>> duckdb.sql("SELECT sum(points_reversed) FROM reversals JOIN points USING (redemption_key)")
+    ┌──────────────────────┐
+    │ sum(points_reversed) │
+    │        int128        │
+    ├──────────────────────┤
+    │                   30 │
+    └──────────────────────┘
     """
 
     responses: Any
@@ -93,7 +115,7 @@ source_breakups, custom_fields, rejects
         ledger: Any = None,
         findings: Any = None,
     ):
-        given = {
+        given: dict[str, Any] = {
             "responses": responses,
             "customers": customers,
             "coupons": coupons,
@@ -105,9 +127,11 @@ source_breakups, custom_fields, rejects
             "custom_fields": custom_fields,
             "rejects": rejects,
         }
-        like = next((frame for frame in given.values() if frame is not None), None)
-        for name, frame in given.items():
-            setattr(self, name, frame_like(like, empty(name), name) if frame is None else frame)
+        frames = of_one_kind(given)
+        like = next(iter(frames.values()), None)
+        for name in given:
+            here = name in frames
+            setattr(self, name, frames[name] if here else frame_like(like, empty(name), name))
         self.ledger = frame_like(like, no_ledger()) if ledger is None else ledger
         self.findings = frame_like(like, no_findings()) if findings is None else findings
 
@@ -140,23 +164,7 @@ source_breakups, custom_fields, rejects
             If a table breaks its schema, or a row belongs to no row of the table that it should
             belong to: a reversal without its redemption, say.
         """
-        frames = {name: as_pandas(frame, name) for name, frame in self.tables.items()}
-        for name, frame in frames.items():
-            try:
-                schema_of(name).validate(frame, lazy=True)
-            except SchemaErrors as errors:
-                raise ValidationError(_failures(name, errors.failure_cases)) from None
-        for child, parent, key in RELATIONS:
-            # In Arrow: pandas' isin makes a Python object of every text.
-            keys = pa.array(frames[child][key], from_pandas=True)
-            known = pc.is_in(keys, pa.array(frames[parent][key], from_pandas=True))
-            orphans = pc.indices_nonzero(pc.and_(pc.is_valid(keys), pc.invert(known)))
-            # Bundles made by hand may well leave the customers out.
-            if len(orphans) and not (parent == "customers" and frames[parent].empty):
-                raise ValidationError(
-                    f"{child}: {len(orphans)} rows name a {key} that {parent} does not have,"
-                    f" the first in row {orphans[0]}"
-                )
+        validate(self.tables)
         return self
 
     def filter(
@@ -217,57 +225,19 @@ source_breakups, custom_fields, rejects
         pathlib.Path
             The directory.
         """
-        tables = {name: declared(name, as_arrow(frame)) for name, frame in self.tables.items()}
+        tables = {name: conformed(name, frame) for name, frame in self.tables.items()}
         books = {LEDGER: as_arrow(self.ledger), FINDINGS: as_arrow(self.findings)}
         plain = {name: table.replace_schema_metadata() for name, table in (tables | books).items()}
         write_folders(plain, Path(directory))
         return Path(directory)
 
     def __repr__(self) -> str:
-        return "\n".join(["Redemptions", *(f"  {name:<18} {text}" for name, text in self._sums())])
+        return as_text(summary(self))
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th>"
-            f"<td style='text-align:left'>{escape(text)}</td></tr>"
-            for name, text in self._sums()
-        )
-        return f"<table><caption>Redemptions</caption>{rows}</table>"
+        return as_html(summary(self))
 
-    def _sums(self) -> Iterator[tuple[str, str]]:
-        """Sum the bundle up; what is not in memory is not read for that."""
-        lazy = False
-        for name, frame in self.tables.items():
-            native = nw.from_native(frame)
-            lazy = lazy or isinstance(native, nw.LazyFrame)
-            yield name, "not in memory" if lazy else _rows(len(native))
-        if lazy:
-            return
-        times = [
-            nw.from_native(frame, eager_only=True)["redeemed_time"].drop_nulls()
-            for frame in (self.points, self.coupons)
-        ]
-        if any(len(column) for column in times):
-            first = min(column.min() for column in times if len(column))
-            last = max(column.max() for column in times if len(column))
-            yield "redeemed", f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
-        missing = len(as_arrow(truncated(self, "points"))) + len(
-            as_arrow(truncated(self, "coupons"))
-        )
-        if missing:
-            whose = "customer misses" if missing == 1 else "customers miss"
-            yield "truncated", f"{missing:>12,} {whose} redemptions: see audit"
-
-
-def _rows(count: int) -> str:
-    return f"{count:>12,} {'row' if count == 1 else 'rows'}"
-
-
-def _failures(table: str, cases: Any) -> str:
-    shown = [
-        f"{case.column}: {case.check} fails"
-        + ("" if case.index is None else f" in row {case.index}")
-        for case in cases.head(_SHOWN_FAILURES).itertuples()
-    ]
-    more = len(cases) - len(shown)
-    return f"{table}: " + "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        # A notebook asks for text and HTML: of many rows one summing up is enough.
+        glance = summary(self)
+        return {"text/plain": as_text(glance), "text/html": as_html(glance)}

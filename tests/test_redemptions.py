@@ -1,4 +1,4 @@
-"""The bundle: filtering, frames that people hold already, and how it sums itself up."""
+"""The bundle: filtering, and frames that people hold already."""
 
 from __future__ import annotations
 
@@ -139,19 +139,6 @@ def test_a_reversal_without_its_redemption_is_named() -> None:
     torn = ra.Redemptions(points=loaded.points.iloc[1:], reversals=loaded.reversals)
     with pytest.raises(ra.ValidationError, match="reversals: 2 rows name a redemption_key"):
         torn.validate()
-
-
-def test_it_sums_itself_up_as_text_and_as_html(r: ra.Redemptions, converted: Path) -> None:
-    text, html = repr(r), r._repr_html_()
-    assert f"{len(r.points):,} rows" in text
-    assert "2017-" in text
-    assert "to 2026-11-" in text
-    assert "truncated" in text
-    assert html.startswith("<table>")
-    assert f"{len(r.points):,} rows" in html
-    assert "not in memory" in repr(ra.open(converted, "duckdb"))
-    assert "example.com" not in text + html
-    assert repr(ra.Redemptions()).count("0 rows") == 10
 
 
 def test_what_is_written_is_what_is_opened(r: ra.Redemptions, tmp_path: Path) -> None:

@@ -140,8 +140,10 @@ def test_a_column_of_another_type_is_refused(
         "datetime64[us]": "datetime64[ns]",
         "bool": "boolean",
     }
-    wrong = frame.assign(**{column: frame[column].astype(others[str(frame[column].dtype)])})
-    assert refusal(changed(whole, table, wrong)).startswith(f"{table}: {column}: dtype(")
+    other = others[str(frame[column].dtype)]
+    wrong = frame.assign(**{column: frame[column].astype(other)})
+    text = refusal(changed(whole, table, wrong))
+    assert text.startswith(f'{table}: {column} is {other}: .astype({{"{column}": ')
 
 
 @pytest.mark.parametrize("table", ra.schemas.MODELS)

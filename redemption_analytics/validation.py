@@ -1,0 +1,69 @@
+"""Checking tables against their schemas, and the relations between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pandera.errors import SchemaErrors
+
+from redemption_analytics.errors import ValidationError
+from redemption_analytics.frames import as_pandas, schema_of
+from redemption_analytics.schemas import RELATIONS
+
+_SHOWN_FAILURES = 5
+
+
+def validate(tables: Mapping[str, Any]) -> None:
+    """Check every table against its schema, and that rows belong to rows.
+
+    Raises
+    ------
+    ValidationError
+        At the first table that breaks its schema, or the first relation that is broken.
+    """
+    frames = {name: as_pandas(frame, name) for name, frame in tables.items()}
+    for name, frame in frames.items():
+        try:
+            schema_of(name).validate(frame, lazy=True)
+        except SchemaErrors as errors:
+            raise ValidationError(_failures(name, frame, errors.failure_cases)) from None
+    for child, parent, key in RELATIONS:
+        # In Arrow: pandas' isin makes a Python object of every text.
+        keys = pa.array(frames[child][key], from_pandas=True)
+        known = pc.is_in(keys, pa.array(frames[parent][key], from_pandas=True))
+        orphans = pc.indices_nonzero(pc.and_(pc.is_valid(keys), pc.invert(known)))
+        # Bundles made by hand may well leave the customers out.
+        if len(orphans) and not (parent == "customers" and frames[parent].empty):
+            raise ValidationError(
+                f"{child}: {len(orphans)} rows name a {key} that {parent} does not have,"
+                f" the first in row {orphans[0]}"
+            )
+
+
+def _failures(table: str, frame: pd.DataFrame, cases: Any) -> str:
+    types = cases["check"].astype("str").str.startswith("dtype(")
+    wrong = dict.fromkeys(cases.loc[types, "column"])
+    shown = []
+    if wrong:
+        said = ", ".join(f"{column} is {frame[column].dtype}" for column in wrong)
+        remedy = ", ".join(f'"{column}": {_pandas_type(table, column)}' for column in wrong)
+        shown.append(f"{said}: .astype({{{remedy}}}) puts that right")
+    others = cases[~types]
+    shown += [
+        f"{case.column}: {case.check} fails"
+        + ("" if case.index is None else f" in row {case.index}")
+        for case in others.head(_SHOWN_FAILURES).itertuples()
+    ]
+    more = len(others) - _SHOWN_FAILURES
+    return f"{table}: " + "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
+
+
+def _pandas_type(table: str, column: str) -> str:
+    """Write the declared type of a column as one would write it in code, for any pandas."""
+    name = str(schema_of(table).columns[column].dtype)
+    # "str" means another type before pandas 3.
+    return 'pd.StringDtype(na_value=float("nan"))' if name == "str" else f'"{name}"'
