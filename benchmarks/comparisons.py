@@ -28,6 +28,7 @@ from benchmarks.work import Totals, differences
 
 _BASELINE = "convert"
 _DISAGREES = "DISAGREES"
+_MEASURED = ("seconds", "MB/s", "x time", "cpu s", "x cpu", "peak MB", "x peak")
 _IMPORTS = {
     "python, nothing imported": "pass",
     "import pandas, pyarrow": "import pandas, pyarrow",
@@ -98,14 +99,13 @@ def compare_peers(plan: Plan, contenders: Sequence[str], megabytes: float) -> Ta
     base = next((one for one in series if one.contender == _BASELINE and one.runs), None)
     table = Table(
         f"{size:.0f} MB of JSON Lines to four tables",
-        ("<", "seconds", "MB/s", "x time", "peak MB", "x peak", "runs", "<what it does"),
+        ("<", *_MEASURED, "runs", "<what it does"),
     )
     for one in series:
         if one.runs:
-            ratios = _ratios(one, base)
             does = CONTENDERS[one.contender].does
-            table.rows.append((one.label, *_numbers(one, ratios), str(len(one.runs)), does))
-    notes = [f"Medians; x is against {_BASELINE}."]
+            table.rows.append((one.label, *_measured(one, base), str(len(one.runs)), does))
+    notes = [f"Medians; x is against {_BASELINE}; cpu is on all cores and in all processes."]
     if any(len(one.runs) < plan.rounds for one in series if one.runs):
         notes.append(f"Fewer runs where {plan.budget:g} s were spent.")
     table.notes = [" ".join(notes), *_agreement(series), *_failures(series)]
@@ -133,13 +133,12 @@ def compare_growth(
         if not CONTENDERS[name].missing
     ]
     run_rounds(series, plan.rounds, plan.budget)
-    table = Table("Growth", ("<", "MB", "seconds", "MB/s", "x time", "peak MB", "x peak", "runs"))
+    table = Table("Growth", ("<", "MB", *_MEASURED, "runs"))
     for one in series:
         if one.runs:
             first = next(s for s in series if s.contender == one.contender)
-            ratios = _ratios(one, first if first.runs else None)
-            numbers = _numbers(one, ratios)
-            table.rows.append((one.label, _short(one.megabytes), *numbers, str(len(one.runs))))
+            size = _short(one.megabytes)
+            table.rows.append((one.label, size, *_measured(one, first), str(len(one.runs))))
     table.notes = ["Medians; x is against the smallest.", *_failures(series)]
     return table
 
@@ -158,14 +157,14 @@ def compare_shapes(plan: Plan, names: Sequence[str], megabytes: float) -> Table:
     run_rounds(series, plan.rounds, plan.budget)
     table = Table(
         f"Shapes, with {_BASELINE}",
-        ("<", "MB", "seconds", "MB/s", "share of clean", "peak MB", "points rows", "runs"),
+        ("<", "MB", "seconds", "MB/s", "share of clean", "cpu s", "peak MB", "points rows", "runs"),
     )
     for one in series:
         if one.runs:
             share = f"{one.rate / clean.rate:.2f}" if clean.runs else ""
             rows = f"{one.runs[0].totals['points: rows']:,}"
-            seconds, rate, _, peak, _ = _numbers(one, ("", ""))
-            numbers = (_short(one.megabytes), seconds, rate, share, peak, rows)
+            seconds, rate, _, cpu, _, peak, _ = _measured(one, None)
+            numbers = (_short(one.megabytes), seconds, rate, share, cpu, peak, rows)
             table.rows.append((one.label, *numbers, str(len(one.runs))))
     unpacked = "MB is what there is to parse, unpacked; share of clean is of its MB/s."
     table.notes = [f"Medians. {unpacked}", *_agreement(same), *_failures(series)]
@@ -194,15 +193,16 @@ def disagree(tables: Sequence[Table]) -> bool:
     return any(note.startswith((_DISAGREES, "FAILED")) for t in tables for note in t.notes)
 
 
-def _ratios(one: Series, base: Series | None) -> tuple[str, str]:
-    if base is None:
-        return "", ""
-    return f"{one.seconds / base.seconds:.2f}", f"{one.peak / base.peak:.2f}"
+def _measured(one: Series, base: Series | None) -> tuple[str, ...]:
+    """Write the cells of `_MEASURED`."""
+    cells = [f"{one.seconds:.2f}", _short(one.rate), _ratio(one, base, "seconds")]
+    cells += [f"{one.cpu:.2f}", _ratio(one, base, "cpu")]
+    return (*cells, f"{one.peak:.0f}", _ratio(one, base, "peak"))
 
 
-def _numbers(one: Series, ratios: tuple[str, str]) -> tuple[str, ...]:
-    time_ratio, peak_ratio = ratios
-    return f"{one.seconds:.2f}", _short(one.rate), time_ratio, f"{one.peak:.0f}", peak_ratio
+def _ratio(one: Series, base: Series | None, what: str) -> str:
+    below = getattr(base, what) if base and base.runs else 0
+    return f"{getattr(one, what) / below:.2f}" if below else ""
 
 
 def _short(number: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,9 @@ class Run:
     ----------
     seconds
         From the open file to the last table; without imports.
+    cpu
+        Seconds of processor time in that, on all cores and in all processes. Where others use the
+        machine too, it says more.
     peak
         Peak resident memory in MB (10**6 bytes). Where the contender starts processes, that of all
         of them together, looked at every 50 ms; pages that they share count for each.
@@ -41,6 +43,7 @@ class Run:
     """
 
     seconds: float
+    cpu: float
     peak: float
     totals: Totals
 
@@ -70,7 +73,7 @@ def measured(name: str, source: Path) -> Run:
             "-m",
             "benchmarks.measuring",
             name,
-            str(source.resolve()),
+            str(source),
             folder,
         ]
         process = subprocess.Popen(
@@ -86,8 +89,8 @@ def measured(name: str, source: Path) -> Run:
             errors.seek(0)
             lines = errors.read().strip().splitlines() or [f"exit status {process.returncode}"]
             raise ContenderError(f"{name} failed: {lines[-1]}")
-    seconds, peak = json.loads(taken)
-    return Run(seconds, max(peak, family) / 1e6, json.loads(found))
+    seconds, cpu, peak = json.loads(taken)
+    return Run(seconds, cpu, max(peak, family) / 1e6, json.loads(found))
 
 
 class _Watch:
@@ -138,6 +141,8 @@ def _own_peak() -> int:
         status = (_PROC / "self" / "status").read_text()
         return next(int(row.split()[1]) for row in status.splitlines() if "VmHWM" in row) * 1024
     except OSError:
+        import resource
+
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
 
@@ -146,10 +151,10 @@ def _run(name: str, source: Path, folder: Path) -> None:
     """Be the fresh process: two lines of JSON, when the work is done and when it is checked."""
     results, sys.stdout = sys.stdout, sys.stderr  # what a contender prints is no result
     job = CONTENDERS[name].job()
-    start = time.perf_counter()
+    start, used = time.perf_counter(), sum(os.times()[:4])
     tables = job(source, folder / "out")
-    seconds = time.perf_counter() - start
-    print(json.dumps((seconds, _own_peak())), file=results, flush=True)
+    seconds, cpu = time.perf_counter() - start, sum(os.times()[:4]) - used
+    print(json.dumps((seconds, cpu, _own_peak())), file=results, flush=True)
     print(json.dumps(totals(tables)), file=results, flush=True)
 
 

@@ -44,6 +44,11 @@ class Series:
         return statistics.median(run.seconds for run in self.runs)
 
     @property
+    def cpu(self) -> float:
+        """The median of processor time."""
+        return statistics.median(run.cpu for run in self.runs)
+
+    @property
     def peak(self) -> float:
         """The median, in megabytes."""
         return statistics.median(run.peak for run in self.runs)

@@ -117,7 +117,7 @@ def _count(name: str, table: Any, found: Totals) -> None:
             found[f"{name}: known {column}"] = pc.count(table[column]).as_py()
 
 
-def differences(mine: Totals, theirs: Totals) -> list[str]:
+def differences(mine: Mapping[str, float], theirs: Mapping[str, float]) -> list[str]:
     """Tell what differs between the library's totals and a peer's.
 
     Examples
