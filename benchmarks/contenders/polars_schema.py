@@ -87,17 +87,19 @@ def _rows(frame: pl.LazyFrame, column: str) -> pl.LazyFrame:
 
 
 def run(source: Path, target: Path) -> Tables:
-    """Describe the four tables over one scan, and let one streaming query write them all."""
+    """Scan the export once, and let one streaming query write the four tables from that."""
     target.mkdir()
     customer = pl.col("response").struct.field("customer")
     redemptions = customer.struct.field("redemptions")
-    answers = pl.scan_ndjson(source, schema=_SCHEMA).select(
+    scanned = pl.scan_ndjson(source, schema=_SCHEMA).select(
         customer_key=pl.coalesce(
             pl.format(f"{name}:{{}}", customer.struct.field(name)) for name in _IDENTITIES
         ),
         coupons=redemptions.struct.field("coupons").struct.field("coupon"),
         points=redemptions.struct.field("points").struct.field("point"),
     )
+    # Left lazy, coupons and points scan different columns, and so parse the export twice.
+    answers = scanned.collect(engine="streaming").lazy()
     coupons = _rows(answers.select("customer_key", "coupons"), "coupons")
     points = _rows(answers.select("customer_key", "points"), "points")
     key = pl.col("redemption_id").alias("redemption_key")
