@@ -32,7 +32,14 @@ _TABLES = ("peers", "growth", "shapes", "imports")
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("--tables", nargs="+", choices=_TABLES, default=_TABLES, help="what to compare")
+    add(
+        "--tables",
+        nargs="+",
+        choices=_TABLES,
+        default=_TABLES,
+        metavar="NAME",
+        help=f"what to print, of {', '.join(_TABLES)} (all)",
+    )
     add("--megabytes", type=float, default=190, help="size of the export (190)")
     add("--rounds", type=int, default=5, help="runs of each (5)")
     add(
@@ -47,22 +54,39 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         nargs="+",
         choices=CONTENDERS,
         default=list(CONTENDERS),
-        help="who takes part in the table of peers",
+        metavar="NAME",
+        help=f"who takes part in the table of peers, of {', '.join(CONTENDERS)} (all)",
     )
     add(
         "--growth-megabytes",
         type=float,
+        metavar="MEGABYTES",
         help="the smallest export of the table of growth (as --megabytes)",
     )
-    add("--growth-factors", type=int, nargs="+", default=[1, 4, 16], help="its growth (1 4 16)")
+    add(
+        "--growth-factors",
+        type=int,
+        nargs="+",
+        default=[1, 4, 16],
+        metavar="FACTOR",
+        help="how many times that (1 4 16)",
+    )
     add(
         "--growth-contenders",
         nargs="+",
         choices=CONTENDERS,
         default=["convert"],
+        metavar="NAME",
         help="who takes part in it (convert)",
     )
-    add("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help="in the table of shapes")
+    add(
+        "--shapes",
+        nargs="+",
+        choices=SHAPES,
+        default=list(SHAPES),
+        metavar="NAME",
+        help=f"what is in the table of shapes, of {', '.join(SHAPES)} (all)",
+    )
     add("--markdown", action="store_true", help="print Markdown")
     add(
         "--directory",

@@ -105,13 +105,8 @@ def compare_peers(plan: Plan, contenders: Sequence[str], megabytes: float) -> Ta
         if one.runs:
             does = CONTENDERS[one.contender].does
             table.rows.append((one.label, *_measured(one, base), str(len(one.runs)), does))
-    notes = [f"Medians; x is against {_BASELINE}; cpu is on all cores and in all processes."]
-    if any(len(one.runs) < plan.rounds for one in series if one.runs):
-        notes.append(f"Fewer runs where {plan.budget:g} s were spent.")
-    table.notes = [" ".join(notes), *_agreement(series), *_failures(series)]
-    for name in contenders:
-        if CONTENDERS[name].missing:
-            table.notes.append(f"Left out: {name}, since {CONTENDERS[name].missing}.")
+    told = f"x is against {_BASELINE}; cpu is on all cores and in all processes."
+    table.notes = [*_medians(plan, series, told), *_agreement(series), *_left_out(contenders)]
     return table
 
 
@@ -139,7 +134,8 @@ def compare_growth(
             first = next(s for s in series if s.contender == one.contender)
             size = _short(one.megabytes)
             table.rows.append((one.label, size, *_measured(one, first), str(len(one.runs))))
-    table.notes = ["Medians; x is against the smallest.", *_failures(series)]
+    told = "x is against the smallest."
+    table.notes = [*_medians(plan, series, told), *_left_out(contenders)]
     return table
 
 
@@ -166,8 +162,8 @@ def compare_shapes(plan: Plan, names: Sequence[str], megabytes: float) -> Table:
             seconds, rate, _, cpu, _, peak, _ = _measured(one, None)
             numbers = (_short(one.megabytes), seconds, rate, share, cpu, peak, rows)
             table.rows.append((one.label, *numbers, str(len(one.runs))))
-    unpacked = "MB is what there is to parse, unpacked; share of clean is of its MB/s."
-    table.notes = [f"Medians. {unpacked}", *_agreement(same), *_failures(series)]
+    told = "MB is what there is to parse, unpacked; share of clean is of its MB/s."
+    table.notes = [*_medians(plan, series, told), *_agreement(same)]
     return table
 
 
@@ -209,8 +205,17 @@ def _short(number: float) -> str:
     return f"{number:,.0f}" if number >= 10 else f"{number:.1f}"
 
 
-def _failures(series: Sequence[Series]) -> list[str]:
-    return [f"FAILED: {one.label}: {one.failure}" for one in series if one.failure]
+def _medians(plan: Plan, series: Sequence[Series], told: str) -> list[str]:
+    """Say how the numbers came about, and who has none."""
+    if any(len(one.runs) < plan.rounds for one in series if one.runs):
+        told += f" Fewer runs where {plan.budget:g} s were spent."
+    failed = [f"FAILED: {one.label}: {one.failure}" for one in series if one.failure]
+    return [f"Medians; {told}", *failed]
+
+
+def _left_out(names: Sequence[str]) -> list[str]:
+    missing = ((name, CONTENDERS[name].missing) for name in names)
+    return [f"Left out: {name}, since {why}." for name, why in missing if why]
 
 
 def _agreement(series: Sequence[Series]) -> list[str]:
