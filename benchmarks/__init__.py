@@ -1,1 +1,1 @@
-"""Speed and memory of the main job: ``python -m benchmarks``."""
+"""Speed and memory of the main job, beside what else would do it: ``python -m benchmarks``."""

@@ -1,58 +1,126 @@
-"""Measure loading and converting on a generated export, each run in a process of its own.
+"""Measure this library beside what else would do its main job, and print the tables.
 
-The contenders take turns, round after round, so that a slow spell of the machine meets all of them;
-medians are printed.
+The data is generated. Every run is in a fresh process; contenders take turns, round after round, so
+that a slow spell of the machine meets all of them; medians are printed. Peers come with
+pip install "redemption-analytics[bench]", and those that are not installed are left out.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
-import statistics
+import sys
 import tempfile
-from datetime import datetime
+from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.comparisons import (
+    Plan,
+    compare_growth,
+    compare_imports,
+    compare_peers,
+    compare_shapes,
+    disagree,
+    machine,
+)
 from benchmarks.contenders import CONTENDERS
-from benchmarks.measuring import measured
-from redemption_analytics.sample import Organisation, write_export
+from benchmarks.data import SHAPES
+from benchmarks.tables import markdown, text
 
-_BYTES_PER_CUSTOMER = 8_640
-_AS_OF = datetime(2026, 11, 20, 3)
-
-
-def generate(directory: Path, megabytes: int) -> Path:
-    """Write an export of about so many megabytes: JSON Lines, edition of December 2025."""
-    path = directory / "2026-11-20.jsonl"
-    customers = megabytes * 1_000_000 // _BYTES_PER_CUSTOMER
-    return write_export(path, Organisation(customers, 1).answers("2025-12", as_of=_AS_OF))
+_TABLES = ("peers", "growth", "shapes", "imports")
 
 
-def main() -> None:
-    """Generate an export, run every contender so many rounds, and print the medians."""
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--megabytes", type=int, default=190, help="size of the export")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each contender")
-    options = parser.parse_args()
-    directory = Path(tempfile.mkdtemp())
-    try:
-        source = generate(directory, options.megabytes)
-        size = source.stat().st_size / 1e6
-        runs: dict[str, list[tuple[float, float]]] = {name: [] for name in CONTENDERS}
-        for number in range(options.rounds):
-            for name, job in CONTENDERS.items():
-                runs[name].append(measured(job, source))
-                seconds, peak = runs[name][-1]
-                print(f"round {number + 1}  {name:<12} {seconds:7.2f} s  {peak:7.0f} MB")
-    finally:
-        shutil.rmtree(directory)
-    print(f"\n{size:.0f} MB, medians of {options.rounds}")
-    print(f"{'':<12} {'seconds':>9} {'MB/s':>7} {'peak MB':>9}")
-    for name, results in runs.items():
-        seconds = statistics.median(taken for taken, _ in results)
-        peak = statistics.median(used for _, used in results)
-        print(f"{name:<12} {seconds:9.2f} {size / seconds:7.0f} {peak:9.0f}")
+    add = parser.add_argument
+    add(
+        "--tables",
+        nargs="+",
+        choices=_TABLES,
+        default=_TABLES,
+        metavar="NAME",
+        help=f"what to print, of {', '.join(_TABLES)} (all)",
+    )
+    add("--megabytes", type=float, default=190, help="size of the export (190)")
+    add("--rounds", type=int, default=5, help="runs of each (5)")
+    add(
+        "--budget",
+        type=float,
+        default=120,
+        metavar="SECONDS",
+        help="one that has run for so long is not run again, so that the slow take fewer (120)",
+    )
+    add(
+        "--contenders",
+        nargs="+",
+        choices=CONTENDERS,
+        default=list(CONTENDERS),
+        metavar="NAME",
+        help=f"who takes part in the table of peers, of {', '.join(CONTENDERS)} (all)",
+    )
+    add(
+        "--growth-megabytes",
+        type=float,
+        metavar="MEGABYTES",
+        help="the smallest export of the table of growth (as --megabytes)",
+    )
+    add(
+        "--growth-factors",
+        type=int,
+        nargs="+",
+        default=[1, 4, 16],
+        metavar="FACTOR",
+        help="how many times that (1 4 16)",
+    )
+    add(
+        "--growth-contenders",
+        nargs="+",
+        choices=CONTENDERS,
+        default=["convert"],
+        metavar="NAME",
+        help="who takes part in it (convert)",
+    )
+    add(
+        "--shapes",
+        nargs="+",
+        choices=SHAPES,
+        default=list(SHAPES),
+        metavar="NAME",
+        help=f"what is in the table of shapes, of {', '.join(SHAPES)} (all)",
+    )
+    add("--markdown", action="store_true", help="print Markdown")
+    add(
+        "--directory",
+        type=Path,
+        help="keep the data here, and take what is there already (a temporary directory, removed)",
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, and give the exit status: 1 if somebody failed or disagrees."""
+    options = _options(arguments)
+    print_as = markdown if options.markdown else text
+    with ExitStack() as stack:
+        directory = options.directory or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        plan = Plan(directory, options.rounds, options.budget)
+        print(machine(), flush=True)
+        tables = []
+        for name in options.tables:
+            if name == "peers":
+                table = compare_peers(plan, options.contenders, options.megabytes)
+            elif name == "growth":
+                base = options.growth_megabytes or options.megabytes
+                table = compare_growth(
+                    plan, options.growth_contenders, base, options.growth_factors
+                )
+            elif name == "shapes":
+                table = compare_shapes(plan, options.shapes, options.megabytes)
+            else:
+                table = compare_imports(options.rounds)
+            tables.append(table)
+            print(f"\n{print_as(table)}", flush=True)
+    return int(disagree(tables))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
