@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,9 @@ COMMANDS = [
     for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
 ]
 SET_UP = "python3 -m venv"
+#: What a continuous integration run does, and what a test of its own does in a browser.
+ELSEWHERE = ("-m pytest -n auto", "jupyter lab notebooks")
+PICTURES = re.findall(r"!\[.+?\]\((.+?\.svg)\)", README)
 
 
 @pytest.fixture
@@ -49,12 +53,12 @@ def test_the_first_screen_has_one_command_for_the_main_job_and_one_for_the_tests
     assert len(commands) == 2
     assert README.index(commands[1]) < README.index("\n## ")
     assert commands[0].endswith("redemption-analytics report data_samples/organisation report")
-    assert commands[1].endswith(".venv/bin/python -m pytest")
+    assert commands[1].endswith(".venv/bin/python -m pytest -n auto")
 
 
 @pytest.mark.parametrize(
     ("command", "output"),
-    [pair for pair in COMMANDS if not pair[0].endswith("-m pytest")],
+    [pair for pair in COMMANDS if not pair[0].endswith(ELSEWHERE)],
     ids=lambda text: text[-40:].strip(),
 )
 def test_a_shown_command_prints_what_is_shown(project: Path, command: str, output: str) -> None:
@@ -65,11 +69,57 @@ def test_a_shown_command_prints_what_is_shown(project: Path, command: str, outpu
     assert printed == [line.rstrip() for line in output.splitlines()]
 
 
-def test_the_python_shown_prints_what_is_shown(project: Path) -> None:
+def test_the_python_shown_prints_and_draws_what_is_shown(project: Path) -> None:
+    tried, failures = run_python()
+    assert tried > 10
+    assert failures == 0
+    assert len(PICTURES) == 3
+    for picture in PICTURES:
+        # Where letters stand depends on the fonts of a machine, what is written does not.
+        assert texts(project / Path(picture).name) == texts(ROOT / picture)
+
+
+def run_python() -> tuple[int, int]:
+    """Run all Python of the README where one stands; give how many examples ran and failed."""
     ra.convert("data_samples/organisation", "converted")  # as the command shown before does
     shown = "".join(re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE))
     test = doctest.DocTestParser().get_doctest(shown, {}, "README.md", "README.md", 0)
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     failures, tried = doctest.DocTestRunner(optionflags=flags).run(test)
-    assert tried > 10
-    assert failures == 0
+    return tried, failures
+
+
+def texts(picture: Path) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]+)<", picture.read_text(encoding="utf-8"))
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    reference = README[README.index("## Reference") : README.index("## Where things are")]
+    missing = [
+        name for name in dir(ra) if not name.startswith("_") and f"`{name}`" not in reference
+    ]
+    assert missing == []
+
+
+def test_every_public_name_is_documented_with_an_example() -> None:
+    documented = {**{name: getattr(ra, name) for name in dir(ra) if not name.startswith("_")}}
+    documented |= {f"plot.{name}": getattr(ra.plot, name) for name in ra.plot.__all__}
+    without = [
+        name
+        for name, value in documented.items()
+        if callable(value)
+        and not (isinstance(value, type) and issubclass(value, Exception))
+        and ">>> " not in (value.__doc__ or "")
+    ]
+    assert without == []
+    assert all(value.__doc__ for value in documented.values())
+
+
+if __name__ == "__main__":  # draws the pictures anew
+    with tempfile.TemporaryDirectory() as directory:
+        shutil.copytree(ROOT / "data_samples", Path(directory) / "data_samples")
+        os.chdir(directory)
+        run_python()
+        for name in PICTURES:
+            (ROOT / name).parent.mkdir(exist_ok=True)
+            shutil.copy(Path(name).name, ROOT / name)
