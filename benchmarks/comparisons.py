@@ -231,8 +231,10 @@ def _agreement(series: Sequence[Series]) -> list[str]:
     )
     if notes:
         return list(notes)
-    others = list(dict.fromkeys(label for label, _ in known))
-    return [f"{', '.join(others)} agree on {len(mine)} numbers: {_told(mine)}."]
+    labels = list(dict.fromkeys(label for label, _ in known))
+    if len(labels) == 1:
+        return []
+    return [f"{', '.join(labels)} agree on {len(mine)} numbers: {_told(mine)}."]
 
 
 def _told(found: Totals) -> str:
