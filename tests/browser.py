@@ -84,10 +84,10 @@ def requested(driver: webdriver.Chrome) -> list[str]:
     ]
 
 
-def picture(driver: webdriver.Chrome, path: Path) -> None:
-    """Take a picture of the whole page, beyond the window too."""
+def picture(driver: webdriver.Chrome, path: Path, height: int | None = None) -> None:
+    """Take a picture of the whole page, beyond the window too, or of so much of its top."""
     size = driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
-    clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+    clip = {"x": 0, "y": 0, "width": size["width"], "height": height or size["height"], "scale": 1}
     options = {"captureBeyondViewport": True, "clip": clip}
     path.write_bytes(
         base64.b64decode(driver.execute_cdp_cmd("Page.captureScreenshot", options)["data"])

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 TOKEN = "of-a-test"
 #: What JupyterLab says of its notebook: how many cells ran, how many wait, how many failed.
 STATE = """(() => {
-  const cells = window.jupyterapp.shell.currentWidget?.content?.widgets ?? [];
+  const cells = window.jupyterapp?.shell?.currentWidget?.content?.widgets ?? [];
   const code = cells.filter((cell) => cell.model.type === "code");
   return {
     code: code.length,
@@ -78,7 +78,9 @@ def test_a_notebook_runs_in_jupyterlab(lab: str, tmp_path: Path) -> None:
     with browser(1400, 1000) as driver:
         driver.get(f"{lab}/lab/tree/01-quickstart.ipynb?token={TOKEN}")
         wait(
-            driver, "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel", 180
+            driver,
+            "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status",
+            180,
         )
         driver.execute_script("window.jupyterapp.commands.execute('editmenu:clear-all')")
         wait(driver, f"{STATE}.done === 0", 60)

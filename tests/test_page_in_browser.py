@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,3 +142,11 @@ def test_without_scripts_the_charts_are_there(page: str) -> None:
         charts = driver.find_elements(By.CSS_SELECTOR, ".chart > svg")
         assert len(charts) == 6
         assert all(chart.size["height"] > 50 for chart in charts)
+
+
+if __name__ == "__main__":  # takes the README's picture anew
+    with tempfile.TemporaryDirectory() as directory, browser(DESKTOP) as window:
+        ra.write_reports(ra.load("data_samples/organisation"), directory, page=True)
+        window.get((Path(directory) / "report.html").as_uri())
+        wait(window, "document.documentElement.dataset.drawn")
+        picture(window, Path("notebooks/pictures/report.png"), 1180)

@@ -93,6 +93,13 @@ def texts(picture: Path) -> list[str]:
     return re.findall(r"<text[^>]*>([^<]+)<", picture.read_text(encoding="utf-8"))
 
 
+def test_every_picture_and_file_that_is_linked_is_there() -> None:
+    linked = re.findall(r"\]\(([^)#]+?)\)|src=\"([^\"]+)\"", README)
+    targets = {one or other for one, other in linked}
+    assert {target for target in targets if not target.startswith("http")} >= set(PICTURES)
+    assert [t for t in targets if not t.startswith("http") and not (ROOT / t).exists()] == []
+
+
 def test_every_public_name_is_in_the_reference() -> None:
     reference = README[README.index("## Reference") : README.index("## Where things are")]
     missing = [
