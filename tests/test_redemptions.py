@@ -91,7 +91,8 @@ def test_answers_stay_only_where_customers_are_whole(r: ra.Redemptions) -> None:
 
 
 def test_an_unknown_condition_names_the_known_and_the_nearest(r: ra.Redemptions) -> None:
-    with pytest.raises(ra.UsageError, match=r"takes since, until, customer_key, .*'store_code'\?"):
+    listed = r"takes since, until, as_of, customer_key, .*'store_code'\?"
+    with pytest.raises(ra.UsageError, match=listed):
         r.filter(store_cod="north")
 
 

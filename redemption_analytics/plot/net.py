@@ -87,7 +87,7 @@ def _along_time(groups: Groups, basis: Basis) -> Chart:
     start, end, middle = alt.X("start:T"), alt.X2("end:T"), alt.X("middle:T")
     zero, tips = alt.Y2Datum(0), _tips("period:N", groups)
     bars = alt.Chart().mark_bar(stroke="white", strokeWidth=1)
-    line = alt.Chart().mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=1.5)
+    line = alt.Chart().mark_line(point=alt.OverlayMarkDef(size=18, aria=False), strokeWidth=1.5)
     return groups.along_time(
         _named(bars, _REDEEMED).encode(x, end, _points(alt.Y), zero, tooltip=tips),
         _named(bars, _REVERSED).encode(start, end, alt.Y("down:Q"), zero, tooltip=tips),
