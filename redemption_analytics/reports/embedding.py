@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import altair as alt
@@ -56,6 +57,7 @@ def embedded(chart: Chart) -> Embedded:
     return Embedded(title.text, list(title.subtitle), spec, still)
 
 
+@cache
 def scripts(starter: str) -> str:
     """Give the scripts that draw charts, with a starter that runs after they are there."""
     return str(vl_convert.javascript_bundle(starter, vl_version=_version()))
