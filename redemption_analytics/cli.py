@@ -112,6 +112,14 @@ OnErrorOption = Annotated[
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Exit with status 1 if anything was rejected.")
 ]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Blocks to parse at once.  [default: as many as there are cores, up to 4]",
+        show_default=False,
+    ),
+]
 ProgressOption = Annotated[
     bool | None,
     typer.Option(
@@ -145,6 +153,7 @@ def _options(
     timezone: str | None,
     exported_at: str | None,
     fail_fast: bool,
+    threads: int | None,
     progress: bool | None,
 ) -> dict[str, Any]:
     return {
@@ -154,11 +163,12 @@ def _options(
         "timezone": timezone,
         "exported_at": exported_at,
         "on_error": "raise" if fail_fast else "quarantine",
+        "threads": threads,
         "progress": progress,
     }
 
 
-_DEFAULTS = _options(Points.INT, Personal.KEEP, None, None, None, False, None)
+_DEFAULTS = _options(Points.INT, Personal.KEEP, None, None, None, False, None, None)
 
 
 def _sources(source: list[str]) -> Any:
@@ -183,10 +193,13 @@ def convert(
     exported_at: ExportedOption = None,
     fail_fast: OnErrorOption = False,
     strict: StrictOption = False,
+    threads: ThreadsOption = None,
     progress: ProgressOption = None,
 ) -> None:
     """Convert exports to Parquet, one folder per table."""
-    options = _options(points, pii, customer_key, timezone, exported_at, fail_fast, progress)
+    options = _options(
+        points, pii, customer_key, timezone, exported_at, fail_fast, threads, progress
+    )
     ledger = ra.convert(_sources(source), directory, overwrite=overwrite, **options)
     typer.echo(_table(ledger))
     typer.echo(f"\nwritten to {directory}")
@@ -214,10 +227,13 @@ def report(
     exported_at: ExportedOption = None,
     fail_fast: OnErrorOption = False,
     strict: StrictOption = False,
+    threads: ThreadsOption = None,
     progress: ProgressOption = None,
 ) -> None:
     """Report net points and reversal rates by program, store, till and period; and the audit."""
-    options = _options(points, pii, customer_key, timezone, exported_at, fail_fast, progress)
+    options = _options(
+        points, pii, customer_key, timezone, exported_at, fail_fast, threads, progress
+    )
     r = _bundle(source, options)
     files = ra.write_reports(r, directory, period=period.value, as_of=as_of)
     typer.echo(_table(ra.net_points(r, by="program_id")))
@@ -241,10 +257,13 @@ def audit(
     exported_at: ExportedOption = None,
     fail_fast: OnErrorOption = False,
     strict: StrictOption = False,
+    threads: ThreadsOption = None,
     progress: ProgressOption = None,
 ) -> None:
     """Tell what to know about the data before trusting its numbers, and show the ledger."""
-    options = _options(points, pii, customer_key, timezone, exported_at, fail_fast, progress)
+    options = _options(
+        points, pii, customer_key, timezone, exported_at, fail_fast, threads, progress
+    )
     r = _bundle(source, options)
     typer.echo(_table(r.ledger))
     _tell_audit(ra.audit(r))

@@ -376,17 +376,15 @@ def _redemption_keys(
     )
 
 
+#: In what a redemption of an old edition agrees with the same one of a new edition.
+AGREEING = ("customer_key", "redeemed_time", "transaction_number", "points_redeemed")
+
+
 def agreement(points: dict[str, Any]) -> pa.StringArray:
     """Write what tells that a redemption of an old edition and one of a new are the same."""
     amount = points["points_redeemed"].cast(pa.decimal128(22, 3))
-    return _joined(
-        [
-            points["customer_key"],
-            points["redeemed_time"].cast(pa.string()),
-            points["transaction_number"],
-            amount.cast(pa.string()),
-        ]
-    )
+    written = points | {"points_redeemed": amount}
+    return _joined([written[name].cast(pa.string()) for name in AGREEING])
 
 
 def _joined(columns: list[Any]) -> pa.StringArray:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,22 +18,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm.auto import tqdm
 
-from redemption_analytics.blocks import Fault, read_blocks
+from redemption_analytics.blocks import Block, Fault, read_blocks
 from redemption_analytics.contract import CONFORMED, IDENTITIES, PointsType, arrow_schema
 from redemption_analytics.errors import RejectedError, SourceError, UsageError
 from redemption_analytics.flatten import Flattening, Tables
 from redemption_analytics.frames import arrow_schema_of, declared
+from redemption_analytics.keeping import InMemory, Keep
 from redemption_analytics.ledger import findings, ledger
-from redemption_analytics.merging import Finding, gather, merge
+from redemption_analytics.merging import Finding, Merging
 from redemption_analytics.parsing import Parsed, Parser, Reject
 from redemption_analytics.personal import Pii, pseudonym
 from redemption_analytics.redemptions import Redemptions
+from redemption_analytics.settling import PARTS, settled
 from redemption_analytics.sources import Export, Source, Stream, find_exports
 
 OnError = Literal["quarantine", "raise"]
 CustomerKey = Literal["user_id", "external_id", "mobile", "email"]
 
-_WORKERS = max(2, min(4, os.cpu_count() or 2))
+#: What parsing gains from more threads than these, merging in order holds up.
+_MOST_WORKERS = 4
 
 
 def load(
@@ -45,6 +48,7 @@ def load(
     pii: Pii = "keep",
     customer_key: CustomerKey | None = None,
     timezone: str | None = None,
+    threads: int | None = None,
     progress: bool | None = None,
 ) -> Redemptions:
     """Load redemption exports into validated pandas DataFrames.
@@ -76,6 +80,8 @@ def load(
         mobile and email.
     timezone
         IANA name of the organisation's time zone; needed only where times carry a UTC offset.
+    threads
+        How many blocks are parsed at once; by default as many as there are cores, up to 4.
     progress
         Whether to show a progress bar; by default on a terminal only.
 
@@ -99,21 +105,34 @@ def load(
        reversal_id redemption_key  points_reversed
     0      2000001         cLrg2k              250
     """
-    tables, books, found = load_arrow(
+    keep = InMemory()
+    books, found = gather(
         source,
+        keep,
         exported_at=exported_at,
         on_error=on_error,
         points=points,
         pii=pii,
         customer_key=customer_key,
         timezone=timezone,
+        threads=threads,
         progress=progress,
     )
-    return Redemptions.from_arrow(tables, books, found).validate()
+    return Redemptions.from_arrow(_ten(keep.tables()), books, found).validate()
 
 
-def load_arrow(
+def _ten(tables: Tables) -> Tables:
+    """Put the tables together that are parts of one."""
+    ten: Tables = {}
+    for name, table in tables.items():
+        whole = PARTS.get(name, name)
+        ten[whole] = pa.concat_tables([ten[whole], table]) if whole in ten else table
+    return ten
+
+
+def gather(
     source: Source,
+    keep: Keep,
     *,
     exported_at: str | datetime | None = None,
     on_error: OnError = "quarantine",
@@ -121,42 +140,70 @@ def load_arrow(
     pii: Pii = "keep",
     customer_key: CustomerKey | None = None,
     timezone: str | None = None,
+    threads: int | None = None,
     progress: bool | None = None,
-) -> tuple[Tables, pa.Table, pa.Table]:
-    """Load as :func:`load` does, into Arrow tables: the ten by name, the ledger, the findings."""
+) -> tuple[pa.Table, pa.Table]:
+    """Load as :func:`load` does, into tables that grow; give the ledger and the findings."""
     parser = Parser(
         Flattening(_identities(customer_key), pseudonym(pii)),
         _one_of("points", points, ("int", "decimal")),
         _zone(timezone),
     )
     strict = _one_of("on_error", on_error, ("quarantine", "raise")) == "raise"
+    workers = _workers(threads)
     exports = find_exports(source, _instant(exported_at))
-    harvest = _Harvest(strict)
+    harvest = _Harvest(keep, strict)
     with _progress_bar(exports, progress) as advance:
-        harvest.gather(exports, parser, advance)
+        harvest.gather(exports, parser, workers, advance)
     if not harvest.seen["responses"]:
         raise SourceError(harvest.why_empty(exports))
     return harvest.finish(parser)
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Settled:
+    """What a block gave, its tables settled."""
+
+    parsed: Parsed
+    tables: list[Tables]
+    merged: Counter[str]
+
+
+def _settled(parser: Parser, block: Block) -> _Settled:
+    parsed = parser.parse(block)
+    done, merged = [], Counter[str]()
+    while parsed.tables:
+        tables, united = settled(parsed.tables.pop(0))
+        done.append(tables)
+        merged.update(united)
+    return _Settled(parsed, done, merged)
+
+
 class _Harvest:
     """What the blocks gave, put together in their order."""
 
-    strict: bool
-    parts: list[Tables] = field(default_factory=list)
-    rejects: list[tuple[str, Reject]] = field(default_factory=list)
-    seen: Counter[str] = field(default_factory=Counter)
-    unknown: Counter[str] = field(default_factory=Counter)
-    unknown_in: dict[str, str] = field(default_factory=dict)
+    def __init__(self, keep: Keep, strict: bool):
+        self.seen: Counter[str] = Counter()
+        self._keep = keep
+        self._strict = strict
+        self._merging = Merging(keep)
+        self._rejected: Counter[str] = Counter()
+        self._first_reject: str | None = None
+        self._records: Counter[str] = Counter()
+        self._unknown: Counter[str] = Counter()
+        self._unknown_in: dict[str, str] = {}
 
     def gather(
-        self, exports: list[Export], parser: Parser, advance: Callable[[int], object]
+        self,
+        exports: list[Export],
+        parser: Parser,
+        workers: int,
+        advance: Callable[[int], object],
     ) -> None:
-        # A few blocks ahead keep both cores busy; more would only fill the memory.
-        waiting: deque[tuple[Export, Future[Parsed] | Fault]] = deque()
-        records: Counter[str] = Counter()
-        with ThreadPoolExecutor(_WORKERS) as pool:
+        """Read and parse all exports."""
+        # A few blocks ahead keep the cores busy; more would only fill the memory.
+        waiting: deque[tuple[Export, Future[_Settled] | Fault]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
             try:
                 for export in exports:
                     passed_over = not export.expected
@@ -165,86 +212,103 @@ class _Harvest:
                         if isinstance(block, Fault):
                             waiting.append((export, block))
                             break
-                        waiting.append((export, pool.submit(parser.parse, block)))
-                        if len(waiting) > 2 * _WORKERS:
-                            self._take(*waiting.popleft(), records)
+                        waiting.append((export, pool.submit(_settled, parser, block)))
+                        if len(waiting) > 2 * workers:
+                            self._take(*waiting.popleft())
                     self.seen["files"] += not passed_over
                 while waiting:
-                    self._take(*waiting.popleft(), records)
+                    self._take(*waiting.popleft())
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _take(self, export: Export, block: Future[Parsed] | Fault, records: Counter[str]) -> None:
+    def _take(self, export: Export, block: Future[_Settled] | Fault) -> None:
         if isinstance(block, Fault):
             reject = Reject("files", None, block.line, None, f"the file {block.reason}", None)
-            self._reject(export, reject)
+            self._reject(export, [reject])
             return
-        parsed = block.result()
-        before = records[export.name]
-        records[export.name] += parsed.records
+        result = block.result()
+        parsed = result.parsed
+        before = self._records[export.name]
+        self._records[export.name] += parsed.records
         self.seen.update(parsed.seen)
-        self.unknown.update(parsed.unknown)
+        self._unknown.update(parsed.unknown)
         for name in parsed.unknown:
-            self.unknown_in.setdefault(name, export.name)
-        for reject in parsed.rejects:
-            number = None if reject.record is None else reject.record + before
-            self._reject(export, replace(reject, record=number))
-        for tables in parsed.tables:
-            responses = _with_provenance(tables["responses"], export, before)
-            self.parts.append(tables | {"responses": responses})
+            self._unknown_in.setdefault(name, export.name)
+        self._reject(export, parsed.rejects, before)
+        for tables in result.tables:
+            self._merging.add(_with_provenance(tables, export, before))
+        self._merging.merged.update(result.merged)
 
-    def _reject(self, export: Export, reject: Reject) -> None:
-        if self.strict:
-            error = SourceError if reject.element == "files" else RejectedError
-            raise error(_said(export.name, reject))
-        self.rejects.append((export.name, reject))
+    def _reject(self, export: Export, rejects: list[Reject], before: int = 0) -> None:
+        if not rejects:
+            return
+        rejects = [
+            reject if reject.record is None else replace(reject, record=reject.record + before)
+            for reject in rejects
+        ]
+        first = rejects[0]
+        if self._strict:
+            error = SourceError if first.element == "files" else RejectedError
+            raise error(_said(export.name, first))
+        self._first_reject = self._first_reject or _said(export.name, first)
+        self._rejected.update(reject.element for reject in rejects)
+        self._keep.append("rejects", _rejects_table(export.name, rejects))
 
     def why_empty(self, exports: list[Export]) -> str:
-        if self.rejects:
-            return _said(*self.rejects[0])
-        return f"{exports[0].name} holds no answers, nor does any other file of the source"
+        """Say why there are no answers."""
+        return self._first_reject or (
+            f"{exports[0].name} holds no answers, nor does any other file of the source"
+        )
 
-    def finish(self, parser: Parser) -> tuple[Tables, pa.Table, pa.Table]:
-        parts = self.parts or [_nothing(parser)]
-        merged = merge(gather(parts))
-        tables = {name: declared(name, table) for name, table in merged.tables.items()}
-        rejected = Counter(reject.element for _, reject in self.rejects)
-        loaded = {name: table.num_rows for name, table in tables.items()}
-        loaded["files"] = self.seen["files"] - rejected["files"]
-        tables["rejects"] = _rejects_table(self.rejects)
+    def finish(self, parser: Parser) -> tuple[pa.Table, pa.Table]:
+        """Merge what was gathered; give the ledger and the findings."""
+        nothing = _nothing(parser)
+        self._merging.add(nothing)
+        self._keep.append("rejects", _rejects_table("", []))
+        found = self._merging.finish()
+        loaded = _summed({name: self._keep.rows(name) for name in nothing})
+        loaded["files"] = self.seen["files"] - self._rejected["files"]
         unknown = [
-            Finding("unknown_fields", count, f"{path} in {self.unknown_in[path]}")
-            for path, count in sorted(self.unknown.items())
+            Finding("unknown_fields", count, f"{path} in {self._unknown_in[path]}")
+            for path, count in sorted(self._unknown.items())
         ]
-        books = ledger(self.seen, loaded, merged.merged, rejected)
-        return tables, books, findings([*merged.findings, *unknown])
+        books = ledger(self.seen, loaded, _summed(self._merging.merged), self._rejected)
+        return books, findings([*found, *unknown])
 
 
-def _with_provenance(responses: pa.Table, export: Export, before: int) -> pa.Table:
-    count = responses.num_rows
-    records = pc.add(responses["record"], before)
+def _summed(counts: Mapping[str, int]) -> Counter[str]:
+    """Count the rows of tables that are parts of another with it."""
+    summed: Counter[str] = Counter()
+    for name, number in counts.items():
+        summed[PARTS.get(name, name)] += number
+    return summed
+
+
+def _with_provenance(tables: Tables, export: Export, before: int) -> Tables:
+    rows = tables["responses"]
+    records = pc.add(rows["record"], before)
     ids = pc.binary_join_element_wise(
         pa.scalar(f"{export.name}#"),
         records.cast(pa.string()),
         pa.scalar("/"),
-        responses["position"].cast(pa.string()),
+        rows["position"].cast(pa.string()),
         "",
     )
-    return (
-        responses.drop_columns(["record", "position"])
+    made = pa.scalar(export.exported_at, pa.timestamp("us"))
+    responses = (
+        rows.drop_columns(["record", "position"])
         .append_column("response_id", ids)
-        .append_column("source", pa.repeat(pa.scalar(export.name), count))
+        .append_column("source", pa.repeat(pa.scalar(export.name), rows.num_rows))
         .append_column("record", records)
-        .append_column(
-            "exported_at", pa.repeat(pa.scalar(export.exported_at, pa.timestamp("us")), count)
-        )
+        .append_column("exported_at", pa.repeat(made, rows.num_rows))
     )
+    return tables | {"responses": declared("responses", responses)}
 
 
-def _rejects_table(rejects: list[tuple[str, Reject]]) -> pa.Table:
+def _rejects_table(source: str, rejects: list[Reject]) -> pa.Table:
     schema = arrow_schema_of("rejects")
-    columns = [[source for source, _ in rejects]] + [
-        [getattr(reject, name) for _, reject in rejects] for name in schema.names[1:]
+    columns = [[source] * len(rejects)] + [
+        [getattr(reject, name) for reject in rejects] for name in schema.names[1:]
     ]
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
 
@@ -261,11 +325,10 @@ def _said(source: str, reject: Reject) -> str:
 
 
 def _nothing(parser: Parser) -> Tables:
-    """Give the tables of an export in which everything was refused."""
+    """Give tables without rows, so that each table has its columns whatever was read."""
     answer = arrow_schema(CONFORMED, parser.points).field("response").type
-    tables = parser.flattening.tables(pa.array([], answer), np.array([], np.int64))
-    nowhere = Export("", datetime.min)
-    return tables | {"responses": _with_provenance(tables["responses"], nowhere, 0)}
+    tables, _ = settled(parser.flattening.tables(pa.array([], answer), np.array([], np.int64)))
+    return _with_provenance(tables, Export("", datetime.min), 0)
 
 
 @contextmanager
@@ -295,6 +358,14 @@ def _identities(customer_key: str | None) -> tuple[str, ...]:
     if customer_key is None:
         return IDENTITIES
     return (_one_of("customer_key", customer_key, IDENTITIES),)
+
+
+def _workers(threads: int | None) -> int:
+    if threads is None:
+        return max(2, min(_MOST_WORKERS, os.cpu_count() or 2))
+    if threads < 1:
+        raise UsageError(f"threads is 1 or more, not {threads}")
+    return threads
 
 
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:

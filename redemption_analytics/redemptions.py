@@ -11,11 +11,8 @@ from typing import Any
 
 import narwhals as nw
 import pyarrow as pa
-import pyarrow.compute as pc
-from pandera.errors import SchemaErrors
 
 from redemption_analytics.audits import truncated
-from redemption_analytics.errors import ValidationError
 from redemption_analytics.filtering import filtered
 from redemption_analytics.frames import (
     as_arrow,
@@ -24,13 +21,11 @@ from redemption_analytics.frames import (
     empty,
     frame_like,
     pandas_frame,
-    schema_of,
 )
 from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
-from redemption_analytics.schemas import MODELS, RELATIONS
+from redemption_analytics.schemas import MODELS
 from redemption_analytics.storage import write_folders
-
-_SHOWN_FAILURES = 5
+from redemption_analytics.validation import check_tables
 
 
 class Redemptions:
@@ -140,23 +135,7 @@ source_breakups, custom_fields, rejects
             If a table breaks its schema, or a row belongs to no row of the table that it should
             belong to: a reversal without its redemption, say.
         """
-        frames = {name: as_pandas(frame, name) for name, frame in self.tables.items()}
-        for name, frame in frames.items():
-            try:
-                schema_of(name).validate(frame, lazy=True)
-            except SchemaErrors as errors:
-                raise ValidationError(_failures(name, errors.failure_cases)) from None
-        for child, parent, key in RELATIONS:
-            # In Arrow: pandas' isin makes a Python object of every text.
-            keys = pa.array(frames[child][key], from_pandas=True)
-            known = pc.is_in(keys, pa.array(frames[parent][key], from_pandas=True))
-            orphans = pc.indices_nonzero(pc.and_(pc.is_valid(keys), pc.invert(known)))
-            # Bundles made by hand may well leave the customers out.
-            if len(orphans) and not (parent == "customers" and frames[parent].empty):
-                raise ValidationError(
-                    f"{child}: {len(orphans)} rows name a {key} that {parent} does not have,"
-                    f" the first in row {orphans[0]}"
-                )
+        check_tables({name: as_pandas(frame, name) for name, frame in self.tables.items()})
         return self
 
     def filter(
@@ -257,13 +236,3 @@ source_breakups, custom_fields, rejects
 
 def _rows(count: int) -> str:
     return f"{count:>12,} {'row' if count == 1 else 'rows'}"
-
-
-def _failures(table: str, cases: Any) -> str:
-    shown = [
-        f"{case.column}: {case.check} fails"
-        + ("" if case.index is None else f" in row {case.index}")
-        for case in cases.head(_SHOWN_FAILURES).itertuples()
-    ]
-    more = len(cases) - len(shown)
-    return f"{table}: " + "; ".join(shown) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,81 @@
+"""Validation: tables against their models and each other."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pandera.api.pandas.container import DataFrameSchema
+from pandera.errors import SchemaErrors
+
+from redemption_analytics.errors import ValidationError
+from redemption_analytics.frames import pandas_frame, schema_of
+from redemption_analytics.schemas import RELATIONS
+
+_SHOWN_FAILURES = 5
+
+
+def check_tables(frames: Mapping[str, pd.DataFrame]) -> None:
+    """Check whole tables against their models, and the relations between them.
+
+    Raises
+    ------
+    ValidationError
+        If a table breaks its model, or a row belongs to no row of the table that it should belong
+        to.
+    """
+    for name, frame in frames.items():
+        _check(name, frame, schema_of(name))
+    for child, parent, key in RELATIONS:
+        # In Arrow: pandas' isin makes a Python object of every text.
+        keys = pa.array(frames[child][key], from_pandas=True)
+        known = pc.is_in(keys, pa.array(frames[parent][key], from_pandas=True))
+        orphans = pc.indices_nonzero(pc.and_(pc.is_valid(keys), pc.invert(known)))
+        # Bundles made by hand may well leave the customers out.
+        if len(orphans) and not (parent == "customers" and frames[parent].empty):
+            raise ValidationError(
+                f"{child}: {len(orphans)} rows name a {key} that {parent} does not have,"
+                f" the first in row {orphans[0]}"
+            )
+
+
+def check_batch(name: str, batch: pa.Table) -> None:
+    """Check a batch of a table against its model, but for what only the whole table can show.
+
+    Raises
+    ------
+    ValidationError
+        If it breaks the model.
+    """
+    _check(name, pandas_frame(name, batch), _schema_of_batch(name))
+
+
+@cache
+def _schema_of_batch(name: str) -> DataFrameSchema:
+    schema = copy.deepcopy(schema_of(name))
+    schema.unique = None
+    for column in schema.columns.values():
+        column.unique = False
+    return schema
+
+
+def _check(name: str, frame: pd.DataFrame, schema: DataFrameSchema) -> None:
+    try:
+        schema.validate(frame, lazy=True)
+    except SchemaErrors as errors:
+        raise ValidationError(_failures(name, errors.failure_cases)) from None
+
+
+def _failures(table: str, cases: Any) -> str:
+    shown = [
+        f"{case.column}: {case.check} fails"
+        + ("" if case.index is None else f" in row {case.index}")
+        for case in cases.head(_SHOWN_FAILURES).itertuples()
+    ]
+    more = len(cases) - len(shown)
+    return f"{table}: " + "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
