@@ -20,7 +20,7 @@ from redemption_analytics.validation import check_batch
 Change = Callable[[pa.Table, int], pa.Table]
 
 #: Rows of a row group, at least (the last has fewer): engines read and skip them one by one.
-GROUP_ROWS = 122_880
+GROUP_ROWS = 65_536
 
 #: A dictionary is worth its while where so many rows, of those looked at, hold one value each.
 _ROWS_PER_VALUE = 4
@@ -115,10 +115,12 @@ class OnDisk:
     def append(self, name: str, table: pa.Table) -> None:  # noqa: D102
         if name not in self._growing:
             self._growing[name] = self._new(name, table.schema)
-        full = self._growing[name].add(table)
+        self._write(self._growing[name], self._growing[name].add(table))
+
+    def _write(self, growing: _Growing, full: pa.Table | None) -> None:
         if full is not None:
             self._settle()
-            self._writing = self._writer.submit(self._growing[name].write, full)
+            self._writing = self._writer.submit(growing.write, full)
 
     def _settle(self) -> None:
         if self._writing is not None:
@@ -141,10 +143,8 @@ class OnDisk:
 
     def rewrite(self, changes: Mapping[str, Change]) -> None:  # noqa: D102
         self.finish()
-        with ThreadPoolExecutor(2) as pool:
-            done = [pool.submit(self._rewrite, name, change) for name, change in changes.items()]
-            for future in done:
-                future.result()
+        for name, change in changes.items():
+            self._rewrite(name, change)
 
     def _rewrite(self, name: str, change: Change) -> None:
         old, new = self._growing[name], None
@@ -154,9 +154,8 @@ class OnDisk:
             start += batch.num_rows
             if new is None:
                 new = self._new(name, changed.schema, old)
-            full = new.add(changed)
-            if full is not None:
-                new.write(full)
+            self._write(new, new.add(changed))
+        self._settle()
         if new is not None:
             new.close()
             new.path.replace(old.path)
@@ -217,6 +216,8 @@ class _Growing:
             if self._marks_writer is None:
                 self._marks_writer = pa.ipc.new_file(self._beside, marks.schema)
             self._marks_writer.write_batch(marks)
+        # Memory that other threads filled is not given back by itself.
+        pa.default_memory_pool().release_unused()
 
     def close(self) -> None:
         """Write what is held, and end the file."""
