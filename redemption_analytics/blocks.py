@@ -23,6 +23,9 @@ from redemption_analytics.xml_answers import ANSWER_START, opened_in, wrapper
 
 BLOCK_BYTES = 4 << 20
 
+#: Blocks of so many bytes, or fewer, are parsed together.
+_SMALL = 256 << 10
+
 #: Column of a Parquet file that holds raw payload texts.
 PAYLOAD_COLUMN = "payload"
 
@@ -214,6 +217,28 @@ def read_blocks(export: Export, size: int = BLOCK_BYTES) -> Iterator[Block | Fau
         yield Fault(f"cannot be read: {_said(error)}")
 
 
+def batched(
+    reads: Iterable[tuple[Export, Block | Fault]], size: int = BLOCK_BYTES
+) -> Iterator[list[tuple[Export, Block]] | tuple[Export, Fault]]:
+    """Batch small blocks, as thousands of files of one answer give, up to ``size`` bytes."""
+    batch: list[tuple[Export, Block]] = []
+    length = 0
+    for export, block in reads:
+        weight = size
+        if isinstance(block, Block) and block.form == "json" and len(block.data) <= _SMALL:
+            weight = len(block.data)
+        if batch and length + weight > size:
+            yield batch
+            batch, length = [], 0
+        if isinstance(block, Fault):
+            yield export, block
+        else:
+            batch.append((export, block))
+            length += weight
+    if batch:
+        yield batch
+
+
 def _said(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
@@ -378,6 +403,8 @@ def _is_array(head: bytes) -> bool:
 
 def _are_lines(head: bytes) -> bool:
     """Tell JSON Lines from answers that are spread over lines."""
+    if len(head) < _HEAD_BYTES and b"\n" not in head.rstrip():
+        return True
     try:
         json.loads(head.split(b"\n", 1)[0])
     except (ValueError, RecursionError):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm.auto import tqdm
 
-from redemption_analytics.blocks import Block, Fault, read_blocks
+from redemption_analytics.blocks import Block, Fault, batched, read_blocks
 from redemption_analytics.contract import CONFORMED, IDENTITIES, PointsType, arrow_schema
 from redemption_analytics.errors import RejectedError, SourceError, UsageError
 from redemption_analytics.flatten import Flattening, Tables
@@ -162,21 +164,48 @@ def gather(
 
 @dataclass(frozen=True)
 class _Settled:
-    """What a block gave, its tables settled."""
+    """What blocks gave, their tables settled."""
 
     parsed: Parsed
     tables: list[Tables]
     merged: Counter[str]
 
 
-def _settled(parser: Parser, block: Block) -> _Settled:
-    parsed = parser.parse(block)
+def _settled(parser: Parser, blocks: list[Block]) -> _Settled:
+    parsed = parser.parse(*blocks)
     done, merged = [], Counter[str]()
     while parsed.tables:
         tables, united = settled(parsed.tables.pop(0))
         done.append(tables)
         merged.update(united)
     return _Settled(parsed, done, merged)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where the records of some blocks come from.
+
+    Attributes
+    ----------
+    exports
+        The export of each block.
+    starts
+        How many records of all the blocks came before it.
+    before
+        How many records of its export came before it.
+    """
+
+    exports: list[Export]
+    starts: list[int]
+    before: list[int]
+
+    def place(self, reject: Reject) -> tuple[str, Reject]:
+        """Give the source of a reject, and the reject with the number of its record there."""
+        if reject.record is None:
+            return self.exports[0].name, reject
+        block = bisect_left(self.starts, reject.record) - 1
+        record = reject.record - self.starts[block] + self.before[block]
+        return self.exports[block].name, replace(reject, record=record)
 
 
 class _Harvest:
@@ -202,57 +231,70 @@ class _Harvest:
     ) -> None:
         """Read and parse all exports."""
         # A few blocks ahead keep the cores busy; more would only fill the memory.
-        waiting: deque[tuple[Export, Future[_Settled] | Fault]] = deque()
+        waiting: deque[Callable[[], None]] = deque()
         with ThreadPoolExecutor(workers) as pool:
             try:
-                for export in exports:
-                    passed_over = not export.expected
-                    for block in read_blocks(_watched(export, advance)):
-                        passed_over = False
-                        if isinstance(block, Fault):
-                            waiting.append((export, block))
-                            break
-                        waiting.append((export, pool.submit(_settled, parser, block)))
-                        if len(waiting) > 2 * workers:
-                            self._take(*waiting.popleft())
-                    self.seen["files"] += not passed_over
+                for batch in batched(self._read(exports, advance)):
+                    if isinstance(batch, tuple):
+                        waiting.append(partial(self._refuse, *batch))
+                    else:
+                        blocks = [block for _, block in batch]
+                        future = pool.submit(_settled, parser, blocks)
+                        waiting.append(partial(self._take, [export for export, _ in batch], future))
+                    if len(waiting) > 2 * workers:
+                        waiting.popleft()()
                 while waiting:
-                    self._take(*waiting.popleft())
+                    waiting.popleft()()
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _take(self, export: Export, block: Future[_Settled] | Fault) -> None:
-        if isinstance(block, Fault):
-            reject = Reject("files", None, block.line, None, f"the file {block.reason}", None)
-            self._reject(export, [reject])
-            return
-        result = block.result()
+    def _read(
+        self, exports: list[Export], advance: Callable[[int], object]
+    ) -> Iterator[tuple[Export, Block | Fault]]:
+        for export in exports:
+            passed_over = not export.expected
+            for block in read_blocks(_watched(export, advance)):
+                passed_over = False
+                yield export, block
+                if isinstance(block, Fault):
+                    break
+            self.seen["files"] += not passed_over
+
+    def _refuse(self, export: Export, fault: Fault) -> None:
+        reject = Reject("files", None, fault.line, None, f"the file {fault.reason}", None)
+        self._reject(_Origin([export], [0], [0]), [reject])
+
+    def _take(self, exports: list[Export], future: Future[_Settled]) -> None:
+        result = future.result()
         parsed = result.parsed
-        before = self._records[export.name]
-        self._records[export.name] += parsed.records
+        origin = self._origin(exports, parsed)
         self.seen.update(parsed.seen)
         self._unknown.update(parsed.unknown)
-        for name in parsed.unknown:
-            self._unknown_in.setdefault(name, export.name)
-        self._reject(export, parsed.rejects, before)
+        for name, block in parsed.unknown_in.items():
+            self._unknown_in.setdefault(name, exports[block].name)
+        self._reject(origin, parsed.rejects)
         for tables in result.tables:
-            self._merging.add(_with_provenance(tables, export, before))
+            self._merging.add(_with_provenance(tables, origin))
         self._merging.merged.update(result.merged)
 
-    def _reject(self, export: Export, rejects: list[Reject], before: int = 0) -> None:
+    def _origin(self, exports: list[Export], parsed: Parsed) -> _Origin:
+        before = []
+        for export, count in zip(exports, np.diff([*parsed.starts, parsed.records]), strict=True):
+            before.append(self._records[export.name])
+            self._records[export.name] += int(count)
+        return _Origin(exports, parsed.starts, before)
+
+    def _reject(self, origin: _Origin, rejects: list[Reject]) -> None:
         if not rejects:
             return
-        rejects = [
-            reject if reject.record is None else replace(reject, record=reject.record + before)
-            for reject in rejects
-        ]
-        first = rejects[0]
+        placed = [origin.place(reject) for reject in rejects]
+        source, first = placed[0]
         if self._strict:
             error = SourceError if first.element == "files" else RejectedError
-            raise error(_said(export.name, first))
-        self._first_reject = self._first_reject or _said(export.name, first)
+            raise error(_said(source, first))
+        self._first_reject = self._first_reject or _said(source, first)
         self._rejected.update(reject.element for reject in rejects)
-        self._keep.append("rejects", _rejects_table(export.name, rejects))
+        self._keep.append("rejects", _rejects_table(placed))
 
     def why_empty(self, exports: list[Export]) -> str:
         """Say why there are no answers."""
@@ -264,7 +306,7 @@ class _Harvest:
         """Merge what was gathered; give the ledger and the findings."""
         nothing = _nothing(parser)
         self._merging.add(nothing)
-        self._keep.append("rejects", _rejects_table("", []))
+        self._keep.append("rejects", _rejects_table([]))
         found = self._merging.finish()
         loaded = _summed({name: self._keep.rows(name) for name in nothing})
         loaded["files"] = self.seen["files"] - self._rejected["files"]
@@ -284,31 +326,33 @@ def _summed(counts: Mapping[str, int]) -> Counter[str]:
     return summed
 
 
-def _with_provenance(tables: Tables, export: Export, before: int) -> Tables:
+def _with_provenance(tables: Tables, origin: _Origin) -> Tables:
     rows = tables["responses"]
-    records = pc.add(rows["record"], before)
+    numbers = rows["record"].to_numpy()
+    blocks = np.searchsorted(origin.starts, numbers) - 1
+    records = pa.array(numbers + np.subtract(origin.before, origin.starts)[blocks])
+    names = pa.array([export.name for export in origin.exports], pa.string())
+    made = pa.array([export.exported_at for export in origin.exports], pa.timestamp("us"))
+    sources = names.take(pa.array(blocks))
     ids = pc.binary_join_element_wise(
-        pa.scalar(f"{export.name}#"),
-        records.cast(pa.string()),
-        pa.scalar("/"),
+        pc.binary_join_element_wise(sources, records.cast(pa.string()), "#"),
         rows["position"].cast(pa.string()),
-        "",
+        "/",
     )
-    made = pa.scalar(export.exported_at, pa.timestamp("us"))
     responses = (
         rows.drop_columns(["record", "position"])
         .append_column("response_id", ids)
-        .append_column("source", pa.repeat(pa.scalar(export.name), rows.num_rows))
+        .append_column("source", sources)
         .append_column("record", records)
-        .append_column("exported_at", pa.repeat(made, rows.num_rows))
+        .append_column("exported_at", made.take(pa.array(blocks)))
     )
     return tables | {"responses": declared("responses", responses)}
 
 
-def _rejects_table(source: str, rejects: list[Reject]) -> pa.Table:
+def _rejects_table(placed: list[tuple[str, Reject]]) -> pa.Table:
     schema = arrow_schema_of("rejects")
-    columns = [[source] * len(rejects)] + [
-        [getattr(reject, name) for reject in rejects] for name in schema.names[1:]
+    columns = [[source for source, _ in placed]] + [
+        [getattr(reject, name) for _, reject in placed] for name in schema.names[1:]
     ]
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
 
@@ -328,7 +372,7 @@ def _nothing(parser: Parser) -> Tables:
     """Give tables without rows, so that each table has its columns whatever was read."""
     answer = arrow_schema(CONFORMED, parser.points).field("response").type
     tables, _ = settled(parser.flattening.tables(pa.array([], answer), np.array([], np.int64)))
-    return _with_provenance(tables, Export("", datetime.min), 0)
+    return _with_provenance(tables, _Origin([Export("", datetime.min)], [0], [0]))
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -25,9 +25,15 @@ from redemption_analytics.records import Record, read_records, record_at
 #: Records per block that are looked at for fields that the contract does not have.
 SAMPLES = 64
 
+#: Field that the first record of a block bears among others; no answer has it.
+BLOCK = "_redemption_analytics_block"
+
 #: A block that Arrow refuses is cut into so many pieces, down to this size: damage is local.
 _PIECES = 8
 _SMALLEST_PIECE = 64 << 10
+
+#: How far it is looked for what tells a dialect.
+_DIALECT_REACH = 512 << 10
 
 _STATUS_SUCCESS = re.compile(rb'"status"\s*:\s*\{[^{}]*?"success"\s*:\s*("?)')
 _ITEM_SUCCESS = re.compile(rb'"item_status"\s*:\s*\{[^{}]*?"success"\s*:\s*("?)')
@@ -59,24 +65,38 @@ class Reject:
 
 @dataclass
 class Parsed:
-    """What a block gave.
+    """What blocks gave.
 
     Attributes
     ----------
     tables
         Flattened tables, one for each piece that was parsed in one go. Their record numbers count
-        from 1 in the block, as do those of the rejects.
+        from 1 through all the blocks, as do those of the rejects.
     records
-        How many records the block held.
+        How many records the blocks held.
+    starts
+        How many of them came before each block.
     seen
-        Elements by kind that were met in it, whatever became of them.
+        Elements by kind that were met, whatever became of them.
+    unknown
+        Fields that the contract does not have, and how often they were met.
+    unknown_in
+        The number of the block in which each was met first.
     """
 
     tables: list[Tables] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     records: int = 0
+    starts: list[int] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+    unknown_in: dict[str, int] = field(default_factory=dict)
+
+    def meet_unknown(self, fields: Iterable[str], block: int) -> None:
+        """Count unknown fields of a block."""
+        for name in fields:
+            self.unknown[name] += 1
+            self.unknown_in.setdefault(name, block)
 
 
 @dataclass(frozen=True)
@@ -91,23 +111,44 @@ class Parser:
     timezone: ZoneInfo | None = None
     roads: Literal["both", "slow"] = "both"
 
-    def parse(self, block: Block) -> Parsed:
-        """Turn a block into tables and rejects."""
+    def parse(self, *blocks: Block) -> Parsed:
+        """Turn blocks into tables and rejects; small ones in one go."""
         parsed = Parsed()
-        if block.form == "json":
-            parsed.unknown.update(_sampled_unknown(block))
-        if block.form == "json" and self.roads == "both":
-            self._fast(block, parsed)
-        else:
-            self._slow(block, parsed)
+        for number, block in enumerate(blocks):
+            if block.form == "json":
+                samples = _samples(block, max(1, SAMPLES // len(blocks)))
+                parsed.meet_unknown(samples, number)
+        self._parse(blocks, parsed)
         return parsed
+
+    def _parse(self, blocks: Sequence[Block], parsed: Parsed) -> None:
+        if len(blocks) == 1:
+            parsed.starts.append(parsed.records)
+            if blocks[0].form == "json" and self.roads == "both":
+                self._fast(blocks[0], parsed)
+            else:
+                self._slow(blocks[0], parsed)
+        elif self.roads == "slow" or not self._together(blocks, parsed):
+            step = -(-len(blocks) // _PIECES)
+            for start in range(0, len(blocks), step):
+                self._parse(blocks[start : start + step], parsed)
+
+    def _together(self, blocks: Sequence[Block], parsed: Parsed) -> bool:
+        """Parse blocks in one go, if all of them take the fast road."""
+        try:
+            table = self._read(_joined(blocks))
+            starts = _starts(table[BLOCK], len(blocks))
+            records = parsed.records + np.arange(1, table.num_rows + 1)
+            tables = self._flatten(table["response"].combine_chunks(), records)
+        except (pa.ArrowInvalid, DoesNotFit):
+            return False
+        parsed.starts += (parsed.records + starts.astype(np.int64)).tolist()
+        self._add(tables, table.num_rows, parsed)
+        return True
 
     def _fast(self, block: Block, parsed: Parsed) -> None:
         try:
-            data = block.data
-            if _BARE_BYTES.search(data, 0, _SMALLEST_PIECE):
-                data = _bracketed(data)
-            answers = _read(data, _dialect(data), self.points)
+            answers = self._read(block.data)["response"].combine_chunks()
             tables = self._flatten(answers, parsed.records + np.arange(1, len(answers) + 1))
         except (pa.ArrowInvalid, DoesNotFit):
             pieces = block.pieces(_PIECES) if len(block.data) > _SMALLEST_PIECE else []
@@ -117,9 +158,17 @@ class Parser:
             else:
                 self._slow(block, parsed)
         else:
-            parsed.tables.append(tables)
-            parsed.records += len(answers)
-            parsed.seen.update(_counted(tables))
+            self._add(tables, len(answers), parsed)
+
+    def _read(self, data: bytes) -> pa.Table:
+        if _BARE_BYTES.search(data, 0, _SMALLEST_PIECE):
+            data = _bracketed(data)
+        return _read(data, _dialect(data), self.points)
+
+    def _add(self, tables: Tables, records: int, parsed: Parsed) -> None:
+        parsed.tables.append(tables)
+        parsed.records += records
+        parsed.seen.update(_counted(tables))
 
     def _slow(self, block: Block, parsed: Parsed) -> None:
         conformer = Conformer(self.points, self.timezone)
@@ -131,7 +180,7 @@ class Parser:
                 parsed.rejects.append(self._undecodable(record, parsed.records))
                 continue
             if block.form != "json":
-                parsed.unknown.update(unknown_fields(record.value))
+                parsed.meet_unknown(unknown_fields(record.value), len(parsed.starts) - 1)
             conformed = conformer.record(record.value)
             for refusal in conformer.refusals:
                 parsed.rejects.append(self._reject(refusal, record, parsed.records))
@@ -167,12 +216,35 @@ class Parser:
         return self.flattening.pseudonym is None
 
 
-def _sampled_unknown(block: Block) -> Iterator[str]:
+def _samples(block: Block, count: int) -> Iterator[str]:
     """Look for unknown fields in some records, spread evenly: Arrow passes over them silently."""
     length = len(block.data)
-    starts = {block.start_after(length * i // SAMPLES - 1) if i else 0 for i in range(SAMPLES)}
+    starts = {block.start_after(length * i // count - 1) if i else 0 for i in range(count)}
     for start in sorted(starts - {length}):
         yield from unknown_fields(record_at(block, start))
+
+
+def _joined(blocks: Sequence[Block]) -> bytes:
+    """Join blocks, the first record of each bearing its number."""
+    parts = []
+    for number, block in enumerate(blocks):
+        opening = _OBJECT.match(block.data)
+        if opening is None:
+            raise DoesNotFit
+        start = opening.end()
+        parts += [block.data[:start], b'"%b":%d,' % (BLOCK.encode(), number), block.data[start:]]
+        parts.append(b"\n")
+    return b"".join(parts)
+
+
+def _starts(numbers: pa.ChunkedArray, count: int) -> np.ndarray[Any, Any]:
+    """Find the first record of each block by the numbers that the blocks bear."""
+    starts: np.ndarray[Any, Any] = pc.indices_nonzero(pc.is_valid(numbers)).to_numpy()
+    borne = numbers.drop_null().to_numpy()
+    if not np.array_equal(borne, np.arange(count)) or starts[0] != 0:
+        # One block went on in another.
+        raise DoesNotFit
+    return starts
 
 
 def _counted(tables: Tables) -> dict[str, int]:
@@ -198,7 +270,7 @@ def _bracketed(data: bytes) -> bytes:
     return "".join([*pieces, text[last:]]).encode()
 
 
-def _read(data: bytes, dialect: Dialect, points: PointsType) -> pa.StructArray:
+def _read(data: bytes, dialect: Dialect, points: PointsType) -> pa.Table:
     # Of a null in first place Arrow's reader dies (apache/arrow#47409).
     if not _OBJECT.match(data):
         raise DoesNotFit
@@ -215,15 +287,15 @@ def _read(data: bytes, dialect: Dialect, points: PointsType) -> pa.StructArray:
         pa.BufferReader(buffer),
         read_options=pj.ReadOptions(use_threads=False, block_size=len(data) + 1),
         parse_options=pj.ParseOptions(
-            explicit_schema=arrow_schema(dialect, points),
+            explicit_schema=arrow_schema(dialect, points).append(pa.field(BLOCK, pa.int64())),
             newlines_in_values=True,
             unexpected_field_behavior="ignore",
         ),
     )
-    responses = table["response"].combine_chunks()
     if dialect.customer == "list":
+        responses = table["response"].combine_chunks()
         _demand_somebody(pc.list_flatten(pc.struct_field(responses, "customer")))
-    return responses
+    return table
 
 
 def _demand_somebody(customers: pa.StructArray) -> None:
@@ -239,7 +311,9 @@ def _holds(text: pa.LargeStringArray, pattern: str) -> bool:
 
 
 def _dialect(data: bytes) -> Dialect:
-    status, item = _STATUS_SUCCESS.search(data), _ITEM_SUCCESS.search(data)
+    status = _STATUS_SUCCESS.search(data)
+    # Most editions have none, and to find that out takes long.
+    item = _ITEM_SUCCESS.search(data, 0, _DIALECT_REACH)
     customer = _CUSTOMER.search(data)
     return Dialect(
         status_success="text" if status and status[1] else "boolean",
