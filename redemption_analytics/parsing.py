@@ -28,9 +28,13 @@ SAMPLES = 64
 #: Field that the first record of a block bears among others; no answer has it.
 BLOCK = "_redemption_analytics_block"
 
-#: A block that Arrow refuses is cut into so many pieces, down to this size: damage is local.
+#: A block that Arrow refuses is cut into so many pieces, down to about this size: damage is local.
+#: To parse a smaller piece in one go takes longer than to decode its records one by one.
 _PIECES = 8
-_SMALLEST_PIECE = 64 << 10
+_SMALLEST_PIECE = 640 << 10
+
+#: How far it is looked for a bare object that stands for a list.
+_BARE_REACH = 64 << 10
 
 #: How far it is looked for what tells a dialect.
 _DIALECT_REACH = 512 << 10
@@ -161,7 +165,7 @@ class Parser:
             self._add(tables, len(answers), parsed)
 
     def _read(self, data: bytes) -> pa.Table:
-        if _BARE_BYTES.search(data, 0, _SMALLEST_PIECE):
+        if _BARE_BYTES.search(data, 0, _BARE_REACH):
             data = _bracketed(data)
         return _read(data, _dialect(data), self.points)
 
