@@ -172,10 +172,13 @@ class Block:
             step = -(-len(self.decoded) // count) or 1
             parts = range(0, len(self.decoded), step)
             return [replace(self, decoded=self.decoded[at : at + step]) for at in parts]
+        length = len(self.data)
+        return self.cut(self.start_after(length * part // count) for part in range(1, count))
+
+    def cut(self, places: Iterable[int]) -> list[Block]:
+        """Cut the block at some places, given in their order."""
         pieces, start, line = [], 0, self.line
-        for part in range(1, count + 1):
-            goal = len(self.data) * part // count
-            end = len(self.data) if part == count else self.start_after(goal)
+        for end in (*places, len(self.data)):
             if end > start:
                 data = self.data[start:end]
                 pieces.append(replace(self, data=data, line=line))

@@ -24,7 +24,7 @@ GROUP_ROWS = 65_536
 
 #: A dictionary is worth its while where so many rows, of those looked at, hold one value each.
 _ROWS_PER_VALUE = 4
-_LOOKED_AT = 20_000
+_LOOKED_AT = 5_000
 
 
 class Keep(Protocol):
@@ -130,8 +130,8 @@ class OnDisk:
     def finish(self) -> None:
         """Write what is still in memory."""
         self._settle()
-        for growing in self._growing.values():
-            growing.close()
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(_Growing.close, self._growing.values()))
 
     def rows(self, name: str) -> int:  # noqa: D102
         return self._growing[name].rows if name in self._growing else 0

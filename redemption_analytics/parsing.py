@@ -28,10 +28,21 @@ SAMPLES = 64
 #: Field that the first record of a block bears among others; no answer has it.
 BLOCK = "_redemption_analytics_block"
 
-#: A block that Arrow refuses is cut into so many pieces, down to about this size: damage is local.
-#: To parse a smaller piece in one go takes longer than to decode its records one by one.
+#: A block that is refused without naming a record is cut into so many pieces, down to this size.
 _PIECES = 8
 _SMALLEST_PIECE = 640 << 10
+
+#: Between refused records, to parse fewer bytes than these in one go takes longer than to decode
+#: them record by record.
+_SMALLEST_RUN = 128 << 10
+
+#: A block in which more is refused is damaged all over.
+_MOST_REFUSALS = 32
+
+#: Where Arrow says which record it could not read,
+_ROW = re.compile(r"in row (\d+)$")
+#: or which value.
+_VALUE = re.compile(r"The string '(.*)' is not a valid decimal", re.DOTALL)
 
 #: How far it is looked for a bare object that stands for a list.
 _BARE_REACH = 64 << 10
@@ -140,7 +151,8 @@ class Parser:
     def _together(self, blocks: Sequence[Block], parsed: Parsed) -> bool:
         """Parse blocks in one go, if all of them take the fast road."""
         try:
-            table = self._read(_joined(blocks))
+            data = _joined(blocks)
+            table = self._read(data, _is_safe(data))
             starts = _starts(table[BLOCK], len(blocks))
             records = parsed.records + np.arange(1, table.num_rows + 1)
             tables = self._flatten(table["response"].combine_chunks(), records)
@@ -151,20 +163,28 @@ class Parser:
         return True
 
     def _fast(self, block: Block, parsed: Parsed) -> None:
-        try:
-            answers = self._read(block.data)["response"].combine_chunks()
-            tables = self._flatten(answers, parsed.records + np.arange(1, len(answers) + 1))
-        except (pa.ArrowInvalid, DoesNotFit):
-            pieces = block.pieces(_PIECES) if len(block.data) > _SMALLEST_PIECE else []
-            if len(pieces) > 1:
-                for piece in pieces:
-                    self._fast(piece, parsed)
+        left, refusals = [(block, False)], 0
+        # What holds for the block holds for its pieces, and need not be looked at again.
+        safe = _is_safe(block.data)
+        while left:
+            piece, refused = left.pop()
+            if refused:
+                self._slow(piece, parsed)
+                continue
+            try:
+                answers = self._read(piece.data, safe)["response"].combine_chunks()
+                tables = self._flatten(answers, parsed.records + np.arange(1, len(answers) + 1))
+            except (pa.ArrowInvalid, DoesNotFit) as error:
+                refusals += 1
+                apart = _set_apart(piece, error) if refusals < _MOST_REFUSALS else []
+                left += reversed(apart or _cut(piece))
             else:
-                self._slow(block, parsed)
-        else:
-            self._add(tables, len(answers), parsed)
+                self._add(tables, len(answers), parsed)
 
-    def _read(self, data: bytes) -> pa.Table:
+    def _read(self, data: bytes, safe: bool) -> pa.Table:
+        # Of a null in first place Arrow's reader dies (apache/arrow#47409).
+        if not _OBJECT.match(data) or not (safe or _is_safe(data)):
+            raise DoesNotFit
         if _BARE_BYTES.search(data, 0, _BARE_REACH):
             data = _bracketed(data)
         return _read(data, _dialect(data), self.points)
@@ -218,6 +238,36 @@ class Parser:
     @property
     def _personal(self) -> bool:
         return self.flattening.pseudonym is None
+
+
+def _set_apart(block: Block, error: Exception) -> list[tuple[Block, bool]]:
+    """Cut a block around the records that an error names; give whether each piece holds some."""
+    named, value = _ROW.search(str(error)), _VALUE.search(str(error))
+    rows = set(error.rows) if isinstance(error, DoesNotFit) else {int(named[1])} if named else set()
+    text = b'"%b"' % value[1].encode() if value else None
+    last = len(block.data) if text else max(rows, default=-1)
+    spans: list[list[int]] = []
+    for row, (start, end) in zip(range(last + 1), block.stretches(), strict=False):
+        if row in rows or (text and block.data.find(text, start, end) >= 0):
+            before = spans[-1][1] if spans else 0
+            near = start - before < _SMALLEST_RUN
+            if spans and near:
+                spans[-1][1] = end
+            else:
+                spans.append([0 if near else start, end])
+    if spans and len(block.data) - spans[-1][1] < _SMALLEST_RUN:
+        spans[-1][1] = len(block.data)
+    apart, starts, at = [], {start for start, _ in spans}, 0
+    for piece in block.cut(place for span in spans for place in span) if spans else ():
+        apart.append((piece, at in starts))
+        at += len(piece.data)
+    return apart
+
+
+def _cut(block: Block) -> list[tuple[Block, bool]]:
+    """Cut a block of which is not known what was refused; a small one is refused as a whole."""
+    pieces = block.pieces(_PIECES) if len(block.data) > _SMALLEST_PIECE else [block]
+    return [(piece, len(pieces) == 1) for piece in pieces]
 
 
 def _samples(block: Block, count: int) -> Iterator[str]:
@@ -274,21 +324,23 @@ def _bracketed(data: bytes) -> bytes:
     return "".join([*pieces, text[last:]]).encode()
 
 
-def _read(data: bytes, dialect: Dialect, points: PointsType) -> pa.Table:
-    # Of a null in first place Arrow's reader dies (apache/arrow#47409).
-    if not _OBJECT.match(data):
-        raise DoesNotFit
-    buffer = pa.py_buffer(data)
+def _is_safe(data: bytes) -> bool:
+    """Tell whether Arrow's reader takes a text for what it is."""
     offsets = pa.array([0, len(data)], pa.int64()).buffers()[1]
-    # Arrow's reader takes text as it comes: this refuses what is no UTF-8.
-    text = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, buffer])
-    text = text.cast(pa.large_string())
+    binary = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(data)])
+    try:
+        # Arrow's reader takes text as it comes: this refuses what is no UTF-8.
+        text = binary.cast(pa.large_string())
+    except pa.ArrowInvalid:
+        return False
     if b"\\" in data and _holds(text, _ESCAPED):
-        raise DoesNotFit
-    if _holds(text, _PERHAPS) and _holds(text, _TINY):
-        raise DoesNotFit
+        return False
+    return not (_holds(text, _PERHAPS) and _holds(text, _TINY))
+
+
+def _read(data: bytes, dialect: Dialect, points: PointsType) -> pa.Table:
     table = pj.read_json(
-        pa.BufferReader(buffer),
+        pa.BufferReader(data),
         read_options=pj.ReadOptions(use_threads=False, block_size=len(data) + 1),
         parse_options=pj.ParseOptions(
             explicit_schema=arrow_schema(dialect, points).append(pa.field(BLOCK, pa.int64())),
