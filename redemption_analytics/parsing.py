@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json as pj
 
+from redemption_analytics.arrow_json import BLOCK, is_safe, read_answers
 from redemption_analytics.blocks import Block
 from redemption_analytics.conform import Conformer, Refusal, json_path, unknown_fields
-from redemption_analytics.contract import CONFORMED, LISTS, Dialect, PointsType, arrow_schema
+from redemption_analytics.contract import CONFORMED, PointsType, arrow_schema
 from redemption_analytics.flatten import DoesNotFit, Flattening, Tables
 from redemption_analytics.records import Record, read_records, record_at
 
 #: Records per block that are looked at for fields that the contract does not have.
 SAMPLES = 64
-
-#: Field that the first record of a block bears among others; no answer has it.
-BLOCK = "_redemption_analytics_block"
 
 #: A block that is refused without naming a record is cut into so many pieces, down to this size.
 _PIECES = 8
@@ -43,27 +38,6 @@ _MOST_REFUSALS = 32
 _ROW = re.compile(r"in row (\d+)$")
 #: or which value.
 _VALUE = re.compile(r"The string '(.*)' is not a valid decimal", re.DOTALL)
-
-#: How far it is looked for a bare object that stands for a list.
-_BARE_REACH = 64 << 10
-
-#: How far it is looked for what tells a dialect.
-_DIALECT_REACH = 512 << 10
-
-_STATUS_SUCCESS = re.compile(rb'"status"\s*:\s*\{[^{}]*?"success"\s*:\s*("?)')
-_ITEM_SUCCESS = re.compile(rb'"item_status"\s*:\s*\{[^{}]*?"success"\s*:\s*("?)')
-_CUSTOMER = re.compile(rb'"customer"\s*:\s*([\[{])')
-# Whether customers are a list is a matter of dialect; bare objects elsewhere are put in brackets.
-_BARE = re.compile(f'"(?:{"|".join(sorted(LISTS - {"customer"}))})"\\s*:\\s*(?=\\{{)')
-_BARE_BYTES = re.compile(_BARE.pattern.encode())
-_OBJECT = re.compile(rb"\s*\{")
-_DECODER = json.JSONDecoder()
-
-# Numbers such as 1e-99 lead Arrow out of bounds (apache/arrow#50964): it takes them for 0, or dies.
-# The exact pattern is slow; the other tells when it need not be looked for.
-_TINY = r'"[-+]?[0-9.]+e-[0-9]{2,}"|[\s:,\[][-+]?[0-9.]+e-[0-9]{2,}[\s,}\]]'
-_PERHAPS = r'e-[0-9]{2,}["\s,}\]]'
-_ESCAPED = r"\\u00(2d|[46]5|3[0-9])"
 
 
 @dataclass(frozen=True)
@@ -151,8 +125,7 @@ class Parser:
     def _together(self, blocks: Sequence[Block], parsed: Parsed) -> bool:
         """Parse blocks in one go, if all of them take the fast road."""
         try:
-            data = _joined(blocks)
-            table = self._read(data, _is_safe(data))
+            table = read_answers(_joined(blocks), self.points)
             starts = _starts(table[BLOCK], len(blocks))
             records = parsed.records + np.arange(1, table.num_rows + 1)
             tables = self._flatten(table["response"].combine_chunks(), records)
@@ -165,14 +138,16 @@ class Parser:
     def _fast(self, block: Block, parsed: Parsed) -> None:
         left, refusals = [(block, False)], 0
         # What holds for the block holds for its pieces, and need not be looked at again.
-        safe = _is_safe(block.data)
+        safe = is_safe(block.data)
         while left:
             piece, refused = left.pop()
             if refused:
                 self._slow(piece, parsed)
                 continue
             try:
-                answers = self._read(piece.data, safe)["response"].combine_chunks()
+                answers = read_answers(piece.data, self.points, safe=safe)[
+                    "response"
+                ].combine_chunks()
                 tables = self._flatten(answers, parsed.records + np.arange(1, len(answers) + 1))
             except (pa.ArrowInvalid, DoesNotFit) as error:
                 refusals += 1
@@ -180,14 +155,6 @@ class Parser:
                 left += reversed(apart or _cut(piece))
             else:
                 self._add(tables, len(answers), parsed)
-
-    def _read(self, data: bytes, safe: bool) -> pa.Table:
-        # Of a null in first place Arrow's reader dies (apache/arrow#47409).
-        if not _OBJECT.match(data) or not (safe or _is_safe(data)):
-            raise DoesNotFit
-        if _BARE_BYTES.search(data, 0, _BARE_REACH):
-            data = _bracketed(data)
-        return _read(data, _dialect(data), self.points)
 
     def _add(self, tables: Tables, records: int, parsed: Parsed) -> None:
         parsed.tables.append(tables)
@@ -282,10 +249,9 @@ def _joined(blocks: Sequence[Block]) -> bytes:
     """Join blocks, the first record of each bearing its number."""
     parts = []
     for number, block in enumerate(blocks):
-        opening = _OBJECT.match(block.data)
-        if opening is None:
+        start = block.data.find(b"{") + 1
+        if not start or block.data[: start - 1].strip():
             raise DoesNotFit
-        start = opening.end()
         parts += [block.data[:start], b'"%b":%d,' % (BLOCK.encode(), number), block.data[start:]]
         parts.append(b"\n")
     return b"".join(parts)
@@ -305,74 +271,3 @@ def _counted(tables: Tables) -> dict[str, int]:
     counts = {name: table.num_rows for name, table in tables.items() if name != "customers"}
     counts["custom_fields"] = counts.pop("point_fields") + counts.pop("coupon_fields")
     return counts
-
-
-def _bracketed(data: bytes) -> bytes:
-    """Make lists of the bare objects that stand for lists of one, as Arrow takes lists only."""
-    try:
-        text = data.decode()
-        brackets = []
-        for match in _BARE.finditer(text):
-            _, end = _DECODER.raw_decode(text, match.end())
-            brackets += [(match.end(), "["), (end, "]")]
-    except (ValueError, RecursionError):
-        raise DoesNotFit from None
-    pieces, last = [], 0
-    for place, bracket in sorted(brackets):
-        pieces += [text[last:place], bracket]
-        last = place
-    return "".join([*pieces, text[last:]]).encode()
-
-
-def _is_safe(data: bytes) -> bool:
-    """Tell whether Arrow's reader takes a text for what it is."""
-    offsets = pa.array([0, len(data)], pa.int64()).buffers()[1]
-    binary = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(data)])
-    try:
-        # Arrow's reader takes text as it comes: this refuses what is no UTF-8.
-        text = binary.cast(pa.large_string())
-    except pa.ArrowInvalid:
-        return False
-    if b"\\" in data and _holds(text, _ESCAPED):
-        return False
-    return not (_holds(text, _PERHAPS) and _holds(text, _TINY))
-
-
-def _read(data: bytes, dialect: Dialect, points: PointsType) -> pa.Table:
-    table = pj.read_json(
-        pa.BufferReader(data),
-        read_options=pj.ReadOptions(use_threads=False, block_size=len(data) + 1),
-        parse_options=pj.ParseOptions(
-            explicit_schema=arrow_schema(dialect, points).append(pa.field(BLOCK, pa.int64())),
-            newlines_in_values=True,
-            unexpected_field_behavior="ignore",
-        ),
-    )
-    if dialect.customer == "list":
-        responses = table["response"].combine_chunks()
-        _demand_somebody(pc.list_flatten(pc.struct_field(responses, "customer")))
-    return table
-
-
-def _demand_somebody(customers: pa.StructArray) -> None:
-    """Leave to conforming what may be nothing, or somebody with unknown fields only."""
-    known = reduce(pc.or_, map(pc.is_valid, customers.flatten()))
-    if pc.all(known, min_count=0).as_py() is False:
-        raise DoesNotFit
-
-
-def _holds(text: pa.LargeStringArray, pattern: str) -> bool:
-    found = pc.match_substring_regex(text, pattern, ignore_case=True)
-    return bool(found[0].as_py())
-
-
-def _dialect(data: bytes) -> Dialect:
-    status = _STATUS_SUCCESS.search(data)
-    # Most editions have none, and to find that out takes long.
-    item = _ITEM_SUCCESS.search(data, 0, _DIALECT_REACH)
-    customer = _CUSTOMER.search(data)
-    return Dialect(
-        status_success="text" if status and status[1] else "boolean",
-        item_success="text" if item and item[1] else "boolean",
-        customer="list" if customer and customer[1] == b"[" else "object",
-    )

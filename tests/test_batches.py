@@ -98,14 +98,14 @@ def test_an_unknown_field_is_found_in_its_file() -> None:
 def test_most_small_files_are_parsed_in_few_goes(damaged: int, most: int) -> None:
     calls: Counter[str] = Counter()
 
-    def counted(*args: Any) -> Any:
+    def counted(*args: Any, **options: Any) -> Any:
         calls["read"] += 1
-        return read(*args)
+        return read(*args, **options)
 
-    read = parsing._read
+    read = parsing.read_answers
     texts = [WHOLE[0]] * 64
     texts[:damaged] = [DAMAGED[0]] * damaged
-    with mock.patch.object(parsing, "_read", counted):
+    with mock.patch.object(parsing, "read_answers", counted):
         load(*texts)
     # Those beside a damaged one are parsed together still, but for seven.
     assert calls["read"] <= most + 8 * damaged
