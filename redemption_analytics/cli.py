@@ -123,6 +123,14 @@ PageOption = Annotated[
         show_default=False,
     ),
 ]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Blocks to parse at once.  [default: as many as there are cores, up to 4]",
+        show_default=False,
+    ),
+]
 ProgressOption = Annotated[
     bool | None,
     typer.Option(
@@ -156,6 +164,7 @@ def _options(
     timezone: str | None,
     exported_at: str | None,
     fail_fast: bool,
+    threads: int | None,
     progress: bool | None,
 ) -> dict[str, Any]:
     return {
@@ -165,11 +174,12 @@ def _options(
         "timezone": timezone,
         "exported_at": exported_at,
         "on_error": "raise" if fail_fast else "quarantine",
+        "threads": threads,
         "progress": progress,
     }
 
 
-_DEFAULTS = _options(Points.INT, Personal.KEEP, None, None, None, False, None)
+_DEFAULTS = _options(Points.INT, Personal.KEEP, None, None, None, False, None, None)
 
 
 def _sources(source: list[str]) -> Any:
@@ -194,10 +204,13 @@ def convert(
     exported_at: ExportedOption = None,
     fail_fast: OnErrorOption = False,
     strict: StrictOption = False,
+    threads: ThreadsOption = None,
     progress: ProgressOption = None,
 ) -> None:
     """Convert exports to Parquet, one folder per table."""
-    options = _options(points, pii, customer_key, timezone, exported_at, fail_fast, progress)
+    options = _options(
+        points, pii, customer_key, timezone, exported_at, fail_fast, threads, progress
+    )
     ledger = ra.convert(_sources(source), directory, overwrite=overwrite, **options)
     typer.echo(_table(ledger))
     typer.echo(f"\nwritten to {directory}")
@@ -224,10 +237,13 @@ def report(
     exported_at: ExportedOption = None,
     fail_fast: OnErrorOption = False,
     strict: StrictOption = False,
+    threads: ThreadsOption = None,
     progress: ProgressOption = None,
 ) -> None:
     """Write a report: Parquet files, a manifest, and a page to read; show its main figures."""
-    options = _options(points, pii, customer_key, timezone, exported_at, fail_fast, progress)
+    options = _options(
+        points, pii, customer_key, timezone, exported_at, fail_fast, threads, progress
+    )
     r = _bundle(source, options)
     files = ra.write_reports(r, directory, period=period.value, as_of=as_of, page=page)
     known = r if as_of is None else r.filter(as_of=as_of)
@@ -257,10 +273,13 @@ def audit(
     exported_at: ExportedOption = None,
     fail_fast: OnErrorOption = False,
     strict: StrictOption = False,
+    threads: ThreadsOption = None,
     progress: ProgressOption = None,
 ) -> None:
     """Tell what to know about the data before trusting its numbers, and show the ledger."""
-    options = _options(points, pii, customer_key, timezone, exported_at, fail_fast, progress)
+    options = _options(
+        points, pii, customer_key, timezone, exported_at, fail_fast, threads, progress
+    )
     r = _bundle(source, options)
     ledger = _pandas(r.ledger)
     typer.echo(_table(ledger))

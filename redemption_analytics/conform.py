@@ -190,23 +190,21 @@ def _customers(response: dict[str, Any]) -> Iterator[tuple[object, Steps]]:
         yield wrapped, ("response", "customers")
 
 
-def unknown_fields(value: object, shape: Shape = ANSWER, path: str = "$") -> Iterator[str]:
+def unknown_fields(value: object, shape: Shape = ANSWER, path: str = "$") -> list[str]:
     """List fields that the contract does not have, by their path without positions.
 
-    >>> list(unknown_fields({"response": {"customer": [{"loyalty_tier": "gold"}]}}))
+    >>> unknown_fields({"response": {"customer": [{"loyalty_tier": "gold"}]}})
     ['$.response.customer.loyalty_tier']
     """
     if not isinstance(value, dict):
-        return
+        return []
+    found = []
     if not value.keys() <= shape.known:
-        for name in value.keys() - shape.known:
-            yield f"{path}.{name}"
-    for name, kind in shape.nested:
+        found = [f"{path}.{name}" for name in value.keys() - shape.known]
+    for name, inner_shape in shape.parts:
         inner = value.get(name)
         if inner:
-            below = f"{path}.{name}"
-            if isinstance(kind, Shape):
-                yield from unknown_fields(inner, kind, below)
-            else:
-                for item in inner if isinstance(inner, list) else (inner,):
-                    yield from unknown_fields(item, kind.shape, below)
+            for item in inner if isinstance(inner, list) else (inner,):
+                # Most have none, so their path is written only when one is found.
+                found += [f"{path}.{name}{end}" for end in unknown_fields(item, inner_shape, "")]
+    return found

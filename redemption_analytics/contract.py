@@ -80,6 +80,11 @@ class Shape:
         """The fields that are objects or lists of objects."""
         return tuple((n, f) for n, f in self.fields.items() if not isinstance(f, Kind))
 
+    @cached_property
+    def parts(self) -> tuple[tuple[str, Shape], ...]:
+        """The shapes of these objects, or of those in the lists."""
+        return tuple((n, f.shape if isinstance(f, Many) else f) for n, f in self.nested)
+
 
 PLACE = Shape({"code": Kind.TEXT, "name": Kind.TEXT})
 CUSTOM_FIELDS = Shape(

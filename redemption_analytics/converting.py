@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias
 
 import pandas as pd
@@ -13,14 +14,18 @@ import pyarrow.parquet as pq
 
 from redemption_analytics.errors import SourceError, UsageError
 from redemption_analytics.frames import connected, pandas_frame
+from redemption_analytics.keeping import OnDisk
 from redemption_analytics.ledger import FINDINGS, LEDGER
-from redemption_analytics.loading import load_arrow
+from redemption_analytics.loading import gather
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.schemas import MODELS
 from redemption_analytics.sources import Source
 from redemption_analytics.storage import check_replaceable, write_folders, written_beside
 
 Engine: TypeAlias = Literal["pandas", "duckdb", "polars", "pyarrow"]
+
+#: The two parts of one table, in the order of its rows.
+_PLACES = {"point_fields": ("custom_fields", 0), "coupon_fields": ("custom_fields", 1)}
 
 
 def convert(
@@ -31,6 +36,9 @@ def convert(
     **options: Any,
 ) -> pd.DataFrame:
     """Load an export and write its tables as Parquet, one folder per table.
+
+    The tables are those of :func:`redemption_analytics.load`, row for row, and memory does not grow
+    with the input: blocks come in and row groups go out; what overlaps is merged on disk.
 
     Parameters
     ----------
@@ -65,11 +73,12 @@ def convert(
     """
     target = Path(directory)
     check_replaceable(target, LEDGER, overwrite=overwrite)
-    tables, books, findings = load_arrow(source, **options)
-    r = Redemptions.from_arrow(tables, books, findings).validate()
     with written_beside(target) as fresh:
-        write_folders({**tables, LEDGER: books, FINDINGS: findings}, fresh)
-    ledger: pd.DataFrame = r.ledger
+        with TemporaryDirectory(dir=fresh) as scratch, OnDisk(fresh, scratch, _PLACES) as keep:
+            books, found = gather(source, keep, **options)
+            keep.finish()
+        write_folders({LEDGER: books, FINDINGS: found}, fresh)
+    ledger: pd.DataFrame = books.to_pandas()
     return ledger
 
 

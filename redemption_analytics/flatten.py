@@ -32,7 +32,17 @@ Pseudonym = Callable[[pa.Array], pa.Array]
 
 
 class DoesNotFit(Exception):  # noqa: N818
-    """A block that the fast road cannot take: some value in it does not fit the contract."""
+    """A block that the fast road cannot take: some value in it does not fit the contract.
+
+    Attributes
+    ----------
+    rows
+        Answers that are known to hold such a value, by their place; empty where none is known.
+    """
+
+    def __init__(self, rows: Sequence[int] = ()):
+        super().__init__()
+        self.rows = rows
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,18 @@ class Flattening:
             If a value is not allowed where it stands; conforming tells which.
         """
         status, customers, rows = _customers(answers)
+        try:
+            return self._tables(status, customers, rows, records)
+        except DoesNotFit as unfit:
+            raise DoesNotFit(np.unique(rows[0][list(unfit.rows)]).tolist()) from None
+
+    def _tables(
+        self,
+        status: pa.StructArray,
+        customers: pa.StructArray,
+        rows: tuple[Any, Any],
+        records: np.ndarray[Any, Any],
+    ) -> Tables:
         responses = self._responses(status, customers, rows, records)
         keys = responses["customer_key"].combine_chunks()
         coupon_list = _struct(customers, "redemptions", "coupons", "coupon")
@@ -154,7 +176,7 @@ class Flattening:
     def _points(self, points: _Elements, customer_keys: pa.Array) -> pa.Table:
         ids = points.integers("id")
         redemption_ids = points.texts("redemption_id")
-        _demand(pc.or_(pc.is_valid(ids), pc.is_valid(redemption_ids)))
+        points.demand(pc.or_(pc.is_valid(ids), pc.is_valid(redemption_ids)))
         columns = {
             "customer_key": customer_keys.take(points.parents),
             "id": ids,
@@ -177,7 +199,7 @@ class Flattening:
     def _custom_fields(self, elements: _Elements) -> pa.Table:
         fields = elements.children("custom_fields", "field")
         names = fields.texts("name")
-        _demand(pc.is_valid(names))
+        fields.demand(pc.is_valid(names))
         return pa.table(
             {
                 PARENT: fields.parents,
@@ -190,13 +212,23 @@ class Flattening:
 class _Elements:
     """The elements of a list column, end to end, each with the row that it belongs to."""
 
-    def __init__(self, lists: pa.ListArray):
-        self.lists = lists
+    def __init__(self, lists: pa.ListArray, above: _Elements | None = None):
         self.structs: pa.StructArray = pc.list_flatten(lists)
         self.parents: pa.Int64Array = pc.list_parent_indices(lists)
+        self._above = above
 
     def children(self, *path: str) -> _Elements:
-        return _Elements(_struct(self.structs, *path))
+        return _Elements(_struct(self.structs, *path), self)
+
+    def demand(self, holds: pa.BooleanArray) -> None:
+        """Refuse answers in which some element does not fit."""
+        if pc.all(holds, skip_nulls=True, min_count=0).as_py() is False:
+            rows, elements = pc.indices_nonzero(pc.invert(holds)), self
+            while True:
+                rows = elements.parents.take(rows)
+                if elements._above is None:
+                    raise DoesNotFit(rows.to_pylist())
+                elements = elements._above
 
     def texts(self, *path: str) -> pa.StringArray:
         return _texts(_struct(self.structs, *path))
@@ -215,9 +247,9 @@ class _Elements:
             pa.types.is_decimal(read.type) and read.type.scale == 0
         )
         points = _integers(read) if whole else _floats(read)
-        _demand(pc.is_valid(points))
-        _demand(pc.greater_equal(points, 0))
-        _demand(pc.less(points, pa.scalar(POINTS_LIMIT).cast(points.type, safe=False)))
+        self.demand(pc.is_valid(points))
+        self.demand(pc.greater_equal(points, 0))
+        self.demand(pc.less(points, pa.scalar(POINTS_LIMIT).cast(points.type, safe=False)))
         return points
 
     def times(self, name: str) -> pa.TimestampArray:
@@ -226,8 +258,13 @@ class _Elements:
             return read
         texts = _texts(read)
         none = pc.is_in(texts, pa.array(NO_TIMES))
-        times = _cast(pc.if_else(none, pa.scalar(None, pa.string()), texts), pa.timestamp("us"))
-        _demand(pc.greater_equal(times, _FIRST_YEAR))
+        written = pc.if_else(none, pa.scalar(None, pa.string()), texts)
+        try:
+            times = _cast(written, pa.timestamp("us"))
+        except DoesNotFit:
+            self.demand(pc.match_substring_regex(written, _DAY))
+            raise
+        self.demand(pc.greater_equal(times, _FIRST_YEAR))
         return times
 
     def places(self) -> dict[str, pa.StringArray]:
@@ -237,6 +274,9 @@ class _Elements:
             for part in ("code", "name")
         }
 
+
+#: How a time begins at least.
+_DAY = r"^\d{4}-\d\d-\d\d"
 
 #: Arrow reads the year 0, which neither Python nor the calendar has.
 _FIRST_YEAR = pa.scalar(np.datetime64("0001-01-01T00:00:00", "us"))
@@ -271,7 +311,7 @@ def _customers(
 
 def _coupons(coupons: _Elements, customer_keys: pa.Array) -> pa.Table:
     ids = coupons.integers("id")
-    _demand(pc.is_valid(ids))
+    coupons.demand(pc.is_valid(ids))
     return pa.table(
         {
             "redemption_key": ids.cast(pa.string()),
@@ -322,7 +362,7 @@ def _source_breakups(points: _Elements) -> pa.Table:
 
 def _reversals(reversals: _Elements) -> pa.Table:
     ids = reversals.integers("reversal_id")
-    _demand(pc.is_valid(ids))
+    reversals.demand(pc.is_valid(ids))
     return pa.table(
         {
             PARENT: reversals.parents,
@@ -376,17 +416,15 @@ def _redemption_keys(
     )
 
 
+#: In what a redemption of an old edition agrees with the same one of a new edition.
+AGREEING = ("customer_key", "redeemed_time", "transaction_number", "points_redeemed")
+
+
 def agreement(points: dict[str, Any]) -> pa.StringArray:
     """Write what tells that a redemption of an old edition and one of a new are the same."""
     amount = points["points_redeemed"].cast(pa.decimal128(22, 3))
-    return _joined(
-        [
-            points["customer_key"],
-            points["redeemed_time"].cast(pa.string()),
-            points["transaction_number"],
-            amount.cast(pa.string()),
-        ]
-    )
+    written = points | {"points_redeemed": amount}
+    return _joined([written[name].cast(pa.string()) for name in AGREEING])
 
 
 def _joined(columns: list[Any]) -> pa.StringArray:
@@ -424,8 +462,8 @@ def _floats(numbers: pa.Array) -> pa.DoubleArray:
 def _cast(values: pa.Array, to: pa.DataType) -> pa.Array:
     try:
         return values.cast(to)
-    except pa.ArrowInvalid as error:
-        raise DoesNotFit(str(error)) from None
+    except pa.ArrowInvalid:
+        raise DoesNotFit from None
 
 
 def _boolean(values: pa.Array) -> pa.BooleanArray:

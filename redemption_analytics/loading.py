@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from redemption_analytics.blocks import Fault, read_blocks
-from redemption_analytics.contract import CONFORMED, IDENTITIES, PointsType, arrow_schema
-from redemption_analytics.errors import RejectedError, SourceError, UsageError
+from redemption_analytics.contract import IDENTITIES, PointsType
+from redemption_analytics.errors import SourceError, UsageError
 from redemption_analytics.flatten import Flattening, Tables
-from redemption_analytics.frames import arrow_schema_of, declared
-from redemption_analytics.ledger import findings, ledger
-from redemption_analytics.merging import Finding, gather, merge
-from redemption_analytics.parsing import Parsed, Parser, Reject
+from redemption_analytics.harvest import Harvest
+from redemption_analytics.keeping import InMemory, Keep
+from redemption_analytics.parsing import Parser
 from redemption_analytics.personal import Pii, pseudonym
 from redemption_analytics.progress import progress_bar
 from redemption_analytics.redemptions import Redemptions
-from redemption_analytics.sources import Export, Source, Stream, find_exports
+from redemption_analytics.settling import PARTS
+from redemption_analytics.sources import Export, Source, find_exports
 
 OnError = Literal["quarantine", "raise"]
 CustomerKey = Literal["user_id", "external_id", "mobile", "email"]
 
-_WORKERS = max(2, min(4, os.cpu_count() or 2))
+#: What parsing gains from more threads than these, merging in order holds up.
+_MOST_WORKERS = 4
 
 
 def load(
@@ -44,6 +39,7 @@ def load(
     pii: Pii = "keep",
     customer_key: CustomerKey | None = None,
     timezone: str | None = None,
+    threads: int | None = None,
     progress: bool | None = None,
 ) -> Redemptions:
     """Load redemption exports into validated pandas DataFrames.
@@ -75,6 +71,8 @@ def load(
         mobile and email.
     timezone
         IANA name of the organisation's time zone; needed only where times carry a UTC offset.
+    threads
+        How many blocks are parsed at once; by default as many as there are cores, up to 4.
     progress
         Whether to show a progress bar; by default on a terminal, and in a notebook where the load
         takes longer than a second.
@@ -99,21 +97,34 @@ def load(
        reversal_id redemption_key  points_reversed
     0      2000001         cLrg2k              250
     """
-    tables, books, found = load_arrow(
+    keep = InMemory()
+    books, found = gather(
         source,
+        keep,
         exported_at=exported_at,
         on_error=on_error,
         points=points,
         pii=pii,
         customer_key=customer_key,
         timezone=timezone,
+        threads=threads,
         progress=progress,
     )
-    return Redemptions.from_arrow(tables, books, found).validate()
+    return Redemptions.from_arrow(_ten(keep.tables()), books, found).validate()
 
 
-def load_arrow(
+def _ten(tables: Tables) -> Tables:
+    """Put the tables together that are parts of one."""
+    ten: Tables = {}
+    for name, table in tables.items():
+        whole = PARTS.get(name, name)
+        ten[whole] = pa.concat_tables([ten[whole], table]) if whole in ten else table
+    return ten
+
+
+def gather(
     source: Source,
+    keep: Keep,
     *,
     exported_at: str | datetime | None = None,
     on_error: OnError = "quarantine",
@@ -121,151 +132,24 @@ def load_arrow(
     pii: Pii = "keep",
     customer_key: CustomerKey | None = None,
     timezone: str | None = None,
+    threads: int | None = None,
     progress: bool | None = None,
-) -> tuple[Tables, pa.Table, pa.Table]:
-    """Load as :func:`load` does, into Arrow tables: the ten by name, the ledger, the findings."""
+) -> tuple[pa.Table, pa.Table]:
+    """Load as :func:`load` does, into tables that grow; give the ledger and the findings."""
     parser = Parser(
         Flattening(_identities(customer_key), pseudonym(pii)),
         _one_of("points", points, ("int", "decimal")),
         _zone(timezone),
     )
     strict = _one_of("on_error", on_error, ("quarantine", "raise")) == "raise"
+    workers = _workers(threads)
     exports = find_exports(source, _instant(exported_at))
-    harvest = _Harvest(strict)
+    harvest = Harvest(keep, strict)
     with _progress_bar(exports, progress) as advance:
-        harvest.gather(exports, parser, advance)
+        harvest.gather(exports, parser, workers, advance)
     if not harvest.seen["responses"]:
         raise SourceError(harvest.why_empty(exports))
     return harvest.finish(parser)
-
-
-@dataclass
-class _Harvest:
-    """What the blocks gave, put together in their order."""
-
-    strict: bool
-    parts: list[Tables] = field(default_factory=list)
-    rejects: list[tuple[str, Reject]] = field(default_factory=list)
-    seen: Counter[str] = field(default_factory=Counter)
-    unknown: Counter[str] = field(default_factory=Counter)
-    unknown_in: dict[str, str] = field(default_factory=dict)
-
-    def gather(
-        self, exports: list[Export], parser: Parser, advance: Callable[[int], object]
-    ) -> None:
-        # A few blocks ahead keep both cores busy; more would only fill the memory.
-        waiting: deque[tuple[Export, Future[Parsed] | Fault]] = deque()
-        records: Counter[str] = Counter()
-        with ThreadPoolExecutor(_WORKERS) as pool:
-            try:
-                for export in exports:
-                    passed_over = not export.expected
-                    for block in read_blocks(_watched(export, advance)):
-                        passed_over = False
-                        if isinstance(block, Fault):
-                            waiting.append((export, block))
-                            break
-                        waiting.append((export, pool.submit(parser.parse, block)))
-                        if len(waiting) > 2 * _WORKERS:
-                            self._take(*waiting.popleft(), records)
-                    self.seen["files"] += not passed_over
-                while waiting:
-                    self._take(*waiting.popleft(), records)
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    def _take(self, export: Export, block: Future[Parsed] | Fault, records: Counter[str]) -> None:
-        if isinstance(block, Fault):
-            reject = Reject("files", None, block.line, None, f"the file {block.reason}", None)
-            self._reject(export, reject)
-            return
-        parsed = block.result()
-        before = records[export.name]
-        records[export.name] += parsed.records
-        self.seen.update(parsed.seen)
-        self.unknown.update(parsed.unknown)
-        for name in parsed.unknown:
-            self.unknown_in.setdefault(name, export.name)
-        for reject in parsed.rejects:
-            number = None if reject.record is None else reject.record + before
-            self._reject(export, replace(reject, record=number))
-        for tables in parsed.tables:
-            responses = _with_provenance(tables["responses"], export, before)
-            self.parts.append(tables | {"responses": responses})
-
-    def _reject(self, export: Export, reject: Reject) -> None:
-        if self.strict:
-            error = SourceError if reject.element == "files" else RejectedError
-            raise error(_said(export.name, reject))
-        self.rejects.append((export.name, reject))
-
-    def why_empty(self, exports: list[Export]) -> str:
-        if self.rejects:
-            return _said(*self.rejects[0])
-        return f"{exports[0].name} holds no answers, nor does any other file of the source"
-
-    def finish(self, parser: Parser) -> tuple[Tables, pa.Table, pa.Table]:
-        parts = self.parts or [_nothing(parser)]
-        merged = merge(gather(parts))
-        tables = {name: declared(name, table) for name, table in merged.tables.items()}
-        rejected = Counter(reject.element for _, reject in self.rejects)
-        loaded = {name: table.num_rows for name, table in tables.items()}
-        loaded["files"] = self.seen["files"] - rejected["files"]
-        tables["rejects"] = _rejects_table(self.rejects)
-        unknown = [
-            Finding("unknown_fields", count, f"{path} in {self.unknown_in[path]}")
-            for path, count in sorted(self.unknown.items())
-        ]
-        books = ledger(self.seen, loaded, merged.merged, rejected)
-        return tables, books, findings([*merged.findings, *unknown])
-
-
-def _with_provenance(responses: pa.Table, export: Export, before: int) -> pa.Table:
-    count = responses.num_rows
-    records = pc.add(responses["record"], before)
-    ids = pc.binary_join_element_wise(
-        pa.scalar(f"{export.name}#"),
-        records.cast(pa.string()),
-        pa.scalar("/"),
-        responses["position"].cast(pa.string()),
-        "",
-    )
-    return (
-        responses.drop_columns(["record", "position"])
-        .append_column("response_id", ids)
-        .append_column("source", pa.repeat(pa.scalar(export.name), count))
-        .append_column("record", records)
-        .append_column(
-            "exported_at", pa.repeat(pa.scalar(export.exported_at, pa.timestamp("us")), count)
-        )
-    )
-
-
-def _rejects_table(rejects: list[tuple[str, Reject]]) -> pa.Table:
-    schema = arrow_schema_of("rejects")
-    columns = [[source for source, _ in rejects]] + [
-        [getattr(reject, name) for _, reject in rejects] for name in schema.names[1:]
-    ]
-    return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
-
-
-def _said(source: str, reject: Reject) -> str:
-    place = [source]
-    if reject.line is not None:
-        place.append(f"line {reject.line}")
-    elif reject.record is not None:
-        place.append(f"record {reject.record}")
-    if reject.path is not None:
-        place.append(reject.path)
-    return f"{', '.join(place)}: {reject.reason}"
-
-
-def _nothing(parser: Parser) -> Tables:
-    """Give the tables of an export in which everything was refused."""
-    answer = arrow_schema(CONFORMED, parser.points).field("response").type
-    tables = parser.flattening.tables(pa.array([], answer), np.array([], np.int64))
-    nowhere = Export("", datetime.min)
-    return tables | {"responses": _with_provenance(tables["responses"], nowhere, 0)}
 
 
 def _progress_bar(
@@ -274,18 +158,18 @@ def _progress_bar(
     return progress_bar(sum(export.size for export in exports), progress)
 
 
-def _watched(export: Export, advance: Callable[[int], object]) -> Export:
-    """Let a progress bar see how much of a file was read."""
-    opener = export.open
-    if opener is None:
-        return export
-    return replace(export, open=lambda: Stream(opener(), on_read=advance))
-
-
 def _identities(customer_key: str | None) -> tuple[str, ...]:
     if customer_key is None:
         return IDENTITIES
     return (_one_of("customer_key", customer_key, IDENTITIES),)
+
+
+def _workers(threads: int | None) -> int:
+    if threads is None:
+        return max(2, min(_MOST_WORKERS, os.cpu_count() or 2))
+    if threads < 1:
+        raise UsageError(f"threads is 1 or more, not {threads}")
+    return threads
 
 
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:

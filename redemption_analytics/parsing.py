@@ -2,47 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json as pj
 
+from redemption_analytics.arrow_json import BLOCK, is_safe, read_answers
 from redemption_analytics.blocks import Block
 from redemption_analytics.conform import Conformer, Refusal, json_path, unknown_fields
-from redemption_analytics.contract import CONFORMED, LISTS, Dialect, PointsType, arrow_schema
+from redemption_analytics.contract import CONFORMED, PointsType, arrow_schema
 from redemption_analytics.flatten import DoesNotFit, Flattening, Tables
 from redemption_analytics.records import Record, read_records, record_at
 
 #: Records per block that are looked at for fields that the contract does not have.
 SAMPLES = 64
 
-#: A block that Arrow refuses is cut into so many pieces, down to this size: damage is local.
+#: A block that is refused without naming a record is cut into so many pieces, down to this size.
 _PIECES = 8
-_SMALLEST_PIECE = 64 << 10
+_SMALLEST_PIECE = 640 << 10
 
-_STATUS_SUCCESS = re.compile(rb'"status"\s*:\s*\{[^{}]*?"success"\s*:\s*("?)')
-_ITEM_SUCCESS = re.compile(rb'"item_status"\s*:\s*\{[^{}]*?"success"\s*:\s*("?)')
-_CUSTOMER = re.compile(rb'"customer"\s*:\s*([\[{])')
-# Whether customers are a list is a matter of dialect; bare objects elsewhere are put in brackets.
-_BARE = re.compile(f'"(?:{"|".join(sorted(LISTS - {"customer"}))})"\\s*:\\s*(?=\\{{)')
-_BARE_BYTES = re.compile(_BARE.pattern.encode())
-_OBJECT = re.compile(rb"\s*\{")
-_DECODER = json.JSONDecoder()
+#: Between refused records, to parse fewer bytes than these in one go takes longer than to decode
+#: them record by record.
+_SMALLEST_RUN = 128 << 10
 
-# Numbers such as 1e-99 lead Arrow out of bounds (apache/arrow#50964): it takes them for 0, or dies.
-# The exact pattern is slow; the other tells when it need not be looked for.
-_TINY = r'"[-+]?[0-9.]+e-[0-9]{2,}"|[\s:,\[][-+]?[0-9.]+e-[0-9]{2,}[\s,}\]]'
-_PERHAPS = r'e-[0-9]{2,}["\s,}\]]'
-_ESCAPED = r"\\u00(2d|[46]5|3[0-9])"
+#: A block in which more is refused is damaged all over.
+_MOST_REFUSALS = 32
+
+#: Where Arrow says which record it could not read,
+_ROW = re.compile(r"in row (\d+)$")
+#: or which value.
+_VALUE = re.compile(r"The string '(.*)' is not a valid decimal", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -59,24 +54,38 @@ class Reject:
 
 @dataclass
 class Parsed:
-    """What a block gave.
+    """What blocks gave.
 
     Attributes
     ----------
     tables
         Flattened tables, one for each piece that was parsed in one go. Their record numbers count
-        from 1 in the block, as do those of the rejects.
+        from 1 through all the blocks, as do those of the rejects.
     records
-        How many records the block held.
+        How many records the blocks held.
+    starts
+        How many of them came before each block.
     seen
-        Elements by kind that were met in it, whatever became of them.
+        Elements by kind that were met, whatever became of them.
+    unknown
+        Fields that the contract does not have, and how often they were met.
+    unknown_in
+        The number of the block in which each was met first.
     """
 
     tables: list[Tables] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     records: int = 0
+    starts: list[int] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+    unknown_in: dict[str, int] = field(default_factory=dict)
+
+    def meet_unknown(self, fields: Iterable[str], block: int) -> None:
+        """Count unknown fields of a block."""
+        for name in fields:
+            self.unknown[name] += 1
+            self.unknown_in.setdefault(name, block)
 
 
 @dataclass(frozen=True)
@@ -91,35 +100,66 @@ class Parser:
     timezone: ZoneInfo | None = None
     roads: Literal["both", "slow"] = "both"
 
-    def parse(self, block: Block) -> Parsed:
-        """Turn a block into tables and rejects."""
+    def parse(self, *blocks: Block) -> Parsed:
+        """Turn blocks into tables and rejects; small ones in one go."""
         parsed = Parsed()
-        if block.form == "json":
-            parsed.unknown.update(_sampled_unknown(block))
-        if block.form == "json" and self.roads == "both":
-            self._fast(block, parsed)
-        else:
-            self._slow(block, parsed)
+        for number, block in enumerate(blocks):
+            if block.form == "json":
+                samples = _samples(block, max(1, SAMPLES // len(blocks)))
+                parsed.meet_unknown(samples, number)
+        self._parse(blocks, parsed)
         return parsed
 
-    def _fast(self, block: Block, parsed: Parsed) -> None:
-        try:
-            data = block.data
-            if _BARE_BYTES.search(data, 0, _SMALLEST_PIECE):
-                data = _bracketed(data)
-            answers = _read(data, _dialect(data), self.points)
-            tables = self._flatten(answers, parsed.records + np.arange(1, len(answers) + 1))
-        except (pa.ArrowInvalid, DoesNotFit):
-            pieces = block.pieces(_PIECES) if len(block.data) > _SMALLEST_PIECE else []
-            if len(pieces) > 1:
-                for piece in pieces:
-                    self._fast(piece, parsed)
+    def _parse(self, blocks: Sequence[Block], parsed: Parsed) -> None:
+        if len(blocks) == 1:
+            parsed.starts.append(parsed.records)
+            if blocks[0].form == "json" and self.roads == "both":
+                self._fast(blocks[0], parsed)
             else:
-                self._slow(block, parsed)
-        else:
-            parsed.tables.append(tables)
-            parsed.records += len(answers)
-            parsed.seen.update(_counted(tables))
+                self._slow(blocks[0], parsed)
+        elif self.roads == "slow" or not self._together(blocks, parsed):
+            step = -(-len(blocks) // _PIECES)
+            for start in range(0, len(blocks), step):
+                self._parse(blocks[start : start + step], parsed)
+
+    def _together(self, blocks: Sequence[Block], parsed: Parsed) -> bool:
+        """Parse blocks in one go, if all of them take the fast road."""
+        try:
+            table = read_answers(_joined(blocks), self.points)
+            starts = _starts(table[BLOCK], len(blocks))
+            records = parsed.records + np.arange(1, table.num_rows + 1)
+            tables = self._flatten(table["response"].combine_chunks(), records)
+        except (pa.ArrowInvalid, DoesNotFit):
+            return False
+        parsed.starts += (parsed.records + starts.astype(np.int64)).tolist()
+        self._add(tables, table.num_rows, parsed)
+        return True
+
+    def _fast(self, block: Block, parsed: Parsed) -> None:
+        left, refusals = [(block, False)], 0
+        # What holds for the block holds for its pieces, and need not be looked at again.
+        safe = is_safe(block.data)
+        while left:
+            piece, refused = left.pop()
+            if refused:
+                self._slow(piece, parsed)
+                continue
+            try:
+                answers = read_answers(piece.data, self.points, safe=safe)[
+                    "response"
+                ].combine_chunks()
+                tables = self._flatten(answers, parsed.records + np.arange(1, len(answers) + 1))
+            except (pa.ArrowInvalid, DoesNotFit) as error:
+                refusals += 1
+                apart = _set_apart(piece, error) if refusals < _MOST_REFUSALS else []
+                left += reversed(apart or _cut(piece))
+            else:
+                self._add(tables, len(answers), parsed)
+
+    def _add(self, tables: Tables, records: int, parsed: Parsed) -> None:
+        parsed.tables.append(tables)
+        parsed.records += records
+        parsed.seen.update(_counted(tables))
 
     def _slow(self, block: Block, parsed: Parsed) -> None:
         conformer = Conformer(self.points, self.timezone)
@@ -131,7 +171,7 @@ class Parser:
                 parsed.rejects.append(self._undecodable(record, parsed.records))
                 continue
             if block.form != "json":
-                parsed.unknown.update(unknown_fields(record.value))
+                parsed.meet_unknown(unknown_fields(record.value), len(parsed.starts) - 1)
             conformed = conformer.record(record.value)
             for refusal in conformer.refusals:
                 parsed.rejects.append(self._reject(refusal, record, parsed.records))
@@ -167,82 +207,67 @@ class Parser:
         return self.flattening.pseudonym is None
 
 
-def _sampled_unknown(block: Block) -> Iterator[str]:
+def _set_apart(block: Block, error: Exception) -> list[tuple[Block, bool]]:
+    """Cut a block around the records that an error names; give whether each piece holds some."""
+    named, value = _ROW.search(str(error)), _VALUE.search(str(error))
+    rows = set(error.rows) if isinstance(error, DoesNotFit) else {int(named[1])} if named else set()
+    text = b'"%b"' % value[1].encode() if value else None
+    last = len(block.data) if text else max(rows, default=-1)
+    spans: list[list[int]] = []
+    for row, (start, end) in zip(range(last + 1), block.stretches(), strict=False):
+        if row in rows or (text and block.data.find(text, start, end) >= 0):
+            before = spans[-1][1] if spans else 0
+            near = start - before < _SMALLEST_RUN
+            if spans and near:
+                spans[-1][1] = end
+            else:
+                spans.append([0 if near else start, end])
+    if spans and len(block.data) - spans[-1][1] < _SMALLEST_RUN:
+        spans[-1][1] = len(block.data)
+    apart, starts, at = [], {start for start, _ in spans}, 0
+    for piece in block.cut(place for span in spans for place in span) if spans else ():
+        apart.append((piece, at in starts))
+        at += len(piece.data)
+    return apart
+
+
+def _cut(block: Block) -> list[tuple[Block, bool]]:
+    """Cut a block of which is not known what was refused; a small one is refused as a whole."""
+    pieces = block.pieces(_PIECES) if len(block.data) > _SMALLEST_PIECE else [block]
+    return [(piece, len(pieces) == 1) for piece in pieces]
+
+
+def _samples(block: Block, count: int) -> Iterator[str]:
     """Look for unknown fields in some records, spread evenly: Arrow passes over them silently."""
     length = len(block.data)
-    starts = {block.start_after(length * i // SAMPLES - 1) if i else 0 for i in range(SAMPLES)}
+    starts = {block.start_after(length * i // count - 1) if i else 0 for i in range(count)}
     for start in sorted(starts - {length}):
         yield from unknown_fields(record_at(block, start))
+
+
+def _joined(blocks: Sequence[Block]) -> bytes:
+    """Join blocks, the first record of each bearing its number."""
+    parts = []
+    for number, block in enumerate(blocks):
+        start = block.data.find(b"{") + 1
+        if not start or block.data[: start - 1].strip():
+            raise DoesNotFit
+        parts += [block.data[:start], b'"%b":%d,' % (BLOCK.encode(), number), block.data[start:]]
+        parts.append(b"\n")
+    return b"".join(parts)
+
+
+def _starts(numbers: pa.ChunkedArray, count: int) -> np.ndarray[Any, Any]:
+    """Find the first record of each block by the numbers that the blocks bear."""
+    starts: np.ndarray[Any, Any] = pc.indices_nonzero(pc.is_valid(numbers)).to_numpy()
+    borne = numbers.drop_null().to_numpy()
+    if not np.array_equal(borne, np.arange(count)) or starts[0] != 0:
+        # One block went on in another.
+        raise DoesNotFit
+    return starts
 
 
 def _counted(tables: Tables) -> dict[str, int]:
     counts = {name: table.num_rows for name, table in tables.items() if name != "customers"}
     counts["custom_fields"] = counts.pop("point_fields") + counts.pop("coupon_fields")
     return counts
-
-
-def _bracketed(data: bytes) -> bytes:
-    """Make lists of the bare objects that stand for lists of one, as Arrow takes lists only."""
-    try:
-        text = data.decode()
-        brackets = []
-        for match in _BARE.finditer(text):
-            _, end = _DECODER.raw_decode(text, match.end())
-            brackets += [(match.end(), "["), (end, "]")]
-    except (ValueError, RecursionError):
-        raise DoesNotFit from None
-    pieces, last = [], 0
-    for place, bracket in sorted(brackets):
-        pieces += [text[last:place], bracket]
-        last = place
-    return "".join([*pieces, text[last:]]).encode()
-
-
-def _read(data: bytes, dialect: Dialect, points: PointsType) -> pa.StructArray:
-    # Of a null in first place Arrow's reader dies (apache/arrow#47409).
-    if not _OBJECT.match(data):
-        raise DoesNotFit
-    buffer = pa.py_buffer(data)
-    offsets = pa.array([0, len(data)], pa.int64()).buffers()[1]
-    # Arrow's reader takes text as it comes: this refuses what is no UTF-8.
-    text = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, buffer])
-    text = text.cast(pa.large_string())
-    if b"\\" in data and _holds(text, _ESCAPED):
-        raise DoesNotFit
-    if _holds(text, _PERHAPS) and _holds(text, _TINY):
-        raise DoesNotFit
-    table = pj.read_json(
-        pa.BufferReader(buffer),
-        read_options=pj.ReadOptions(use_threads=False, block_size=len(data) + 1),
-        parse_options=pj.ParseOptions(
-            explicit_schema=arrow_schema(dialect, points),
-            newlines_in_values=True,
-            unexpected_field_behavior="ignore",
-        ),
-    )
-    responses = table["response"].combine_chunks()
-    if dialect.customer == "list":
-        _demand_somebody(pc.list_flatten(pc.struct_field(responses, "customer")))
-    return responses
-
-
-def _demand_somebody(customers: pa.StructArray) -> None:
-    """Leave to conforming what may be nothing, or somebody with unknown fields only."""
-    known = reduce(pc.or_, map(pc.is_valid, customers.flatten()))
-    if pc.all(known, min_count=0).as_py() is False:
-        raise DoesNotFit
-
-
-def _holds(text: pa.LargeStringArray, pattern: str) -> bool:
-    found = pc.match_substring_regex(text, pattern, ignore_case=True)
-    return bool(found[0].as_py())
-
-
-def _dialect(data: bytes) -> Dialect:
-    status, item = _STATUS_SUCCESS.search(data), _ITEM_SUCCESS.search(data)
-    customer = _CUSTOMER.search(data)
-    return Dialect(
-        status_success="text" if status and status[1] else "boolean",
-        item_success="text" if item and item[1] else "boolean",
-        customer="list" if customer and customer[1] == b"[" else "object",
-    )

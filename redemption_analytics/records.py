@@ -13,7 +13,7 @@ from typing import Any
 
 from redemption_analytics.blocks import Block, after_separators, breaks_off
 from redemption_analytics.conform import Steps
-from redemption_analytics.xml_answers import Leaf, Node, XmlError, xml_records
+from redemption_analytics.xml_answers import Leaf, Node, XmlError, placed, xml_records
 
 _SPACE = re.compile(r"\s*")
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=str)
@@ -90,9 +90,13 @@ class _XmlRecord(Record):
         element = self._element_at(steps)
         return self.source[element.start : element.end].decode(errors="backslashreplace")
 
+    @cached_property
+    def _placed(self) -> Any:
+        return placed(self.source, self.line or 1)
+
     def _element_at(self, steps: Steps) -> Node | Leaf:
         """Find the element at the end of some steps; the one around it, where it is absent."""
-        value: Any = self.value
+        value: Any = self._placed
         element: Node | Leaf = value
         for step in steps:
             if isinstance(value, dict):
@@ -194,8 +198,8 @@ def _skip(text: str, position: int) -> int:
 
 
 def _xml(block: Block) -> Iterator[Record]:
-    for text, value in xml_records(block.data, block.line or 1):
-        line = None if block.line is None else value.line
+    for text, found, value in xml_records(block.data, block.line or 1):
+        line = None if block.line is None else found
         if isinstance(value, XmlError):
             yield Record(None, str(value), line, text.decode(errors="backslashreplace"))
         else:

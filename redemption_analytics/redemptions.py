@@ -13,6 +13,7 @@ import pyarrow as pa
 from redemption_analytics.filtering import filtered
 from redemption_analytics.frames import (
     as_arrow,
+    as_pandas,
     conformed,
     declared,
     empty,
@@ -24,7 +25,7 @@ from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
 from redemption_analytics.schemas import MODELS
 from redemption_analytics.storage import write_folders
 from redemption_analytics.summary import as_html, as_text, summary
-from redemption_analytics.validation import validate
+from redemption_analytics.validation import check_tables
 
 
 class Redemptions:
@@ -164,7 +165,7 @@ source_breakups, custom_fields, rejects
             If a table breaks its schema, or a row belongs to no row of the table that it should
             belong to: a reversal without its redemption, say.
         """
-        validate(self.tables)
+        check_tables({name: as_pandas(frame, name) for name, frame in self.tables.items()})
         return self
 
     def filter(

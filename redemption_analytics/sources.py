@@ -133,10 +133,11 @@ def date_in_name(name: str) -> datetime | None:
     """
     for match in reversed(list(_DATE.finditer(name))):
         date = match["date"].replace("-", "")
-        clock = "".join(match[part] or "00" for part in ("hour", "minute", "second"))
-        for written in (date + clock, date + "000000"):
+        day = int(date[:4]), int(date[4:6]), int(date[6:])
+        hour, minute, second = (int(match[part] or 0) for part in ("hour", "minute", "second"))
+        for clock in ((hour, minute, second), (0, 0, 0)):
             try:
-                return datetime.strptime(written, "%Y%m%d%H%M%S")
+                return datetime(*day, *clock)
             except ValueError:
                 continue
     return None
@@ -372,7 +373,8 @@ def _hidden(*paths: str) -> bool:
 
 
 def _has_export_name(name: str) -> bool:
-    return Path(name).suffix.lower() in EXPORT_SUFFIXES
+    # A path object would take long, for each of thousands of files.
+    return os.path.splitext(name)[1].lower() in EXPORT_SUFFIXES  # noqa: PTH122
 
 
 def _local(path: str, *, named: bool) -> Export:

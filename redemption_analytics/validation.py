@@ -1,36 +1,36 @@
-"""Checking tables against their schemas, and the relations between them."""
+"""Validation: tables against their models and each other."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pandera.api.pandas.container import DataFrameSchema
 from pandera.errors import SchemaErrors
 
 from redemption_analytics.errors import ValidationError
-from redemption_analytics.frames import as_pandas, schema_of
+from redemption_analytics.frames import pandas_frame, schema_of
 from redemption_analytics.schemas import RELATIONS
 
 _SHOWN_FAILURES = 5
 
 
-def validate(tables: Mapping[str, Any]) -> None:
-    """Check every table against its schema, and that rows belong to rows.
+def check_tables(frames: Mapping[str, pd.DataFrame]) -> None:
+    """Check whole tables against their models, and the relations between them.
 
     Raises
     ------
     ValidationError
-        At the first table that breaks its schema, or the first relation that is broken.
+        If a table breaks its model, or a row belongs to no row of the table that it should belong
+        to.
     """
-    frames = {name: as_pandas(frame, name) for name, frame in tables.items()}
     for name, frame in frames.items():
-        try:
-            schema_of(name).validate(frame, lazy=True)
-        except SchemaErrors as errors:
-            raise ValidationError(_failures(name, frame, errors.failure_cases)) from None
+        _check(name, frame, schema_of(name))
     for child, parent, key in RELATIONS:
         # In Arrow: pandas' isin makes a Python object of every text.
         keys = pa.array(frames[child][key], from_pandas=True)
@@ -42,6 +42,33 @@ def validate(tables: Mapping[str, Any]) -> None:
                 f"{child}: {len(orphans)} rows name a {key} that {parent} does not have,"
                 f" the first in row {orphans[0]}"
             )
+
+
+def check_batch(name: str, batch: pa.Table) -> None:
+    """Check a batch of a table against its model, but for what only the whole table can show.
+
+    Raises
+    ------
+    ValidationError
+        If it breaks the model.
+    """
+    _check(name, pandas_frame(name, batch), _schema_of_batch(name))
+
+
+@cache
+def _schema_of_batch(name: str) -> DataFrameSchema:
+    schema = copy.deepcopy(schema_of(name))
+    schema.unique = None
+    for column in schema.columns.values():
+        column.unique = False
+    return schema
+
+
+def _check(name: str, frame: pd.DataFrame, schema: DataFrameSchema) -> None:
+    try:
+        schema.validate(frame, lazy=True)
+    except SchemaErrors as errors:
+        raise ValidationError(_failures(name, frame, errors.failure_cases)) from None
 
 
 def _failures(table: str, frame: pd.DataFrame, cases: Any) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
+from xml.etree import ElementTree
 from xml.parsers import expat
 
 #: Where an answer starts. Answers hold no answers, so another start ends one that has no end.
@@ -64,7 +65,7 @@ def opened_in(data: bytes, name: bytes) -> int:
     return data.count(b"<" + name) - closed
 
 
-def xml_records(data: bytes, line: int) -> Iterator[tuple[bytes, Node | XmlError]]:
+def xml_records(data: bytes, line: int) -> Iterator[tuple[bytes, int, dict[str, Any] | XmlError]]:
     """Decode each answer of a stretch of XML.
 
     Each ``<response>`` is parsed by itself, so a damaged one costs only itself. Declarations,
@@ -80,8 +81,9 @@ def xml_records(data: bytes, line: int) -> Iterator[tuple[bytes, Node | XmlError
 
     Yields
     ------
-    tuple of bytes and (Node or XmlError)
-        The text of an answer, and the decoded answer or what is wrong with it.
+    tuple of bytes, int and (dict or XmlError)
+        The text of an answer, the number of its first line, or of that where it is wrong, and the
+        decoded answer or what is wrong with it.
     """
     starts = [match.start() for match in ANSWER_START.finditer(data)]
     first = starts[0] if starts else len(data)
@@ -91,23 +93,70 @@ def xml_records(data: bytes, line: int) -> Iterator[tuple[bytes, Node | XmlError
         match = _ANSWER_END.search(data, start, stop)
         if match:
             text = data[start : match.end()]
-            yield text, _decode(text, line)
+            value = decoded(text) or placed(text, line)
+            yield text, value.line if isinstance(value, XmlError) else line, value
             after = line + text.count(b"\n")
             yield from _between(data[match.end() : stop], after)
         else:
             reason = "not valid XML: the answer is cut off before </response>"
-            yield data[start:stop].strip(), XmlError(reason, line)
+            yield data[start:stop].strip(), line, XmlError(reason, line)
         line += data.count(b"\n", start, stop)
 
 
-def _between(data: bytes, line: int) -> Iterator[tuple[bytes, XmlError]]:
+def _between(data: bytes, line: int) -> Iterator[tuple[bytes, int, XmlError]]:
     if _BETWEEN.sub(b"", data).strip():
         line += data.count(b"\n", 0, len(data) - len(data.lstrip()))
         reason = "not an answer of this API: it has no element <response>"
-        yield data.strip(), XmlError(reason, line)
+        yield data.strip(), line, XmlError(reason, line)
 
 
-def _decode(text: bytes, line: int) -> Node | XmlError:
+def decoded(text: bytes) -> dict[str, Any] | None:
+    """Decode an answer; None where only :func:`placed` can tell what it means."""
+    if b"xmlns" in text:
+        return None
+    try:
+        root = ElementTree.fromstring(text)
+        return {root.tag: _value(root)}
+    except (ElementTree.ParseError, RecursionError):
+        return None
+
+
+def _value(element: ElementTree.Element) -> Any:
+    if not len(element):
+        return (element.text or "").strip() or None
+    node: dict[str, Any] = {}
+    for child in element:
+        _put(node, child.tag, _value(child))
+    return _unwrapped(node)
+
+
+def _unwrapped(node: dict[str, Any]) -> Any:
+    """Take the element <element> for what it stands for: the items of a list."""
+    if len(node) != 1 or "element" not in node:
+        return node
+    value = node["element"]
+    return value if isinstance(value, list) else [value]
+
+
+def _put(node: dict[str, Any], tag: str, value: Any) -> None:
+    if tag not in node:
+        node[tag] = value
+    elif isinstance(node[tag], _Repeated):
+        node[tag].append(value)
+    else:
+        node[tag] = _Repeated([node[tag], value])
+
+
+def placed(text: bytes, line: int) -> Node | XmlError:
+    """Decode an answer into the same, and tell where in its text each element stands.
+
+    Parameters
+    ----------
+    text
+        The answer.
+    line
+        The number of its first line.
+    """
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
     node = root = Node(line, 0)
@@ -132,17 +181,11 @@ def _decode(text: bytes, line: int) -> Node | XmlError:
             if written:
                 value = Leaf(written)
                 value.line, value.start, value.end = node.line, node.start, node.end
-        elif node.keys() == {"element"}:
-            value = node["element"]
-            value = value if isinstance(value, list) else [value]
+        else:
+            value = _unwrapped(node)
         pieces.clear()
         node, tag = stack.pop()
-        if tag not in node:
-            node[tag] = value
-        elif isinstance(node[tag], _Repeated):
-            node[tag].append(value)
-        else:
-            node[tag] = _Repeated([node[tag], value])
+        _put(node, tag, value)
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end

@@ -18,7 +18,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from redemption_analytics.blocks import Block, Fault, read_blocks
+from redemption_analytics.blocks import Block, Fault
+from redemption_analytics.reading import read_blocks
 from redemption_analytics.records import read_records
 from redemption_analytics.sample import Organisation, write_export
 from redemption_analytics.sources import Export, find_exports

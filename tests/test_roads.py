@@ -216,6 +216,7 @@ def roads(which: str, smallest_piece: int = 64 << 10) -> Iterator[None]:
     with (
         mock.patch.object(loading, "Parser", partial(parsing.Parser, roads=which)),
         mock.patch.object(parsing, "_SMALLEST_PIECE", smallest_piece),
+        mock.patch.object(parsing, "_SMALLEST_RUN", smallest_piece),
     ):
         yield
 
@@ -422,3 +423,35 @@ def test_a_block_of_very_many_small_records() -> None:
     r = ra.load(failed + json.dumps(answer(point("a"))).encode())
     assert len(r.responses) == 30_001
     assert r.responses["record"].tolist() == list(range(1, 30_002))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'{"response": {"status": {"success": true}, "customer": {"mobile": "4',
+        answer(point(points_redeemed="ten")),
+        answer(point(points_redeemed=-5)),
+        answer(point(redeemed_time="yesterday")),
+        answer({"points_redeemed": 5}),
+        answer(point(reversals=[{"reversal_id": 1, "points_reversed": -3}])),
+        answer(point(reversals=[{"points_reversed": 3}])),
+    ],
+    ids=str,
+)
+def test_damage_costs_the_records_near_it_and_not_the_block(bad: Any) -> None:
+    clean = [answer(point(f"p{number}")) for number in range(3000)]
+    data = lines(*clean[:1000], bad, *clean[1000:1999], bad, *clean[1999:])
+    decoded = []
+    slow = parsing.Parser._slow
+
+    def noted(parser: Any, block: Any, parsed: Any) -> None:
+        before = parsed.records
+        slow(parser, block, parsed)
+        decoded.append(parsed.records - before)
+
+    with roads("both", 10_000), mock.patch.object(parsing.Parser, "_slow", noted):
+        r = ra.load(data)
+    assert (len(decoded), len(r.rejects)) == (2, 2)
+    assert max(decoded) < 3
+    assert r.rejects["record"].tolist() == [1001, 2001]
+    assert_roads_agree(data)

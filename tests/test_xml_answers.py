@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import redemption_analytics as ra
-from redemption_analytics.xml_answers import Node, XmlError, xml_records
+from redemption_analytics.xml_answers import XmlError, decoded, placed, xml_records
 
 SAMPLES = Path(__file__).parents[1] / "data_samples"
 
@@ -204,15 +206,14 @@ def test_places_are_in_bytes_and_in_lines() -> None:
 
 def test_what_stands_for_a_list_or_an_object() -> None:
     inner = b"<a><element>1</element></a><b><element/></b><c>1</c><c/><d><e>1</e></d>"
-    ((_, value),) = xml_records(b"<response>" + inner + b"</response>", 1)
-    assert isinstance(value, Node)
+    ((_, _, value),) = xml_records(b"<response>" + inner + b"</response>", 1)
     assert value == {"response": {"a": ["1"], "b": [None], "c": ["1", None], "d": {"e": "1"}}}
 
 
 def test_many_starts_without_an_end_take_no_longer_each() -> None:
     found = list(xml_records(100_000 * b"<response><status>", 1))
     assert len(found) == 100_000
-    assert all(isinstance(value, XmlError) for _, value in found)
+    assert all(isinstance(value, XmlError) for _, _, value in found)
 
 
 def test_nesting_has_no_limit_that_matters() -> None:
@@ -220,3 +221,25 @@ def test_nesting_has_no_limit_that_matters() -> None:
     r = ra.load(f"<root>{response('a', inner=deep)}{response('b')}</root>".encode())
     assert "b" in list(r.points["redemption_id"])
     assert len(r.points) + len(r.rejects) == 2
+
+
+LEAVES = st.sampled_from(
+    ["", "7", " é ", "&amp;&#233;", "<!-- no -->7", "<![CDATA[<b>]]>", "&nbsp;"]
+)
+ELEMENTS = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(
+        st.tuples(st.sampled_from(["a", "b", "element", "n:a", "a x='1'"]), inner), max_size=4
+    ).map(lambda pairs: "".join(f"<{tag}>{text}</{tag.split()[0]}>" for tag, text in pairs)),
+    max_leaves=12,
+)
+
+
+@given(ELEMENTS, st.sampled_from(["", " xmlns='u'", " xmlns:n='u'"]))
+@settings(max_examples=200, deadline=None)
+def test_what_is_decoded_in_haste_means_the_same(inner: str, names: str) -> None:
+    text = f"<response{names}>{inner}</response>".encode()
+    hasty, thorough = decoded(text), placed(text, 1)
+    assert hasty is None or hasty == thorough
+    # Only what is rare takes the long way.
+    assert hasty is not None or names or isinstance(thorough, XmlError) or b":" in text

@@ -1,0 +1,249 @@
+"""The harvest: what the blocks of many exports give, put together in their order."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redemption_analytics.blocks import Block, Fault, batched
+from redemption_analytics.contract import CONFORMED, arrow_schema
+from redemption_analytics.errors import RejectedError, SourceError
+from redemption_analytics.flatten import Tables
+from redemption_analytics.frames import arrow_schema_of, declared
+from redemption_analytics.keeping import Keep
+from redemption_analytics.ledger import findings, ledger
+from redemption_analytics.merging import Finding, Merging
+from redemption_analytics.parsing import Parsed, Parser, Reject
+from redemption_analytics.reading import read_blocks
+from redemption_analytics.settling import PARTS, settled
+from redemption_analytics.sources import Export, Stream
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """What blocks gave, their tables settled."""
+
+    parsed: Parsed
+    tables: list[Tables]
+    merged: Counter[str]
+
+
+def _settled(parser: Parser, blocks: list[Block]) -> _Settled:
+    parsed = parser.parse(*blocks)
+    done, merged = [], Counter[str]()
+    while parsed.tables:
+        tables, united = settled(parsed.tables.pop(0))
+        done.append(tables)
+        merged.update(united)
+    return _Settled(parsed, done, merged)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where the records of some blocks come from.
+
+    Attributes
+    ----------
+    exports
+        The export of each block.
+    starts
+        How many records of all the blocks came before it.
+    before
+        How many records of its export came before it.
+    """
+
+    exports: list[Export]
+    starts: list[int]
+    before: list[int]
+
+    def place(self, reject: Reject) -> tuple[str, Reject]:
+        """Give the source of a reject, and the reject with the number of its record there."""
+        if reject.record is None:
+            return self.exports[0].name, reject
+        block = bisect_left(self.starts, reject.record) - 1
+        record = reject.record - self.starts[block] + self.before[block]
+        return self.exports[block].name, replace(reject, record=record)
+
+
+class Harvest:
+    """What the blocks gave, put together in their order."""
+
+    def __init__(self, keep: Keep, strict: bool):
+        self.seen: Counter[str] = Counter()
+        self._keep = keep
+        self._strict = strict
+        self._merging = Merging(keep)
+        self._rejected: Counter[str] = Counter()
+        self._first_reject: str | None = None
+        self._records: Counter[str] = Counter()
+        self._unknown: Counter[str] = Counter()
+        self._unknown_in: dict[str, str] = {}
+
+    def gather(
+        self,
+        exports: list[Export],
+        parser: Parser,
+        workers: int,
+        advance: Callable[[int], object],
+    ) -> None:
+        """Read and parse all exports."""
+        # A few blocks ahead keep the cores busy; more would only fill the memory.
+        waiting: deque[Callable[[], None]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                for batch in batched(self._read(exports, advance)):
+                    if isinstance(batch, tuple):
+                        waiting.append(partial(self._refuse, *batch))
+                    else:
+                        blocks = [block for _, block in batch]
+                        future = pool.submit(_settled, parser, blocks)
+                        waiting.append(partial(self._take, [export for export, _ in batch], future))
+                    if len(waiting) > workers + 1:
+                        waiting.popleft()()
+                while waiting:
+                    waiting.popleft()()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _read(
+        self, exports: list[Export], advance: Callable[[int], object]
+    ) -> Iterator[tuple[Export, Block | Fault]]:
+        for export in exports:
+            passed_over = not export.expected
+            for block in read_blocks(_watched(export, advance)):
+                passed_over = False
+                yield export, block
+                if isinstance(block, Fault):
+                    break
+            self.seen["files"] += not passed_over
+
+    def _refuse(self, export: Export, fault: Fault) -> None:
+        reject = Reject("files", None, fault.line, None, f"the file {fault.reason}", None)
+        self._reject(_Origin([export], [0], [0]), [reject])
+
+    def _take(self, exports: list[Export], future: Future[_Settled]) -> None:
+        result = future.result()
+        parsed = result.parsed
+        origin = self._origin(exports, parsed)
+        self.seen.update(parsed.seen)
+        self._unknown.update(parsed.unknown)
+        for name, block in parsed.unknown_in.items():
+            self._unknown_in.setdefault(name, exports[block].name)
+        self._reject(origin, parsed.rejects)
+        for tables in result.tables:
+            self._merging.add(_with_provenance(tables, origin))
+        self._merging.merged.update(result.merged)
+
+    def _origin(self, exports: list[Export], parsed: Parsed) -> _Origin:
+        before = []
+        for export, count in zip(exports, np.diff([*parsed.starts, parsed.records]), strict=True):
+            before.append(self._records[export.name])
+            self._records[export.name] += int(count)
+        return _Origin(exports, parsed.starts, before)
+
+    def _reject(self, origin: _Origin, rejects: list[Reject]) -> None:
+        if not rejects:
+            return
+        placed = [origin.place(reject) for reject in rejects]
+        source, first = placed[0]
+        if self._strict:
+            error = SourceError if first.element == "files" else RejectedError
+            raise error(_said(source, first))
+        self._first_reject = self._first_reject or _said(source, first)
+        self._rejected.update(reject.element for reject in rejects)
+        self._keep.append("rejects", _rejects_table(placed))
+
+    def why_empty(self, exports: list[Export]) -> str:
+        """Say why there are no answers."""
+        return self._first_reject or (
+            f"{exports[0].name} holds no answers, nor does any other file of the source"
+        )
+
+    def finish(self, parser: Parser) -> tuple[pa.Table, pa.Table]:
+        """Merge what was gathered; give the ledger and the findings."""
+        nothing = _nothing(parser)
+        self._merging.add(nothing)
+        self._keep.append("rejects", _rejects_table([]))
+        found = self._merging.finish()
+        loaded = _summed({name: self._keep.rows(name) for name in nothing})
+        loaded["files"] = self.seen["files"] - self._rejected["files"]
+        unknown = [
+            Finding("unknown_fields", count, f"{path} in {self._unknown_in[path]}")
+            for path, count in sorted(self._unknown.items())
+        ]
+        books = ledger(self.seen, loaded, _summed(self._merging.merged), self._rejected)
+        return books, findings([*found, *unknown])
+
+
+def _summed(counts: Mapping[str, int]) -> Counter[str]:
+    """Count the rows of tables that are parts of another with it."""
+    summed: Counter[str] = Counter()
+    for name, number in counts.items():
+        summed[PARTS.get(name, name)] += number
+    return summed
+
+
+def _with_provenance(tables: Tables, origin: _Origin) -> Tables:
+    rows = tables["responses"]
+    numbers = rows["record"].to_numpy()
+    blocks = np.searchsorted(origin.starts, numbers) - 1
+    records = pa.array(numbers + np.subtract(origin.before, origin.starts)[blocks])
+    names = pa.array([export.name for export in origin.exports], pa.string())
+    made = pa.array([export.exported_at for export in origin.exports], pa.timestamp("us"))
+    sources = names.take(pa.array(blocks))
+    ids = pc.binary_join_element_wise(
+        pc.binary_join_element_wise(sources, records.cast(pa.string()), "#"),
+        rows["position"].cast(pa.string()),
+        "/",
+    )
+    responses = (
+        rows.drop_columns(["record", "position"])
+        .append_column("response_id", ids)
+        .append_column("source", sources)
+        .append_column("record", records)
+        .append_column("exported_at", made.take(pa.array(blocks)))
+    )
+    return tables | {"responses": declared("responses", responses)}
+
+
+def _rejects_table(placed: list[tuple[str, Reject]]) -> pa.Table:
+    schema = arrow_schema_of("rejects")
+    columns = [[source for source, _ in placed]] + [
+        [getattr(reject, name) for _, reject in placed] for name in schema.names[1:]
+    ]
+    return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
+
+
+def _said(source: str, reject: Reject) -> str:
+    place = [source]
+    if reject.line is not None:
+        place.append(f"line {reject.line}")
+    elif reject.record is not None:
+        place.append(f"record {reject.record}")
+    if reject.path is not None:
+        place.append(reject.path)
+    return f"{', '.join(place)}: {reject.reason}"
+
+
+def _nothing(parser: Parser) -> Tables:
+    """Give tables without rows, so that each table has its columns whatever was read."""
+    answer = arrow_schema(CONFORMED, parser.points).field("response").type
+    tables, _ = settled(parser.flattening.tables(pa.array([], answer), np.array([], np.int64)))
+    return _with_provenance(tables, _Origin([Export("", datetime.min)], [0], [0]))
+
+
+def _watched(export: Export, advance: Callable[[int], object]) -> Export:
+    """Let a progress bar see how much of a file was read."""
+    opener = export.open
+    if opener is None:
+        return export
+    return replace(export, open=lambda: Stream(opener(), on_read=advance))

@@ -1,0 +1,324 @@
+"""Reading exports: from bytes, however packed and written, to blocks of whole records."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import logging
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from itertools import chain
+from lzma import LZMAError
+from typing import Any
+from zipfile import BadZipFile
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from redemption_analytics.blocks import (
+    BLOCK_BYTES,
+    BY_KEY,
+    Block,
+    Fault,
+    array_ends,
+    as_run,
+    cut_blocks,
+)
+from redemption_analytics.sources import ZIP_MAGIC, ByteStream, Export, Payload
+from redemption_analytics.xml_answers import ANSWER_START, opened_in, wrapper
+
+#: Column of a Parquet file that holds raw payload texts.
+PAYLOAD_COLUMN = "payload"
+
+_LOG = logging.getLogger(__name__)
+_CODECS = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bz2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+}
+_UNREADABLE = (
+    *(OSError, EOFError, RuntimeError),
+    *(zlib.error, LZMAError, BadZipFile, pa.ArrowException),
+)
+_XML_ENCODING = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)[\"']")
+
+#: What a file is, is told by so many bytes at its beginning.
+HEAD_BYTES = 64 << 10
+_FIRST_KEY = re.compile(rb'[\s,\[]*\{\s*"([^"\\]*)"')
+_JSON = re.compile(rb'[\s\[]*(?:\{\s*(?:["}]|\Z)|\]|\Z)')
+_ANSWER = re.compile(rb'\{\s*"response"\s*:')
+_ANSWER_FIRST = re.compile(rb'[\s\[]*\{\s*"response"\s*:')
+_ANSWER_LINE = re.compile(rb'^\{\s*"response"\s*:.*\}\s*,?\s*$', re.MULTILINE)
+_DECODER = json.JSONDecoder()
+
+
+def read_blocks(export: Export, size: int = BLOCK_BYTES) -> Iterator[Block | Fault]:
+    """Read an export as blocks of whole records, each of about ``size`` bytes.
+
+    What can be read before a fault is given first. A file that was found in a directory and is
+    plainly no export (a README, a picture) gives nothing.
+    """
+    if export.open is None:
+        yield from _payload_blocks(export.payloads, size)
+        return
+    try:
+        with closing(export.open()) as stream:
+            magic = stream.read(4)
+            stream.seek(0)
+            if magic == b"PAR1":
+                yield from _parquet_blocks(export, stream, size)
+            elif magic == ZIP_MAGIC:
+                if export.expected:
+                    yield Fault("is a .zip that cannot be opened: it is damaged, or breaks off")
+            else:
+                codec = next((c for start, c in _CODECS.items() if magic.startswith(start)), None)
+                yield from _text_blocks(export, _Text(stream, export.open, codec, size))
+    except _UNREADABLE as error:
+        yield Fault(f"cannot be read: {_said(error)}")
+
+
+def _said(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+class _Text:
+    """Chunks of UTF-8 text of a file; what stops it early is kept as its fault."""
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        reopen: Callable[[], ByteStream],
+        codec: str | None,
+        size: int,
+    ):
+        self._stream = stream
+        self._reopen = reopen
+        self._codec = codec
+        self._size = size
+        self.fault: Fault | None = None
+
+    def chunks(self) -> Iterator[bytes]:
+        head, chunks = _peeked(self._raw())
+        encoding = _encoding(head)
+        if encoding is None:
+            yield from _without(head.startswith(codecs.BOM_UTF8) * 3, chunks)
+            return
+        try:
+            head[:HEAD_BYTES].decode(encoding, "backslashreplace")
+            decoder = codecs.getincrementaldecoder(encoding)("backslashreplace")
+        except (LookupError, UnicodeError):
+            self.fault = Fault(f"is written in {encoding}, an encoding that is not known", line=1)
+            return
+        for chunk in chunks:
+            yield decoder.decode(chunk).encode(errors="backslashreplace")
+        yield decoder.decode(b"", True).encode(errors="backslashreplace")
+
+    def _raw(self) -> Iterator[bytes]:
+        done = 0
+        try:
+            plain = self._plain(self._stream)
+            while chunk := plain.read(self._size):
+                done += len(chunk)
+                yield chunk
+        except _UNREADABLE as error:
+            self.fault = Fault(f"breaks off: {_said(error)}")
+            yield from self._before_the_break(done)
+
+    def _before_the_break(self, done: int) -> Iterator[bytes]:
+        """Read on in smaller steps, for a read that fails gives nothing of what came before."""
+        for step in (64 << 10, 1):
+            try:
+                with closing(self._reopen()) as stream:
+                    plain = self._plain(stream)
+                    left = done
+                    while left and (skipped := plain.read(min(left, 1 << 20))):
+                        left -= len(skipped)
+                    while piece := plain.read(step):
+                        done += len(piece)
+                        yield piece
+            except _UNREADABLE:
+                continue
+
+    def _plain(self, stream: ByteStream) -> Any:
+        return pa.CompressedInputStream(stream, self._codec) if self._codec else stream
+
+
+def _peeked(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Look at the beginning of what chunks hold."""
+    head = bytearray()
+    held = []
+    for chunk in chunks:
+        held.append(chunk)
+        head += chunk
+        if len(head) >= HEAD_BYTES and not head.isspace():
+            break
+    return bytes(head), chain(held, chunks)
+
+
+def _without(start: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk[start:]
+        start = max(0, start - len(chunk))
+
+
+def _encoding(head: bytes) -> str | None:
+    """Tell how text is encoded, None if as UTF-8."""
+    encoding = json.detect_encoding(head)
+    if not encoding.startswith("utf-8"):
+        return encoding
+    declared = _XML_ENCODING.match(head)
+    name = declared[1].decode().lower() if declared else "utf-8"
+    # A declaration of UTF-16 that can be read as it stands is none.
+    return None if name.startswith(("utf", "ucs", "iso-10646", "ascii", "us-ascii")) else name
+
+
+def _text_blocks(export: Export, text: _Text) -> Iterator[Block | Fault]:
+    head, chunks = _peeked(text.chunks())
+    head = head.lstrip()[:HEAD_BYTES]
+    form = _form(head)
+    broken = None if head else text.fault
+    if not export.expected and not (form and _is_certain(form, head)) and not broken:
+        _LOG.info("%s is no export, and passed over", export.name)
+        return
+    if form is None:
+        yield broken or _foreign(head)
+        return
+    array = form.form == "json" and _is_array(head)
+    around = wrapper(head) if form.form == "xml" else b""
+    opened, last = 0, form
+    for last in cut_blocks(form, chunks):
+        opened += opened_in(last.data, around) if around else 0
+        yield as_run(last) if array else last
+    line = (last.line or 1) + last.data.rstrip().count(b"\n")
+    if text.fault:
+        yield replace(text.fault, line=line)
+    elif opened or (array and not array_ends(last)):
+        # Of an answer that is cut off its own reject tells; of what held it, nothing else would.
+        yield Fault("breaks off: what holds the answers has no end", line)
+
+
+def _form(head: bytes) -> Block | None:
+    """Tell what a text is by its beginning; None if it is no export."""
+    if _is_tar(head):
+        return None
+    answers = ANSWER_START.search(head)
+    if head.startswith(b"<") and (answers or wrapper(head) in (b"root", b"responses")):
+        return Block("xml")
+    if head and (_JSON.match(head) or _ANSWER.search(head)):
+        key = _FIRST_KEY.match(head)
+        strange = key is not None and key[1] != b"response"
+        by_line = strange and BY_KEY.after(head, 0) == len(head)
+        return Block("json", lines=_are_lines(head), by_line=by_line)
+    return Block("xml") if answers else None
+
+
+def _foreign(head: bytes) -> Fault:
+    if not head:
+        return Fault("is empty: an export that broke off before its start?")
+    if _is_tar(head):
+        return Fault("is a tar archive: unpack it first")
+    return Fault("is no export: it holds neither JSON nor XML answers", line=1)
+
+
+def _is_tar(head: bytes) -> bool:
+    return head[257:262] == b"ustar"
+
+
+def _is_certain(form: Block, head: bytes) -> bool:
+    return head.startswith(b"<") if form.form == "xml" else bool(_ANSWER_FIRST.match(head))
+
+
+def _is_array(head: bytes) -> bool:
+    """Tell an array of answers from a record that is a list, which is no answer."""
+    if not head.startswith(b"["):
+        return False
+    try:
+        value, _ = _DECODER.raw_decode(head.decode(errors="replace"))
+    except (ValueError, RecursionError):
+        return True
+    return not value or any(isinstance(item, (dict, list)) for item in value)
+
+
+def _are_lines(head: bytes) -> bool:
+    """Tell JSON Lines from answers that are spread over lines."""
+    if len(head) < HEAD_BYTES and b"\n" not in head.rstrip():
+        return True
+    try:
+        json.loads(head.split(b"\n", 1)[0])
+    except (ValueError, RecursionError):
+        return _ANSWER_LINE.search(head) is not None
+    return True
+
+
+def _parquet_blocks(export: Export, stream: ByteStream, size: int) -> Iterator[Block | Fault]:
+    file = pq.ParquetFile(stream)
+    schema = file.schema_arrow
+    if PAYLOAD_COLUMN not in schema.names:
+        if export.expected:
+            yield Fault(
+                f'has no column "{PAYLOAD_COLUMN}" of payload texts, but '
+                + ", ".join(schema.names[:20])
+            )
+        return
+    faults: list[Fault] = []
+
+    def texts() -> Iterator[Any]:
+        for group in range(file.num_row_groups):
+            try:
+                for batch in file.iter_batches(256, row_groups=[group], columns=[PAYLOAD_COLUMN]):
+                    for row in batch.column(0).to_pylist():
+                        if row is not None:
+                            yield row.encode() if isinstance(row, str) else row
+            except _UNREADABLE as error:
+                faults.append(Fault(f"cannot be read in row group {group}: {_said(error)}"))
+
+    rows = texts()
+    first = next(rows, b"")
+    if isinstance(first, (bytes, dict)):
+        yield from _payload_blocks(chain([first], rows), size)
+    else:
+        kind = schema.field(PAYLOAD_COLUMN).type
+        faults.append(Fault(f'has a column "{PAYLOAD_COLUMN}" of {kind}, no text'))
+    yield from faults[:1]
+
+
+def _payload_blocks(payloads: Iterable[Payload], size: int) -> Iterator[Block]:
+    """Batch payloads; each keeps the kind of road that it needs."""
+    run: list[Any] = []
+    kind, length = Block("decoded"), 0
+    for payload in payloads:
+        if isinstance(payload, dict):
+            item: Any = payload
+            form, weight = Block("decoded"), 1 + size // 512
+        else:
+            item = _payload_text(payload)
+            spread = b"\n" in item
+            form = Block("xml") if item.startswith(b"<") else Block("json", lines=not spread)
+            weight = len(item)
+        if run and (form != kind or length + weight > size):
+            yield _payload_block(kind, run)
+            run, length = [], 0
+        kind = form
+        run.append(item)
+        length += weight
+    if run:
+        yield _payload_block(kind, run)
+
+
+def _payload_text(payload: bytes) -> bytes:
+    try:
+        encoding = _encoding(payload)
+        text = payload.decode(encoding, "backslashreplace").encode() if encoding else payload
+    except (LookupError, UnicodeError):
+        text = payload
+    return text.removeprefix(codecs.BOM_UTF8).strip()
+
+
+def _payload_block(kind: Block, run: list[Any]) -> Block:
+    if kind.form == "decoded":
+        return replace(kind, decoded=tuple(run))
+    return replace(kind, data=b"\n".join(run))
