@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import great_tables as gt
 import pandas as pd
 
 Kind = Literal["text", "count", "points", "money", "percent", "days", "small"]
+
+#: For each column that a table shows, its title and what it holds.
+Columns: TypeAlias = Mapping[str, tuple[str, Kind]]
 
 _FORMATS: dict[Kind, Callable[[gt.GT, list[str]], gt.GT]] = {
     "text": lambda table, _: table,
@@ -21,9 +24,7 @@ _FORMATS: dict[Kind, Callable[[gt.GT, list[str]], gt.GT]] = {
 }
 
 
-def html_table(
-    name: str, rows: Iterable[Mapping[str, Any]], columns: Mapping[str, tuple[str, Kind]]
-) -> str:
+def html_table(name: str, rows: Iterable[Mapping[str, Any]], columns: Columns) -> str:
     """Lay rows out as an HTML table; texts from the data are escaped.
 
     Parameters

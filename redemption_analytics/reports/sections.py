@@ -1,0 +1,272 @@
+"""The sections of a report's page: what each says in words, its chart, and its table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pyarrow as pa
+
+from redemption_analytics import plot
+from redemption_analytics.metrics.outliers import SIGNIFICANT
+from redemption_analytics.plot.groups import Groups, grouped, names_of, period_name, period_of
+from redemption_analytics.plot.look import number
+from redemption_analytics.reports.contents import SETTLED, Period
+from redemption_analytics.reports.embedding import Embedded, embedded
+from redemption_analytics.reports.tables import Columns, html_table
+
+if TYPE_CHECKING:
+    from redemption_analytics.redemptions import Redemptions
+
+Tables: TypeAlias = Mapping[str, pa.Table]
+
+#: How many periods the page shows; the Parquet files have them all.
+_NEWEST: dict[Period, int] = {"day": 42, "week": 26, "month": 24, "quarter": 16, "year": 10}
+_STORES, _FLOWS, _TILLS, _CURVE_DAYS = 6, 10, 10, (0, 1, 3, 7, 14, 30, 60, 90)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: a heading, what it says in words, a chart, and a table."""
+
+    name: str
+    short: str
+    title: str
+    words: list[str]
+    chart: Embedded | None = None
+    table: str = ""
+    table_title: str = ""
+    open_table: bool = False
+
+
+def sections(r: Redemptions, tables: Tables, period: Period, as_of: datetime) -> list[Section]:
+    """Give the sections of the page, in their order.
+
+    Parameters
+    ----------
+    r
+        The bundle as it was known at ``as_of``.
+    tables
+        What the Parquet files hold, by file name.
+    period
+        The grain of time.
+    as_of
+        The moment of the report.
+    """
+    return [
+        _net_points(r, tables, period),
+        _rates(r, tables, as_of),
+        _curve(r, tables, as_of),
+        _expected(r, tables, as_of),
+        _tills(r, tables),
+        _flows(r, tables),
+        _coupons(tables, period, as_of),
+    ]
+
+
+def _net_points(r: Redemptions, tables: Tables, period: Period) -> Section:
+    newest = _NEWEST[period]
+    posted = tables["net_points_posted.parquet"]
+    groups = grouped(r, posted, [period], "points_redeemed", newest=newest)
+    amounts = ("points_redeemed", "points_reversed", "net_points")
+    total = {name: sum(row[name] for row in groups.rows) for name in amounts}
+    chart = embedded(plot.net_points(r, period, "event", newest=newest))
+    words = [
+        f"In the {_many(period, groups)} shown, {number(total['points_redeemed'])} points were"
+        f" redeemed and {number(total['points_reversed'])} came back:"
+        f" {number(total['net_points'])} net.",
+        f"Each reversal is booked in the {period} in which it happened.",
+    ]
+    columns: Columns = {
+        "period": (period.capitalize(), "text"),
+        "redemptions": ("Redemptions", "count"),
+        "points_redeemed": ("Points redeemed", "points"),
+        "points_reversed": ("Points reversed", "points"),
+        "net_points": ("Net points", "points"),
+    }
+    table = html_table("table-net", reversed(groups.rows), columns)
+    return Section(
+        "net", "Net points", f"Net points by {period}", words, chart, table, "The same as a table"
+    )
+
+
+def _rates(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
+    rates = tables["reversal_rates_settled_by_program.parquet"]
+    groups = grouped(r, rates, ["program_id"], "redemptions").only("redemptions")
+    chart = embedded(plot.reversal_rates(r, "program_id", SETTLED, as_of))
+    words = [
+        *chart.said,
+        "Younger redemptions are left out, so that no program looks better than it is.",
+    ]
+    columns: Columns = {
+        "label": ("Program", "text"),
+        "redemptions": ("Redemptions", "count"),
+        "reversed_redemptions": ("Reversed", "count"),
+        "redemption_reversal_rate": ("Rate", "percent"),
+        "ci_low": ("95 % from", "percent"),
+        "ci_high": ("to", "percent"),
+        "points_reversal_rate": ("Rate of points", "percent"),
+    }
+    rows = _in_order(groups)
+    table = html_table("table-rates", rows, columns)
+    return Section(
+        "rates",
+        "Reversal rates",
+        "Reversal rates by program",
+        words,
+        chart,
+        table,
+        "The same as a table",
+    )
+
+
+def _curve(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
+    chart = embedded(plot.reversal_curve(r, as_of=as_of))
+    words = [
+        *chart.said,
+        "The band is the 95 % interval. Redemptions too young to tell are counted for as long as"
+        " they were watched.",
+    ]
+    rows = [
+        row for row in tables["reversal_curve.parquet"].to_pylist() if row["day"] in _CURVE_DAYS
+    ]
+    columns: Columns = {
+        "day": ("Days since the redemption", "count"),
+        "at_risk": ("At risk", "count"),
+        "cumulative_rate": ("Reversed so far", "percent"),
+        "ci_low": ("95 % from", "percent"),
+        "ci_high": ("to", "percent"),
+    }
+    table = html_table("table-curve", rows, columns)
+    return Section(
+        "curve",
+        "Reversal curve",
+        "How soon points come back",
+        words,
+        chart,
+        table,
+        "Some days of it",
+    )
+
+
+def _expected(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
+    chart = embedded(plot.expected_reversals(r, "program_id", as_of=as_of))
+    words = [
+        *chart.said,
+        "Open points were redeemed in the last 90 days and have not come back. What is expected"
+        " back is what to keep in reserve.",
+    ]
+    expected = tables["expected_reversals_by_program.parquet"]
+    groups = grouped(r, expected, ["program_id"], "open_points")
+    columns: Columns = {
+        "label": ("Program", "text"),
+        "open_redemptions": ("Open redemptions", "count"),
+        "open_points": ("Open points", "points"),
+        "expected_points": ("Expected back", "count"),
+        "low": ("95 % from", "count"),
+        "high": ("to", "count"),
+    }
+    table = html_table("table-expected", _in_order(groups), columns)
+    return Section(
+        "expected",
+        "Expected back",
+        "Points still expected back",
+        words,
+        chart,
+        table,
+        "The same as a table",
+    )
+
+
+def _tills(r: Redemptions, tables: Tables) -> Section:
+    outliers = tables["reversal_outliers.parquet"]
+    tests = grouped(r, outliers, ["till_code"], "redemptions", most=len(outliers)).rows
+    found = [row for row in tests if row["q_value"] is not None and row["q_value"] < SIGNIFICANT]
+    chart = embedded(plot.reversal_funnel(r, "till_code"))
+    words = [
+        *chart.said,
+        "Each mark is a till. Between the lines lie 95 % and 99.8 % of tills of that size if"
+        " only chance is at work. A till that stands out is a reason to look, not a verdict.",
+    ]
+    columns: Columns = {
+        "label": ("Till", "text"),
+        "redemptions": ("Redemptions", "count"),
+        "reversed_redemptions": ("Reversed", "count"),
+        "expected_reversed_redemptions": ("Expected by chance", "days"),
+        "q_value": ("q value", "small"),
+    }
+    table = html_table("table-tills", (found or tests)[:_TILLS], columns)
+    title = "Tills that stand out" if found else "No till stands out: the most unusual ones"
+    return Section(
+        "tills", "Tills", "Tills against chance", words, chart, table, title, open_table=bool(found)
+    )
+
+
+def _flows(r: Redemptions, tables: Tables) -> Section:
+    flows = tables["source_flows.parquet"].to_pylist()
+    title = "Where points were earned, and where they were redeemed"
+    if not flows:
+        words = ["The exports do not tell where points were earned: ask for it when exporting."]
+        return Section("flows", "Earned and redeemed", title, words)
+    chart = embedded(plot.source_flows(r, _STORES))
+    names = names_of(r, "store_code")
+    for row in flows:
+        for column in ("source_store_code", "store_code"):
+            row[column] = names.get(row[column], row[column]) or "not known"
+    flows.sort(key=lambda row: -row["points_consumed"])
+    columns: Columns = {
+        "source_store_code": ("Earned in", "text"),
+        "store_code": ("Redeemed in", "text"),
+        "points_consumed": ("Points", "points"),
+        "mean_age_days": ("Mean age in days", "days"),
+    }
+    table = html_table("table-flows", flows[:_FLOWS], columns)
+    return Section(
+        "flows", "Earned and redeemed", title, chart.said, chart, table, "The largest flows"
+    )
+
+
+def _coupons(tables: Tables, period: Period, as_of: datetime) -> Section:
+    summary = tables["coupon_summary_by_series.parquet"].to_pylist()
+    if not summary:
+        return Section(
+            "coupons", "Coupons", "Coupons", ["There are no coupon redemptions in the data."]
+        )
+    # The headline's period: the last one that is over, where there is one.
+    current = period_of(as_of, period).start_time.to_pydatetime()
+    starts = {row[period] for row in summary if row[period] is not None}
+    over = [start for start in starts if start < current] or list(starts)
+    rows = [row for row in summary if over and row[period] == max(over)]
+    rows.sort(key=lambda row: -row["coupons_redeemed"])
+    for row in rows:
+        row["series"] = "no series" if row["series_id"] is None else str(row["series_id"])
+    if not over:
+        return Section("coupons", "Coupons", "Coupons", ["No coupon redemption has a time."])
+    total = sum(row["coupons_redeemed"] for row in rows)
+    money = sum(row["discount_value"] for row in rows)
+    words = [
+        f"In {period_name(max(over), period)}, {number(total)} coupons were redeemed; those that"
+        f" take off an amount took off {money:,.2f} in the organisation's currency."
+    ]
+    columns: Columns = {
+        "series": ("Coupon series", "text"),
+        "coupons_redeemed": ("Coupons redeemed", "count"),
+        "redeemers": ("Coupon redeemers", "count"),
+        "codes": ("Codes", "count"),
+        "discount_value": ("Discount value", "money"),
+    }
+    table = html_table("table-coupons", rows, columns)
+    return Section(
+        "coupons", "Coupons", "Coupons", words, None, table, "By series", open_table=True
+    )
+
+
+def _in_order(groups: Groups) -> list[dict[str, Any]]:
+    return sorted(groups.rows, key=lambda row: groups.labels.index(row["label"]))
+
+
+def _many(period: Period, groups: Groups) -> str:
+    count = len(groups.rows)
+    return period if count == 1 else f"{count} {period}s"
