@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import narwhals as nw
-import pandas as pd
 
 from redemption_analytics.frames import as_arrow
 from redemption_analytics.metrics.grouping import PERIODS, frame, native
+from redemption_analytics.periods import period_name, period_start
 from redemption_analytics.plot.look import FACET, HEIGHT, ROW, WIDTH, Chart, layered
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ _AXIS_FORMATS = {
     "quarter": "Q%q %Y",
     "year": "%Y",
 }
-_FREQUENCIES = {"day": "D", "week": "W-SUN", "month": "M", "quarter": "Q", "year": "Y"}
 
 
 @dataclass(frozen=True)
@@ -190,36 +189,11 @@ def _label(value: Any, names: Mapping[Any, str], column: str) -> str:
 
 
 def _moments(start: datetime, period: str) -> dict[str, str]:
-    end: datetime = (period_of(start, period) + 1).start_time
+    end = period_start(start, period, 1)
     middle = start + (end - start) / 2
     return {"start": _utc(start), "middle": _utc(middle), "end": _utc(end)} | {
         "period": period_name(start, period)
     }
-
-
-def period_of(moment: datetime, period: str) -> pd.Period:
-    """Give the period that a moment lies in; weeks begin on Monday.
-
-    >>> period_of(datetime(2026, 11, 25), "week").start_time
-    Timestamp('2026-11-23 00:00:00')
-    """
-    return pd.Timestamp(moment).to_period(_FREQUENCIES[period])
-
-
-def period_name(start: datetime, period: str) -> str:
-    """Name a period for people.
-
-    >>> period_name(datetime(2026, 10, 1), "quarter"), period_name(datetime(2026, 11, 23), "week")
-    ('Q4 2026', 'week of 23 November 2026')
-    """
-    day = f"{start.day} {start:%B %Y}"
-    return {
-        "day": day,
-        "week": f"week of {day}",
-        "month": f"{start:%B %Y}",
-        "quarter": f"Q{(start.month + 2) // 3} {start:%Y}",
-        "year": f"{start:%Y}",
-    }[period]
 
 
 def _utc(moment: datetime) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import pandas as pd
 import pyarrow as pa
 
-from redemption_analytics.plot.groups import period_name, period_of
+from redemption_analytics.periods import period_name, period_start
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports.contents import Period
 
@@ -60,21 +59,21 @@ def headline(tables: Mapping[str, pa.Table], period: Period, as_of: datetime) ->
 
     Where the data has no whole period, the figures are those of the period that is not over.
     """
-    current = period_of(as_of, period)
+    current = period_start(as_of, period)
     values = {name: _by_period(tables[f"{name}.parquet"], period) for _, name, *_ in _FIGURES}
     starts = [start for found in values.values() for start in found]
-    first = min(starts) if starts else current.start_time
-    last = current - 1 if first < current.start_time else current
-    before = last - 1 if first < last.start_time else None
+    first = min(starts, default=current)
+    last = period_start(current, period, -1) if first < current else current
+    before = period_start(last, period, -1) if first < last else None
     cards = []
     for column, name, title, meaning in _FIGURES:
         value = _value(values[name], last, column)
         earlier = None if before is None else _value(values[name], before, column)
         cards.append(Card(title, number(value), _change(value, earlier), meaning))
     return Headline(
-        period_name(last.start_time, period),
-        "" if before is None else period_name(before.start_time, period),
-        period_name(current.start_time, period) if last != current else "",
+        period_name(last, period),
+        "" if before is None else period_name(before, period),
+        period_name(current, period) if last != current else "",
         cards,
     )
 
@@ -83,8 +82,8 @@ def _by_period(table: pa.Table, period: Period) -> dict[datetime, dict[str, floa
     return {row[period]: row for row in table.to_pylist() if row[period] is not None}
 
 
-def _value(rows: Mapping[datetime, Mapping[str, float]], at: pd.Period, column: str) -> float:
-    row = rows.get(at.start_time.to_pydatetime())
+def _value(rows: Mapping[datetime, Mapping[str, float]], at: datetime, column: str) -> float:
+    row = rows.get(at)
     return row[column] if row else 0
 
 

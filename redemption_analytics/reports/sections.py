@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from redemption_analytics import plot
 from redemption_analytics.metrics.outliers import SIGNIFICANT
-from redemption_analytics.plot.groups import Groups, grouped, names_of, period_name, period_of
+from redemption_analytics.periods import period_name, period_start
+from redemption_analytics.plot.groups import Groups, grouped, names_of
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports.contents import SETTLED, Period
 from redemption_analytics.reports.embedding import Embedded, embedded
@@ -235,7 +236,7 @@ def _coupons(tables: Tables, period: Period, as_of: datetime) -> Section:
             "coupons", "Coupons", "Coupons", ["There are no coupon redemptions in the data."]
         )
     # The headline's period: the last one that is over, where there is one.
-    current = period_of(as_of, period).start_time.to_pydatetime()
+    current = period_start(as_of, period)
     starts = {row[period] for row in summary if row[period] is not None}
     over = [start for start in starts if start < current] or list(starts)
     rows = [row for row in summary if over and row[period] == max(over)]
