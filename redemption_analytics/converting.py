@@ -37,8 +37,8 @@ def convert(
 ) -> pd.DataFrame:
     """Load an export and write its tables as Parquet, one folder per table.
 
-    The tables are those of :func:`redemption_analytics.load`, row for row, and memory does not grow
-    with the input: blocks come in and row groups go out; what overlaps is merged on disk.
+    The tables are those of :func:`redemption_analytics.load`, row for row, and memory stays
+    bounded: blocks come in and row groups go out; what overlaps is merged on disk.
 
     Parameters
     ----------
