@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from redemption_analytics.contract import LISTS, Dialect, PointsType, arrow_schema
-from redemption_analytics.flatten import DoesNotFit
+from redemption_analytics.flatten import DoesNotFit, demand
 
 #: Field that the first record of a block bears among others; no answer has it.
 BLOCK = "_redemption_analytics_block"
@@ -38,7 +40,9 @@ _PERHAPS = r'e-[0-9]{2,}["\s,}\]]'
 _ESCAPED = r"\\u00(2d|[46]5|3[0-9])"
 
 
-def read_answers(data: bytes, points: PointsType, *, safe: bool = False) -> pa.Table:
+def read_answers(
+    data: bytes, points: PointsType, dialect: Dialect | None = None, *, safe: bool = False
+) -> pa.Table:
     """Read a run of answers into the columns ``response`` and, where records bear it, ``BLOCK``.
 
     Parameters
@@ -47,6 +51,8 @@ def read_answers(data: bytes, points: PointsType, *, safe: bool = False) -> pa.T
         The answers, as UTF-8.
     points
         How points are read.
+    dialect
+        How the answers are written, where that is known.
     safe
         Whether it is known already that Arrow takes this text for what it is.
 
@@ -60,7 +66,7 @@ def read_answers(data: bytes, points: PointsType, *, safe: bool = False) -> pa.T
         raise DoesNotFit
     if _BARE_BYTES.search(data, 0, _BARE_REACH):
         data = _bracketed(data)
-    dialect = _dialect(data)
+    dialect = dialect or dialect_of(data)
     table = pj.read_json(
         pa.BufferReader(data),
         read_options=pj.ReadOptions(use_threads=False, block_size=len(data) + 1),
@@ -70,9 +76,13 @@ def read_answers(data: bytes, points: PointsType, *, safe: bool = False) -> pa.T
             unexpected_field_behavior="ignore",
         ),
     )
+    responses = table["response"].combine_chunks()
+    customers = pc.struct_field(responses, "customer")
+    somebody = pc.is_valid(customers)
     if dialect.customer == "list":
-        responses = table["response"].combine_chunks()
-        _demand_somebody(pc.list_flatten(pc.struct_field(responses, "customer")))
+        _demand_somebody(customers)
+        somebody = pc.greater(pc.list_value_length(customers), 0)
+    demand(pc.or_(pc.is_valid(pc.struct_field(responses, "status")), pc.fill_null(somebody, False)))
     return table
 
 
@@ -88,6 +98,33 @@ def is_safe(data: bytes) -> bool:
     if b"\\" in data and _holds(text, _ESCAPED):
         return False
     return not (_holds(text, _PERHAPS) and _holds(text, _TINY))
+
+
+def in_dialect(responses: Sequence[dict[str, Any]], dialect: Dialect) -> bytes | None:
+    """Write conformed responses as others in a dialect are; None if it cannot say them."""
+    lines = []
+    for response in responses:
+        customers = [
+            {**customer, "item_status": _in_words(customer["item_status"], dialect.item_success)}
+            if "item_status" in customer
+            else customer
+            for customer in response["customer"]
+        ]
+        answer: dict[str, Any] = {"status": _in_words(response["status"], dialect.status_success)}
+        if dialect.customer == "list":
+            answer["customer"] = customers
+        elif len(customers) == 1:
+            answer["customer"] = customers[0]
+        elif customers:
+            return None
+        lines.append(json.dumps({"response": answer}, default=str))
+    return "\n".join(lines).encode()
+
+
+def _in_words(status: dict[str, Any] | None, success: str) -> dict[str, Any]:
+    if not status or success == "boolean" or "success" not in status:
+        return status or {}
+    return {**status, "success": str(status["success"]).lower()}
 
 
 def _bracketed(data: bytes) -> bytes:
@@ -107,11 +144,10 @@ def _bracketed(data: bytes) -> bytes:
     return "".join([*pieces, text[last:]]).encode()
 
 
-def _demand_somebody(customers: pa.StructArray) -> None:
+def _demand_somebody(customers: pa.ListArray) -> None:
     """Leave to conforming what may be nothing, or somebody with unknown fields only."""
-    known = reduce(pc.or_, map(pc.is_valid, customers.flatten()))
-    if pc.all(known, min_count=0).as_py() is False:
-        raise DoesNotFit
+    known = reduce(pc.or_, map(pc.is_valid, pc.list_flatten(customers).flatten()))
+    demand(known, pc.list_parent_indices(customers))
 
 
 def _holds(text: pa.LargeStringArray, pattern: str) -> bool:
@@ -119,7 +155,8 @@ def _holds(text: pa.LargeStringArray, pattern: str) -> bool:
     return bool(found[0].as_py())
 
 
-def _dialect(data: bytes) -> Dialect:
+def dialect_of(data: bytes) -> Dialect:
+    """Tell how a run of answers is written, by the first that tells."""
     status = _STATUS_SUCCESS.search(data)
     # Most editions have none, and to find that out takes long.
     item = _ITEM_SUCCESS.search(data, 0, _DIALECT_REACH)

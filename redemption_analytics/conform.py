@@ -6,7 +6,6 @@ that does not fit takes only itself out, with all that hangs below it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,24 +57,20 @@ def json_path(steps: Steps) -> str:
 
 
 class Conformer:
-    """Brings records into the declared form, and counts what it saw.
+    """Brings records into the declared form.
 
     Attributes
     ----------
-    seen
-        Elements by kind, as the ledger counts them. What hangs below a refused element is a part of
-        it, and not counted by itself.
     refusals
-        What was refused in the record at hand.
+        What was refused in the record at hand. What hangs below a refused element is a part of it,
+        and not refused by itself.
     """
 
     def __init__(self, points: PointsType = "int", timezone: ZoneInfo | None = None):
         read = readers(points, timezone)
         self._status = _Form(STATUS, read)
         self._customer = _Form(CUSTOMER, read)
-        self.seen: Counter[str] = Counter()
         self.refusals: list[Refusal] = []
-        self._elements: list[str] = []
 
     def record(self, value: object) -> dict[str, Any] | None:
         """Conform one record.
@@ -86,15 +81,12 @@ class Conformer:
             The response as the conformed dialect has it, or None where nothing of it is left; what
             was refused, in whole or in part, is then in ``refusals``.
         """
-        self.refusals, self._elements = [], []
+        self.refusals = []
         try:
-            response = self._response(value)
+            return self._response(value)
         except Unfit as unfit:
             self.refusals = [Refusal("responses", (), unfit, value)]
-            self._elements = ["responses"]
-            response = None
-        self.seen.update(self._elements)
-        return response
+            return None
 
     def _response(self, value: object) -> dict[str, Any] | None:
         if not isinstance(value, dict):
@@ -108,12 +100,11 @@ class Conformer:
             for given, steps in _customers(response)
             for customer in self._list(self._customer, given, steps)
         ]
-        if not self._elements:
+        if not customers:
+            if self.refusals:
+                return None
             if not any(isinstance(response.get(name), dict) for name in ("status", "customer")):
                 raise Unfit('not an answer of this API: neither "status" nor "customer"')
-            self._elements.append("responses")
-        elif not customers:
-            return None
         return {"status": status or {}, "customer": customers}
 
     def _object(self, form: _Form, value: object, steps: Steps) -> dict[str, Any] | None:
@@ -151,7 +142,7 @@ class Conformer:
         conformed = []
         for position, item in enumerate(items):
             place = (*steps, position) if items is value else steps
-            elements, refusals = len(self._elements), len(self.refusals)
+            refusals = len(self.refusals)
             try:
                 fit = self._object(form, item, place)
                 if fit is None:
@@ -159,9 +150,8 @@ class Conformer:
                 conformed.append(fit)
             except Unfit as unfit:
                 # What hangs below a refused element is a part of it, not refused by itself.
-                del self._elements[elements:], self.refusals[refusals:]
+                del self.refusals[refusals:]
                 self.refusals.append(Refusal(form.element, place, unfit, item))
-            self._elements.append(form.element)
         return conformed
 
 

@@ -225,6 +225,16 @@ def _lists(shape: Shape) -> Iterator[str]:
         yield from _lists(part.shape if isinstance(part, Many) else part)
 
 
+def fields_of_kinds(*kinds: Kind, shape: Shape = ANSWER) -> set[str]:
+    """Give the names of all fields of some kinds.
+
+    >>> fields_of_kinds(Kind.AMOUNT)
+    {'discount_value'}
+    """
+    names = {name for name, part in shape.fields.items() if part in kinds}
+    return names.union(*(fields_of_kinds(*kinds, shape=inner) for _, inner in shape.parts))
+
+
 #: Names of all fields that are lists.
 LISTS = frozenset(_lists(ANSWER))
 

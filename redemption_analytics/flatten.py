@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,8 @@ class DoesNotFit(Exception):  # noqa: N818
     Attributes
     ----------
     rows
-        Answers that are known to hold such a value, by their place; empty where none is known.
+        Answers that are known to hold such a value, by their place; flattening knows all that a
+        rule refuses, reading may know none.
     """
 
     def __init__(self, rows: Sequence[int] = ()):
@@ -222,19 +224,26 @@ class _Elements:
 
     def demand(self, holds: pa.BooleanArray) -> None:
         """Refuse answers in which some element does not fit."""
-        if pc.all(holds, skip_nulls=True, min_count=0).as_py() is False:
-            rows, elements = pc.indices_nonzero(pc.invert(holds)), self
-            while True:
-                rows = elements.parents.take(rows)
-                if elements._above is None:
-                    raise DoesNotFit(rows.to_pylist())
-                elements = elements._above
+        with self._naming_answers():
+            demand(holds)
+
+    @contextmanager
+    def _naming_answers(self) -> Iterator[None]:
+        """Let what refuses elements of this list name the answers that hold them."""
+        try:
+            yield
+        except DoesNotFit as unfit:
+            rows, elements = pa.array(unfit.rows, pa.int64()), self
+            while elements._above is not None:
+                rows, elements = elements.parents.take(rows), elements._above
+            raise DoesNotFit(elements.parents.take(rows).to_pylist()) from None
 
     def texts(self, *path: str) -> pa.StringArray:
         return _texts(_struct(self.structs, *path))
 
     def integers(self, *path: str) -> pa.Int64Array:
-        return _integers(_struct(self.structs, *path))
+        with self._naming_answers():
+            return _integers(_struct(self.structs, *path))
 
     def bills(self) -> pa.Int64Array:
         bills = self.integers("bill_id")
@@ -246,7 +255,7 @@ class _Elements:
         whole = pa.types.is_integer(read.type) or (
             pa.types.is_decimal(read.type) and read.type.scale == 0
         )
-        points = _integers(read) if whole else _floats(read)
+        points = self.integers(name) if whole else _floats(read)
         self.demand(pc.is_valid(points))
         self.demand(pc.greater_equal(points, 0))
         self.demand(pc.less(points, pa.scalar(POINTS_LIMIT).cast(points.type, safe=False)))
@@ -259,11 +268,8 @@ class _Elements:
         texts = _texts(read)
         none = pc.is_in(texts, pa.array(NO_TIMES))
         written = pc.if_else(none, pa.scalar(None, pa.string()), texts)
-        try:
+        with self._naming_answers():
             times = _cast(written, pa.timestamp("us"))
-        except DoesNotFit:
-            self.demand(pc.match_substring_regex(written, _DAY))
-            raise
         self.demand(pc.greater_equal(times, _FIRST_YEAR))
         return times
 
@@ -274,9 +280,6 @@ class _Elements:
             for part in ("code", "name")
         }
 
-
-#: How a time begins at least.
-_DAY = r"^\d{4}-\d\d-\d\d"
 
 #: Arrow reads the year 0, which neither Python nor the calendar has.
 _FIRST_YEAR = pa.scalar(np.datetime64("0001-01-01T00:00:00", "us"))
@@ -293,12 +296,10 @@ def _customers(
     customers = _struct(answers, "customer")
     count = len(answers)
     if pa.types.is_struct(customers.type):
-        _demand(pc.or_(pc.is_valid(status), pc.is_valid(customers)))
         return status, customers, (np.arange(count), np.ones(count, np.int64))
     parents = pc.list_parent_indices(customers).to_numpy()
     flat = pc.list_flatten(customers)
     missing = np.setdiff1d(np.arange(count), parents, assume_unique=False)
-    _demand(pc.is_valid(status.take(pa.array(missing))))
     order = np.argsort(np.concatenate([parents, missing]), kind="stable")
     rows = np.concatenate([parents, missing])[order]
     taken = pa.array(
@@ -463,14 +464,29 @@ def _cast(values: pa.Array, to: pa.DataType) -> pa.Array:
     try:
         return values.cast(to)
     except pa.ArrowInvalid:
-        raise DoesNotFit from None
+        raise DoesNotFit(_not_castable(values, to)) from None
+
+
+def _not_castable(values: pa.Array, to: pa.DataType, start: int = 0) -> list[int]:
+    """Find the values that cannot be cast, by halves: there are few."""
+    try:
+        values.cast(to)
+    except pa.ArrowInvalid:
+        half = len(values) // 2
+        if not half:
+            return [start]
+        return [
+            *_not_castable(values[:half], to, start),
+            *_not_castable(values[half:], to, start + half),
+        ]
+    return []
 
 
 def _boolean(values: pa.Array) -> pa.BooleanArray:
     if pa.types.is_boolean(values.type):
         return values
     words = pc.utf8_lower(_texts(values))
-    _demand(pc.is_in(words, pa.array(["true", "false", None])))
+    demand(pc.is_in(words, pa.array(["true", "false", None])))
     return pc.equal(words, "true")
 
 
@@ -478,6 +494,8 @@ def _lengths(lists: pa.ListArray) -> pa.Int64Array:
     return pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int64())
 
 
-def _demand(holds: pa.BooleanArray) -> None:
+def demand(holds: pa.BooleanArray, rows: pa.Array | None = None) -> None:
+    """Refuse answers by their place, or by the rows that stand for the places."""
     if pc.all(holds, skip_nulls=True, min_count=0).as_py() is False:
-        raise DoesNotFit
+        places = pc.indices_nonzero(pc.invert(holds))
+        raise DoesNotFit((places if rows is None else rows.take(places)).to_pylist())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from threading import Event
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -13,31 +14,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.arrow_json import BLOCK, is_safe, read_answers
+from redemption_analytics.apart import PIECES, apart, smaller, suspects_apart
+from redemption_analytics.arrow_json import BLOCK, dialect_of, in_dialect, is_safe, read_answers
 from redemption_analytics.blocks import Block
+from redemption_analytics.census import elements_of
 from redemption_analytics.conform import Conformer, Refusal, json_path, unknown_fields
-from redemption_analytics.contract import CONFORMED, PointsType, arrow_schema
+from redemption_analytics.contract import CONFORMED, Dialect, PointsType, arrow_schema
+from redemption_analytics.errors import RedemptionAnalyticsError
 from redemption_analytics.flatten import DoesNotFit, Flattening, Tables
-from redemption_analytics.records import Record, read_records, record_at
+from redemption_analytics.records import Record, decoded, read_records
 
-#: Records per block that are looked at for fields that the contract does not have.
+#: So many records of a block, or so many bytes of them, are looked at for fields that the contract
+#: does not have.
 SAMPLES = 64
-
-#: A block that is refused without naming a record is cut into so many pieces, down to this size.
-_PIECES = 8
-_SMALLEST_PIECE = 640 << 10
-
-#: Between refused records, to parse fewer bytes than these in one go takes longer than to decode
-#: them record by record.
-_SMALLEST_RUN = 128 << 10
+_SAMPLED = 128 << 10
+_GOLDEN = (5**0.5 - 1) / 2
 
 #: A block in which more is refused is damaged all over.
 _MOST_REFUSALS = 32
-
-#: Where Arrow says which record it could not read,
-_ROW = re.compile(r"in row (\d+)$")
-#: or which value.
-_VALUE = re.compile(r"The string '(.*)' is not a valid decimal", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class Parsed:
     Attributes
     ----------
     tables
-        Flattened tables, one for each piece that was parsed in one go. Their record numbers count
+        Flattened tables, one for each run that was flattened in one go. Their record numbers count
         from 1 through all the blocks, as do those of the rejects.
     records
         How many records the blocks held.
@@ -81,6 +75,11 @@ class Parsed:
     unknown: Counter[str] = field(default_factory=Counter)
     unknown_in: dict[str, int] = field(default_factory=dict)
 
+    def refuse(self, reject: Reject) -> None:
+        """Count and note a refused element."""
+        self.rejects.append(reject)
+        self.seen[reject.element] += 1
+
     def meet_unknown(self, fields: Iterable[str], block: int) -> None:
         """Count unknown fields of a block."""
         for name in fields:
@@ -89,23 +88,61 @@ class Parsed:
 
 
 @dataclass(frozen=True)
+class _Run:
+    """Answers that were read in one go.
+
+    Attributes
+    ----------
+    block
+        Where they stand.
+    records
+        The number of the record that each comes from.
+    answers
+        The answers.
+    conformed
+        Whether they had to be conformed.
+    """
+
+    block: Block
+    records: np.ndarray[Any, Any]
+    answers: pa.StructArray
+    conformed: bool = False
+
+    def part(self, block: Block, first: int, end: int) -> _Run:
+        """Give some of the answers, which stand in a piece of the block."""
+        return _Run(block, self.records[first:end], self.answers[first:end])
+
+
+@dataclass(frozen=True)
+class _Conformed:
+    """Answers that were conformed: what is left of the records of a block."""
+
+    block: Block
+    records: list[int]
+    responses: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Parser:
     """Parses blocks; holds the options that decide what a value means.
 
-    ``roads`` is for tests: both roads give the same tables.
+    ``roads`` is for tests: both roads give the same tables. ``damage`` tells that something was
+    refused before: then it pays to look first for what is plainly broken.
     """
 
     flattening: Flattening
     points: PointsType = "int"
     timezone: ZoneInfo | None = None
     roads: Literal["both", "slow"] = "both"
+    damage: Event = field(default_factory=Event, repr=False, compare=False)
 
     def parse(self, *blocks: Block) -> Parsed:
         """Turn blocks into tables and rejects; small ones in one go."""
         parsed = Parsed()
         for number, block in enumerate(blocks):
             if block.form == "json":
-                samples = _samples(block, max(1, SAMPLES // len(blocks)))
+                share = len(blocks)
+                samples = _samples(block, max(1, SAMPLES // share), _SAMPLED // share)
                 parsed.meet_unknown(samples, number)
         self._parse(blocks, parsed)
         return parsed
@@ -113,12 +150,9 @@ class Parser:
     def _parse(self, blocks: Sequence[Block], parsed: Parsed) -> None:
         if len(blocks) == 1:
             parsed.starts.append(parsed.records)
-            if blocks[0].form == "json" and self.roads == "both":
-                self._fast(blocks[0], parsed)
-            else:
-                self._slow(blocks[0], parsed)
+            self._parse_one(blocks[0], parsed)
         elif self.roads == "slow" or not self._together(blocks, parsed):
-            step = -(-len(blocks) // _PIECES)
+            step = -(-len(blocks) // PIECES)
             for start in range(0, len(blocks), step):
                 self._parse(blocks[start : start + step], parsed)
 
@@ -127,64 +161,147 @@ class Parser:
         try:
             table = read_answers(_joined(blocks), self.points)
             starts = _starts(table[BLOCK], len(blocks))
+            answers = table["response"].combine_chunks()
             records = parsed.records + np.arange(1, table.num_rows + 1)
-            tables = self._flatten(table["response"].combine_chunks(), records)
+            tables = self.flattening.tables(answers, records)
         except (pa.ArrowInvalid, DoesNotFit):
             return False
         parsed.starts += (parsed.records + starts.astype(np.int64)).tolist()
-        self._add(tables, table.num_rows, parsed)
+        parsed.records += len(records)
+        parsed.tables.append(tables)
+        parsed.seen.update(elements_of(answers))
         return True
 
-    def _fast(self, block: Block, parsed: Parsed) -> None:
-        left, refusals = [(block, False)], 0
+    def _parse_one(self, block: Block, parsed: Parsed) -> None:
+        rejects = len(parsed.rejects)
+        if block.form == "json" and self.roads == "both":
+            runs = self._read(block, parsed)
+        else:
+            runs = [self._conform(block, parsed)]
+        self._flatten(block, runs, parsed)
+        parsed.rejects[rejects:] = sorted(parsed.rejects[rejects:], key=lambda r: r.record or 0)
+
+    def _read(self, block: Block, parsed: Parsed) -> list[_Run | _Conformed]:
+        """Read a block with Arrow, and conform what Arrow refuses."""
+        runs: list[_Run | _Conformed] = []
+        refusals = 0
+        left = (suspects_apart(block)[::-1] if self.damage.is_set() else []) or [(block, False)]
         # What holds for the block holds for its pieces, and need not be looked at again.
         safe = is_safe(block.data)
         while left:
             piece, refused = left.pop()
-            if refused:
-                self._slow(piece, parsed)
+            if refused or refusals >= _MOST_REFUSALS:
+                runs.append(self._conform(piece, parsed))
                 continue
             try:
-                answers = read_answers(piece.data, self.points, safe=safe)[
-                    "response"
-                ].combine_chunks()
-                tables = self._flatten(answers, parsed.records + np.arange(1, len(answers) + 1))
+                table = read_answers(piece.data, self.points, safe=safe)
             except (pa.ArrowInvalid, DoesNotFit) as error:
                 refusals += 1
-                apart = _set_apart(piece, error) if refusals < _MOST_REFUSALS else []
-                left += reversed(apart or _cut(piece))
+                self.damage.set()
+                left += reversed(smaller(piece, error))
             else:
-                self._add(tables, len(answers), parsed)
+                records = parsed.records + np.arange(1, table.num_rows + 1)
+                runs.append(_Run(piece, records, table["response"].combine_chunks()))
+                parsed.records += table.num_rows
+        return runs
 
-    def _add(self, tables: Tables, records: int, parsed: Parsed) -> None:
-        parsed.tables.append(tables)
-        parsed.records += records
-        parsed.seen.update(_counted(tables))
+    def _conform(self, block: Block, parsed: Parsed, before: int | None = None) -> _Conformed:
+        """Conform a block record by record.
 
-    def _slow(self, block: Block, parsed: Parsed) -> None:
+        Parameters
+        ----------
+        block
+            The block.
+        parsed
+            What is refused is noted there.
+        before
+            How many records come before it, where they are counted already.
+        """
         conformer = Conformer(self.points, self.timezone)
-        responses, numbers = [], []
+        conformed = _Conformed(block, [], [])
+        number = parsed.records if before is None else before
         for record in read_records(block):
-            parsed.records += 1
+            number += 1
             if record.error is not None:
-                conformer.seen["responses"] += 1
-                parsed.rejects.append(self._undecodable(record, parsed.records))
+                parsed.refuse(self._undecodable(record, number))
                 continue
             if block.form != "json":
                 parsed.meet_unknown(unknown_fields(record.value), len(parsed.starts) - 1)
-            conformed = conformer.record(record.value)
+            response = conformer.record(record.value)
             for refusal in conformer.refusals:
-                parsed.rejects.append(self._reject(refusal, record, parsed.records))
-            if conformed is not None:
-                responses.append(conformed)
-                numbers.append(parsed.records)
-        parsed.seen.update(conformer.seen)
-        if responses:
-            declared = arrow_schema(CONFORMED, self.points).field("response").type
-            parsed.tables.append(self._flatten(pa.array(responses, declared), np.array(numbers)))
+                parsed.refuse(self._reject(refusal, record, number))
+            if response is not None:
+                conformed.responses.append(response)
+                conformed.records.append(number)
+        if before is None:
+            parsed.records = number
+        return conformed
 
-    def _flatten(self, answers: pa.StructArray, records: np.ndarray) -> Tables:
-        return self.flattening.tables(answers, records)
+    def _flatten(self, block: Block, runs: Sequence[_Run | _Conformed], parsed: Parsed) -> None:
+        """Flatten runs of a block, and conform what flattening refuses."""
+        # Arrow puts together only what is written alike.
+        for _, alike in groupby(self._in_arrow(block, runs), lambda run: run.answers.type):
+            together = list(alike)
+            answers = pa.concat_arrays([run.answers for run in together])
+            records = np.concatenate([run.records for run in together])
+            try:
+                tables = self.flattening.tables(answers, records)
+            except DoesNotFit as unfit:
+                rest = self._without(np.array(unfit.rows), together, parsed)
+                self._flatten(block, list(rest), parsed)
+            else:
+                parsed.tables.append(tables)
+                parsed.seen.update(elements_of(answers))
+
+    def _in_arrow(self, block: Block, runs: Sequence[_Run | _Conformed]) -> Iterator[_Run]:
+        """Put what was conformed into Arrow: written as the block is, if that can say it."""
+        responses = [r for run in runs if isinstance(run, _Conformed) for r in run.responses]
+        answers = None
+        if responses and any(isinstance(run, _Run) for run in runs):
+            answers = self._in_dialect(responses, dialect_of(block.data))
+        if answers is None:
+            declared = arrow_schema(CONFORMED, self.points).field("response").type
+            answers = pa.array(responses, declared)
+        for run in runs:
+            if isinstance(run, _Run):
+                yield run
+            elif run.responses:
+                count = len(run.responses)
+                yield _Run(run.block, np.array(run.records), answers[:count], conformed=True)
+                answers = answers[count:]
+
+    def _in_dialect(
+        self, responses: list[dict[str, Any]], dialect: Dialect
+    ) -> pa.StructArray | None:
+        text = in_dialect(responses, dialect)
+        try:
+            table = text and read_answers(text, self.points, dialect)
+        except (pa.ArrowInvalid, DoesNotFit):
+            return None
+        return table["response"].combine_chunks() if table else None
+
+    def _without(
+        self, rows: np.ndarray[Any, Any], runs: list[_Run], parsed: Parsed
+    ) -> Iterator[_Run | _Conformed]:
+        """Conform some of the rows of some runs, and leave the others as they were read."""
+        start = 0
+        for run in runs:
+            count = len(run.records)
+            own = rows[(rows >= start) & (rows < start + count)] - start
+            start += count
+            if not len(own):
+                yield run
+                continue
+            if run.conformed:
+                raise RedemptionAnalyticsError(
+                    f"record {run.records[own[0]]}: what was conformed does not fit. This is a"
+                    " fault of redemption_analytics: please report it"
+                )
+            for piece, first, end, refused in apart(run.block, own.tolist(), count):
+                if refused:
+                    yield self._conform(piece, parsed, int(run.records[first]) - 1)
+                else:
+                    yield run.part(piece, first, end)
 
     def _undecodable(self, record: Record, number: int) -> Reject:
         raw = record.text if self._personal else None
@@ -207,42 +324,20 @@ class Parser:
         return self.flattening.pseudonym is None
 
 
-def _set_apart(block: Block, error: Exception) -> list[tuple[Block, bool]]:
-    """Cut a block around the records that an error names; give whether each piece holds some."""
-    named, value = _ROW.search(str(error)), _VALUE.search(str(error))
-    rows = set(error.rows) if isinstance(error, DoesNotFit) else {int(named[1])} if named else set()
-    text = b'"%b"' % value[1].encode() if value else None
-    last = len(block.data) if text else max(rows, default=-1)
-    spans: list[list[int]] = []
-    for row, (start, end) in zip(range(last + 1), block.stretches(), strict=False):
-        if row in rows or (text and block.data.find(text, start, end) >= 0):
-            before = spans[-1][1] if spans else 0
-            near = start - before < _SMALLEST_RUN
-            if spans and near:
-                spans[-1][1] = end
-            else:
-                spans.append([0 if near else start, end])
-    if spans and len(block.data) - spans[-1][1] < _SMALLEST_RUN:
-        spans[-1][1] = len(block.data)
-    apart, starts, at = [], {start for start, _ in spans}, 0
-    for piece in block.cut(place for span in spans for place in span) if spans else ():
-        apart.append((piece, at in starts))
-        at += len(piece.data)
-    return apart
-
-
-def _cut(block: Block) -> list[tuple[Block, bool]]:
-    """Cut a block of which is not known what was refused; a small one is refused as a whole."""
-    pieces = block.pieces(_PIECES) if len(block.data) > _SMALLEST_PIECE else [block]
-    return [(piece, len(pieces) == 1) for piece in pieces]
-
-
-def _samples(block: Block, count: int) -> Iterator[str]:
-    """Look for unknown fields in some records, spread evenly: Arrow passes over them silently."""
-    length = len(block.data)
-    starts = {block.start_after(length * i // count - 1) if i else 0 for i in range(count)}
-    for start in sorted(starts - {length}):
-        yield from unknown_fields(record_at(block, start))
+def _samples(block: Block, count: int, size: int) -> Iterator[str]:
+    """Look for unknown fields in some records: Arrow passes over them silently."""
+    length, starts, read = len(block.data), set[int](), 0
+    for number in range(count):
+        # Multiples of the golden ratio spread evenly, however early one stops.
+        position = int(length * (number * _GOLDEN % 1))
+        start = block.start_after(position - 1) if number else 0
+        if start < length and start not in starts:
+            starts.add(start)
+            end = block.start_after(start)
+            yield from unknown_fields(decoded(block.data[start:end]))
+            read += end - start
+            if read > size:
+                break
 
 
 def _joined(blocks: Sequence[Block]) -> bytes:
@@ -265,9 +360,3 @@ def _starts(numbers: pa.ChunkedArray, count: int) -> np.ndarray[Any, Any]:
         # One block went on in another.
         raise DoesNotFit
     return starts
-
-
-def _counted(tables: Tables) -> dict[str, int]:
-    counts = {name: table.num_rows for name, table in tables.items() if name != "customers"}
-    counts["custom_fields"] = counts.pop("point_fields") + counts.pop("coupon_fields")
-    return counts

@@ -21,6 +21,7 @@ from pandas.testing import assert_frame_equal
 import redemption_analytics as ra
 from redemption_analytics import loading, parsing
 from redemption_analytics.errors import RedemptionAnalyticsError
+from redemption_analytics.records import read_records
 
 
 class Raw(str):
@@ -212,11 +213,10 @@ def records(draw: st.DrawFn) -> bytes:
 
 
 @contextmanager
-def roads(which: str, smallest_piece: int = 64 << 10) -> Iterator[None]:
+def roads(which: str, most: int = 32) -> Iterator[None]:
     with (
         mock.patch.object(loading, "Parser", partial(parsing.Parser, roads=which)),
-        mock.patch.object(parsing, "_SMALLEST_PIECE", smallest_piece),
-        mock.patch.object(parsing, "_SMALLEST_RUN", smallest_piece),
+        mock.patch.object(parsing, "_MOST_REFUSALS", most),
     ):
         yield
 
@@ -231,8 +231,8 @@ def outcome(data: bytes, **options: Any) -> ra.Redemptions | str:
 def assert_roads_agree(data: bytes, **options: Any) -> None:
     with roads("slow"):
         slow = outcome(data, **options)
-    for smallest in (64 << 10, 64):
-        with roads("both", smallest):
+    for most in (32, 1):
+        with roads("both", most):
             fast = outcome(data, **options)
         if isinstance(slow, str) or isinstance(fast, str):
             assert fast == slow
@@ -380,7 +380,7 @@ FAST = {
 def test_what_old_editions_write_stays_on_the_fast_road(what: str) -> None:
     data = lines(*FAST[what])
     assert_roads_agree(data)
-    with mock.patch.object(parsing.Parser, "_slow", side_effect=AssertionError("slow")):
+    with mock.patch.object(parsing.Parser, "_conform", side_effect=AssertionError("slow")):
         assert len(ra.load(data).responses) == len(FAST[what])
 
 
@@ -442,14 +442,13 @@ def test_damage_costs_the_records_near_it_and_not_the_block(bad: Any) -> None:
     clean = [answer(point(f"p{number}")) for number in range(3000)]
     data = lines(*clean[:1000], bad, *clean[1000:1999], bad, *clean[1999:])
     decoded = []
-    slow = parsing.Parser._slow
+    conform = parsing.Parser._conform
 
-    def noted(parser: Any, block: Any, parsed: Any) -> None:
-        before = parsed.records
-        slow(parser, block, parsed)
-        decoded.append(parsed.records - before)
+    def noted(parser: Any, block: Any, *args: Any) -> Any:
+        decoded.append(len(list(read_records(block))))
+        return conform(parser, block, *args)
 
-    with roads("both", 10_000), mock.patch.object(parsing.Parser, "_slow", noted):
+    with roads("both"), mock.patch.object(parsing.Parser, "_conform", noted):
         r = ra.load(data)
     assert (len(decoded), len(r.rejects)) == (2, 2)
     assert max(decoded) < 3
