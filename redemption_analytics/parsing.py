@@ -24,8 +24,8 @@ from redemption_analytics.errors import RedemptionAnalyticsError
 from redemption_analytics.flatten import DoesNotFit, Flattening, Tables
 from redemption_analytics.records import Record, decoded, read_records
 
-#: So many records of a block, or so many bytes of them, are looked at for fields that the contract
-#: does not have.
+#: Of what is parsed in one go so many records, or so many bytes of them, are looked at for fields
+#: that the contract does not have.
 SAMPLES = 64
 _SAMPLED = 128 << 10
 _GOLDEN = (5**0.5 - 1) / 2
@@ -139,11 +139,8 @@ class Parser:
     def parse(self, *blocks: Block) -> Parsed:
         """Turn blocks into tables and rejects; small ones in one go."""
         parsed = Parsed()
-        for number, block in enumerate(blocks):
-            if block.form == "json":
-                share = len(blocks)
-                samples = _samples(block, max(1, SAMPLES // share), _SAMPLED // share)
-                parsed.meet_unknown(samples, number)
+        for number, record in _samples(blocks):
+            parsed.meet_unknown(unknown_fields(record), number)
         self._parse(blocks, parsed)
         return parsed
 
@@ -324,20 +321,24 @@ class Parser:
         return self.flattening.pseudonym is None
 
 
-def _samples(block: Block, count: int, size: int) -> Iterator[str]:
-    """Look for unknown fields in some records: Arrow passes over them silently."""
-    length, starts, read = len(block.data), set[int](), 0
-    for number in range(count):
+def _samples(blocks: Sequence[Block]) -> Iterator[tuple[int, object]]:
+    """Decode some records, for Arrow passes over unknown fields silently; give each one's block."""
+    read, met = 0, set()
+    for step in range(SAMPLES):
         # Multiples of the golden ratio spread evenly, however early one stops.
-        position = int(length * (number * _GOLDEN % 1))
-        start = block.start_after(position - 1) if number else 0
-        if start < length and start not in starts:
-            starts.add(start)
+        place = step * _GOLDEN % 1 * len(blocks)
+        number, share = int(place), place % 1
+        block = blocks[number]
+        start = block.start_after(int(len(block.data) * share))
+        if start == len(block.data):
+            start = 0
+        if block.form == "json" and (number, start) not in met:
+            met.add((number, start))
             end = block.start_after(start)
-            yield from unknown_fields(decoded(block.data[start:end]))
+            yield number, decoded(block.data[start:end])
             read += end - start
-            if read > size:
-                break
+            if read > _SAMPLED:
+                return
 
 
 def _joined(blocks: Sequence[Block]) -> bytes:

@@ -399,7 +399,8 @@ def _local(path: str, *, named: bool) -> Export:
         open=opener,
         size=status.st_size,
         expected=expected,
-        identity=os.path.realpath(path),
+        # Links, hard ones too, lead to one file.
+        identity=f"{status.st_dev}:{status.st_ino}" if status.st_ino else os.path.realpath(path),
     )
 
 
