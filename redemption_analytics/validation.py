@@ -32,6 +32,9 @@ def check_tables(frames: Mapping[str, pd.DataFrame]) -> None:
     for name, frame in frames.items():
         _check(name, frame, schema_of(name))
     for child, parent, key in RELATIONS:
+        if frames[child].empty:
+            # Arrow before 25 died of looking for nothing in a column without chunks.
+            continue
         # In Arrow: pandas' isin makes a Python object of every text.
         keys = pa.array(frames[child][key], from_pandas=True)
         known = pc.is_in(keys, pa.array(frames[parent][key], from_pandas=True))

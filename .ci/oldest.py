@@ -1,0 +1,15 @@
+"""Print pip constraints: the oldest version that pyproject.toml allows of what a user installs."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+extras = project["optional-dependencies"]
+for requirement in project["dependencies"] + extras["notebooks"] + extras["report"] + extras["polars"]:
+    bound = re.match(r"([\w-]+)>=([\d.]+)", requirement)
+    if bound:
+        name, version = bound.groups()
+        print(f"{name}=={version}.*")
