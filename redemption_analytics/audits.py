@@ -123,7 +123,7 @@ def _truncated(kind: Kind) -> _Check:
 
 def _cases(rows: Frame) -> Frame:
     """Count cases, and take the first in order as the example."""
-    return rows.select(count=nw.len(), example=nw.col("example").min())
+    return rows.select(count=nw.len(), example=_text("example").min())
 
 
 def _naming(rows: Frame, kind: str, key: str, *more: nw.Expr) -> Frame:
@@ -240,7 +240,7 @@ def _found(name: str) -> _Check:
 
     def check(r: Redemptions) -> Frame:
         rows = frame(r.findings).filter(nw.col("check") == name)
-        return rows.select(count=nw.col("count").sum(), example=nw.col("example").min())
+        return rows.select(count=nw.col("count").sum(), example=_text("example").min())
 
     return check
 

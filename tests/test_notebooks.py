@@ -58,7 +58,8 @@ def texts(notebook: Path) -> Iterator[tuple[str, str]]:
         # differs with their versions.
         streams = "".join(out.text for out in cell.outputs if out.get("name") == "stdout")
         data = [out.data for out in cell.outputs if "data" in out and not is_progress(out)]
-        yield cell.source, streams + "\n".join(d[kind] for d in data for kind in TEXTS if kind in d)
+        shown = [d[kind].rstrip() for d in data for kind in TEXTS if kind in d]
+        yield cell.source, streams + "\n".join(shown)
 
 
 def is_progress(out: Any) -> bool:
