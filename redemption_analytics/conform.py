@@ -174,7 +174,8 @@ def _customers(response: dict[str, Any]) -> Iterator[tuple[object, Steps]]:
     """Find the customers, which some answers wrap once more, as customers.customer."""
     yield response.get("customer"), ("response", "customer")
     wrapped = response.get("customers")
-    if isinstance(wrapped, dict):
+    # A customer itself is the bare object that stands for a list of one.
+    if isinstance(wrapped, dict) and ("customer" in wrapped or not wrapped.keys() & CUSTOMER.known):
         yield wrapped.get("customer"), ("response", "customers", "customer")
     else:
         yield wrapped, ("response", "customers")

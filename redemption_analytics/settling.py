@@ -80,9 +80,12 @@ def _shares(table: pa.Table, amount: str) -> pa.Table:
     if not _repeats(table, "program_id"):
         return table
     keys = [name for name in table.column_names if name not in (amount, "program_name")]
-    grouped = table.group_by(keys, use_threads=False).aggregate(
-        [(amount, "sum"), ("program_name", "last")]
+    rows = table.append_column("_row", pa.array(np.arange(table.num_rows)))
+    grouped = rows.group_by(keys, use_threads=False).aggregate(
+        [(amount, "sum"), ("program_name", "last"), ("_row", "min")]
     )
+    # Groups come in any order.
+    grouped = grouped.sort_by("_row_min").drop_columns(["_row_min"])
     sums = grouped[f"{amount}_sum"]
     if pa.types.is_floating(sums.type):
         sums = pc.round(sums, 3)

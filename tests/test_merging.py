@@ -392,6 +392,21 @@ def test_shares_of_the_same_program_are_added_up(points: Any) -> None:
     assert ledger(r, "program_breakups") == [5, 3, 2]
 
 
+def test_shares_keep_their_order_where_some_are_added_up() -> None:
+    programs = {"a": [0], "b": [None, 0], "c": [1, 0, None, 1], "d": [None], "e": [None]}
+    redemptions = [
+        new(
+            key,
+            redemption_breakup_by_program=[{"program_id": p, "points_redeemed": 1} for p in ids],
+        )
+        for key, ids in programs.items()
+    ]
+    r = load(export("2025-01-01", answer(*redemptions)))
+    assert cells(r.program_breakups, "redemption_key", "program_id") == [
+        [key, program] for key, ids in programs.items() for program in dict.fromkeys(ids)
+    ]
+
+
 def test_of_custom_fields_of_one_name_the_last_wins() -> None:
     fields = [{"name": name, "value": value} for name, value in ("a1", "b2", "a3", ("b", None))]
     r = load(export("2025-01-01", answer(new("a", custom_fields={"field": fields}))))

@@ -316,6 +316,7 @@ DIALECTS = {
     "nothing at all": {"response": {}},
     "null": {"response": None},
     "wrapped": {"response": {"customers": {"customer": [{"mobile": "6"}]}}},
+    "wrapped, and bare": {"response": {"status": {}, "customers": {"mobile": "9"}}},
     "a bare redemption": answer(redemptions={"points": {"point": point("b")}}),
     "a bare coupon": answer(redemptions={"coupons": {"coupon": {"id": 1}}}),
     "no coupons": answer(redemptions={"coupons": {"coupon": None}, "points": ""}),
@@ -335,6 +336,14 @@ DIALECTS = {
 def test_dialects_may_mix_in_one_block(first: str) -> None:
     """Arrow reads a column in one way only, the one that the first record shows."""
     assert_roads_agree(lines(DIALECTS[first], answer(point("a")), *DIALECTS.values()))
+
+
+@pytest.mark.parametrize("key", ["customer", "customers"])
+def test_a_list_of_one_customer_may_be_bare(key: str) -> None:
+    whole = answer(point("a"))["response"]
+    customer = whole.pop("customer")
+    r = ra.load([{"response": whole | {key: customer}}])
+    assert r.points["customer_key"].tolist() == ["mobile:447"]
 
 
 def test_a_key_that_comes_twice_means_its_last_value() -> None:
