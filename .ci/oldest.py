@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+INSTALLED = ("notebooks", "report", "polars")
+
 project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 extras = project["optional-dependencies"]
 for requirement in (
