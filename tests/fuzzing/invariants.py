@@ -43,8 +43,8 @@ class Grain:
     ----------
     block
         Bytes of a block.
-    piece
-        Bytes of the smallest piece of a block that is parsed in one go.
+    refusals
+        How much of a block may be refused before all the rest of it is conformed.
     rows
         Rows of a row group, and of a bucket in which equal keys meet.
     small
@@ -52,7 +52,7 @@ class Grain:
     """
 
     block: int = blocks.BLOCK_BYTES
-    piece: int = parsing._SMALLEST_PIECE
+    refusals: int = parsing._MOST_REFUSALS
     rows: int = keeping.GROUP_ROWS
     small: int = blocks._SMALL
 
@@ -63,8 +63,7 @@ class Grain:
             for module, name, value in (
                 (loading, "Parser", partial(parsing.Parser, roads=roads)),
                 (harvest, "read_blocks", partial(read_blocks, size=self.block)),
-                (parsing, "_SMALLEST_PIECE", self.piece),
-                (parsing, "_SMALLEST_RUN", self.piece),
+                (parsing, "_MOST_REFUSALS", self.refusals),
                 (keeping, "GROUP_ROWS", self.rows),
                 (buckets, "BUCKET_ROWS", self.rows),
                 (blocks, "_SMALL", self.small),
@@ -75,7 +74,7 @@ class Grain:
 
 WHOLE = Grain()
 #: So that the borders of blocks, pieces, row groups and buckets are crossed.
-FINE = (Grain(300, 64, 2, -1), Grain(64, 64, 1), Grain(2000, 500, 3))
+FINE = (Grain(300, 32, 2, -1), Grain(64, 1, 1), Grain(2000, 3, 3))
 
 
 @dataclass(frozen=True)
