@@ -54,6 +54,21 @@ def test_a_partial_reversal_without_breakup_of_two_programs_goes_to_the_null_pro
     assert table(ra.reversal_rates(r), *columns[1:]) == [(1, 1, 1.0)]
 
 
+def test_shares_are_exact_where_floats_are_not() -> None:
+    # Above 2 ** 53; and "b" has no breakup, which makes floats of pandas' integers in a join.
+    large = 999_999_999_999_999_999
+    a = redemption("a", large, back=[reversal(1, large - 1)], shares={1: large - 70, 2: 7})
+    a["reversals"][0]["reversal_breakup_by_program"] = [
+        {"program_id": 1, "points_reversed": large - 80}
+    ]
+    r = load([a, redemption("b", 3, program=1, back=[reversal(2, 2)])])
+    assert table(ra.net_points(r, "program_id")) == [
+        (1, 2, large - 67, large - 78, 11),
+        (2, 1, 7, 0, 7),
+        (None, 0, 63, 79, -16),
+    ]
+
+
 def test_a_reversal_without_breakup_goes_to_the_only_program() -> None:
     own = redemption("a", 50, program=7, back=[reversal(1, 20)])
     named = redemption("b", 50, program=7, shares={8: 50}, back=[reversal(2, 30)])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import narwhals as nw
+import pandas as pd
 
 from redemption_analytics.metrics.grouping import PERIODS, Frame, frame, periods, with_custom_fields
 
@@ -98,8 +99,10 @@ def by_program(moved: Movements, carried: Sequence[str] = ()) -> tuple[Frame, Fr
         programs=nw.len(),
         one_program=nw.col("program_id").min(),
     )
-    points = moved.points.select("redemption_key", *carried, "program_id", "points_redeemed").join(
-        explained, on="redemption_key", how="left"
+    points = _with_explained(
+        moved.points.select("redemption_key", *carried, "program_id", "points_redeemed"),
+        explained,
+        "redemption_key",
     )
     points = points.with_columns(
         unexplained=_rest(points, "points_redeemed"),
@@ -143,7 +146,7 @@ def _reversed_by_program(moved: Movements, homes: Frame, carried: Sequence[str])
         .with_columns(points_reversed=nw.col("points_back"))
         .select(*wanted)
     )
-    reversals = reversals.join(explained, on="reversal_id", how="left")
+    reversals = _with_explained(reversals, explained, "reversal_id")
     rest = (
         reversals.with_columns(
             points_reversed=_rest(reversals, "points_reversed"),
@@ -155,13 +158,22 @@ def _reversed_by_program(moved: Movements, homes: Frame, carried: Sequence[str])
     return nw.concat([shared, rest])
 
 
-def _rest(rows: Frame, points: str) -> nw.Expr:
-    """Give what a breakup leaves of some points, in the type of the points.
+def _with_explained(rows: Frame, explained: Frame, key: str) -> Frame:
+    """Put what breakups explain beside redemptions or reversals, 0 where there is none."""
+    native = explained.to_native()
+    if not isinstance(native, pd.DataFrame) or native["explained"].dtype.kind == "f":
+        joined = rows.join(explained, on=key, how="left")
+        return joined.with_columns(nw.col("explained").fill_null(0))
+    # A join makes floats of pandas' integers, which are exact up to 2 ** 53 only.
+    nullable = frame(native.astype({"explained": "Int64"}))
+    joint = rows.join(nullable, on=key, how="left").to_native()
+    return frame(joint.assign(explained=joint["explained"].fillna(0).astype("int64")))
 
-    A join makes floats of pandas' integers, and a sum makes them wider in DuckDB.
-    """
+
+def _rest(rows: Frame, points: str) -> nw.Expr:
+    """Give what a breakup leaves of some points, in their type: a sum is wider in DuckDB."""
     kind = rows.collect_schema()[points]
-    rest = nw.col(points) - nw.col("explained").fill_null(0).cast(kind)
+    rest = nw.col(points) - nw.col("explained").cast(kind)
     return rest.round(3) if kind.is_float() else rest
 
 
