@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from redemption_analytics.errors import SourceError as SourceError
     from redemption_analytics.errors import UsageError as UsageError
     from redemption_analytics.errors import ValidationError as ValidationError
+    from redemption_analytics.errors import WriteError as WriteError
     from redemption_analytics.loading import load as load
     from redemption_analytics.metrics import coupon_summary as coupon_summary
     from redemption_analytics.metrics import expected_reversals as expected_reversals
@@ -45,6 +46,7 @@ _HOMES = {
     "SourceError": "errors",
     "UsageError": "errors",
     "ValidationError": "errors",
+    "WriteError": "errors",
     "audit": "audits",
     "convert": "converting",
     "coupon_summary": "metrics",

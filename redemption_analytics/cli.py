@@ -22,8 +22,8 @@ DONE, DONE_WITH_REJECTS, UNUSABLE = 0, 1, 2
 app = typer.Typer(
     name="redemption-analytics",
     help='Offline analytics over exports of the "Get Customer Redemptions" API.',
-    epilog="Exit status: 0 done; 1 done with rejects, under --strict; 2 wrong usage or unreadable"
-    " input.",
+    epilog="Exit status: 0 done; 1 done with rejects, under --strict; 2 wrong usage, unreadable"
+    " input, or output that cannot be written.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

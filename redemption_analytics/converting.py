@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias
@@ -17,7 +18,7 @@ from redemption_analytics.frames import connected, pandas_frame
 from redemption_analytics.keeping import OnDisk
 from redemption_analytics.ledger import FINDINGS, LEDGER
 from redemption_analytics.loading import gather
-from redemption_analytics.redemptions import Redemptions
+from redemption_analytics.redemptions import Redemptions, own_files
 from redemption_analytics.schemas import MODELS
 from redemption_analytics.sources import Source
 from redemption_analytics.storage import check_replaceable, write_folders, written_beside
@@ -45,7 +46,7 @@ def convert(
     source
         As :func:`redemption_analytics.load` takes it.
     directory
-        Where to write. It appears whole or not at all.
+        Where to write. It appears whole or not at all, even if the run is killed.
     overwrite
         Whether to replace the directory where it exists.
     **options
@@ -59,8 +60,10 @@ def convert(
     Raises
     ------
     UsageError
-        If the directory exists and is not empty, without ``overwrite``; or exists and is none that
-        this function wrote.
+        If the directory exists and is not empty, without ``overwrite``; or holds what this function
+        did not write.
+    WriteError
+        If the disk is full, the directory may not be written to, or another run is writing it.
 
     Examples
     --------
@@ -71,9 +74,8 @@ def convert(
     >>> len(ra.open(folder).points)
     2
     """
-    target = Path(directory)
-    check_replaceable(target, LEDGER, overwrite=overwrite)
-    with written_beside(target) as fresh:
+    check = partial(check_replaceable, own=own_files, overwrite=overwrite)
+    with written_beside(directory, check) as fresh:
         with TemporaryDirectory(dir=fresh) as scratch, OnDisk(fresh, scratch, _PLACES) as keep:
             books, found = gather(source, keep, **options)
             keep.finish()

@@ -11,6 +11,7 @@ __all__ = [
     "SourceError",
     "UsageError",
     "ValidationError",
+    "WriteError",
 ]
 
 
@@ -32,6 +33,17 @@ class ValidationError(RedemptionAnalyticsError):
 
 class UsageError(RedemptionAnalyticsError, ValueError):
     """An argument that means nothing here: an unknown name, or a value that is not allowed."""
+
+
+class WriteError(RedemptionAnalyticsError, OSError):
+    """Output that cannot be written: a full disk, no permission, or another run at work there.
+
+    What was there before is as it was. ``errno`` is that of the system, None where it has none.
+    """
+
+    def __init__(self, message: str, errno: int | None = None):
+        super().__init__(message)
+        self.errno = errno
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

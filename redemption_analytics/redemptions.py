@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from redemption_analytics.frames import (
 )
 from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
 from redemption_analytics.schemas import MODELS
-from redemption_analytics.storage import write_folders
+from redemption_analytics.storage import check_replaceable, write_folders, written_beside
 from redemption_analytics.summary import as_html, as_text, summary
 from redemption_analytics.validation import check_tables
 
@@ -219,17 +220,27 @@ source_breakups, custom_fields, rejects
         Parameters
         ----------
         directory
-            Made where it does not exist. Files of an earlier call are replaced.
+            It appears whole or not at all. What an earlier call or :func:`convert` wrote there is
+            replaced, any other directory that is not empty is refused.
 
         Returns
         -------
         pathlib.Path
             The directory.
+
+        Raises
+        ------
+        UsageError
+            If the directory holds something else.
+        WriteError
+            If the disk is full, the directory may not be written to, or another run is writing it.
         """
         tables = {name: conformed(name, frame) for name, frame in self.tables.items()}
         books = {LEDGER: as_arrow(self.ledger), FINDINGS: as_arrow(self.findings)}
         plain = {name: table.replace_schema_metadata() for name, table in (tables | books).items()}
-        write_folders(plain, Path(directory))
+        check = partial(check_replaceable, own=own_files, overwrite=True)
+        with written_beside(directory, check) as fresh:
+            write_folders(plain, fresh)
         return Path(directory)
 
     def __repr__(self) -> str:
@@ -242,3 +253,16 @@ source_breakups, custom_fields, rejects
         # A notebook asks for text and HTML: of many rows one summing up is enough.
         glance = summary(self)
         return {"text/plain": as_text(glance), "text/html": as_html(glance)}
+
+
+def own_files(directory: Path) -> set[str]:
+    """List what was converted into a directory, by relative paths; nothing if it is no such one."""
+    if not (directory / LEDGER / "part-0.parquet").is_file():
+        return set()
+    folders = {*MODELS, LEDGER, FINDINGS}
+    files = {
+        path.relative_to(directory).as_posix()
+        for folder in folders
+        for path in (directory / folder).glob("part-*.parquet")
+    }
+    return folders | files

@@ -1,18 +1,50 @@
-"""Directories of Parquet that appear whole or not at all."""
+"""Directories that appear whole or not at all, whatever becomes of the run that writes them.
+
+A run works in a hidden directory beside its target, and only one run at a time does::
+
+    .report.redemption_analytics/
+        lock    held open by the run; the system lets go of it when the run dies
+        new/    what is being written
+        old/    what was there before, where a file system cannot exchange two directories
+
+When ``new`` is whole, and on the disk, it and the target change places in one step. What a dead run
+leaves is all in there: the next run to the target puts back what was set aside, and removes the
+rest.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
+import platform
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from redemption_analytics.errors import UsageError
+from redemption_analytics.errors import UsageError, WriteError
+
+try:
+    import fcntl
+except ImportError:  # Windows: there what a dead run left has to be removed by hand.
+    fcntl = None  # type: ignore[assignment]
+
+_LOCK, _NEW, _OLD = "lock", "new", "old"
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_REMEDIES = {
+    **dict.fromkeys(_FULL, "make room there, or name a directory on another disk"),
+    **dict.fromkeys(
+        _CLOSED, "name a directory that may be written to, and whose parent directory may be"
+    ),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a file stands where a directory is needed"),
+}
 
 
 def write_folders(tables: Mapping[str, pa.Table], directory: Path) -> None:
@@ -23,12 +55,33 @@ def write_folders(tables: Mapping[str, pa.Table], directory: Path) -> None:
         pq.write_table(table, folder / "part-0.parquet")
 
 
-def check_replaceable(target: Path, mark: str, *, overwrite: bool) -> None:
-    """Refuse a directory that must not be replaced, before the work and not after it."""
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+def check_replaceable(target: Path, own: Callable[[Path], set[str]], *, overwrite: bool) -> None:
+    """Refuse a directory that must not be replaced.
+
+    Parameters
+    ----------
+    target
+        The directory.
+    own
+        Gives the relative paths of what this library wrote to a directory; none where it is not one
+        that this library wrote.
+    overwrite
+        Whether a directory of this library's may be replaced.
+    """
+    if os.path.ismount(target):
+        raise UsageError(f"{target} is a mount point, which has to stay: name a directory in it")
+    if _is_free(target):
         return
-    if not (target / mark).exists():
+    if not target.is_dir():
+        raise UsageError(f"{target} is a file: name a new or an empty directory")
+    known = own(target)
+    if not known:
         raise UsageError(f"{target} holds something else: name a new or an empty directory")
+    foreign = sorted({path.relative_to(target).as_posix() for path in target.rglob("*")} - known)
+    if foreign:
+        raise UsageError(
+            f"{target / foreign[0]} is no part of what would be replaced: move it away"
+        )
     if not overwrite:
         raise UsageError(
             f"{target} exists already: name another, or replace it with overwrite=True"
@@ -37,27 +90,201 @@ def check_replaceable(target: Path, mark: str, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def written_beside(target: Path) -> Iterator[Path]:
-    """Give a new directory that takes the place of the target when all went well."""
-    target = target.absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+def written_beside(
+    directory: str | os.PathLike[str], check: Callable[[Path], None]
+) -> Iterator[Path]:
+    """Give a new directory that takes the place of another when all went well.
+
+    Parameters
+    ----------
+    directory
+        The target. Where it is a link, what it leads to is replaced.
+    check
+        Refuses a target that must not be replaced: before the work, and again after it.
+
+    Raises
+    ------
+    WriteError
+        If the disk is full, the target may not be written to, or another run is writing it. What
+        was there before is as it was.
+    """
+    target = Path(directory).resolve()
+    with ExitStack() as stack:
+        with _told(target):
+            work = stack.enter_context(_alone(target))
+            check(target)
+            fresh = work / _NEW
+            fresh.mkdir()
+        with _told(target, _FULL):
+            yield fresh
+        with _told(target):
+            check(target)
+            _flush(fresh)
+            _put(fresh, target, work / _OLD)
+
+
+@contextmanager
+def _told(target: Path, causes: tuple[int, ...] = ()) -> Iterator[None]:
+    """Say what an error of the system means for a target; of some causes only, where any is given.
+
+    What is read may fail too, and is then told by others.
+    """
     try:
-        # mkdtemp makes it for its owner only; people read what is written here.
-        fresh.chmod(0o777 & ~_umask())
-        yield fresh
-        if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-            target.rename(old / target.name)
-            fresh.rename(target)
-            shutil.rmtree(old)
-        else:
-            fresh.rename(target)
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        if causes and error.errno not in causes:
+            raise
+        cause = os.strerror(error.errno) if error.errno else str(error)
+        remedy = _REMEDIES.get(error.errno or 0, "what was there before is as it was")
+        named = f" ({error.filename})" if error.filename else ""
+        raise WriteError(
+            f"{target} cannot be written: {cause}{named}: {remedy}", error.errno
+        ) from error
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[Path]:
+    """Hold the directory beside a target in which one run at a time works, and clear it up."""
+    missing = [path for path in target.parents if not path.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = target.with_name(f".{target.name}.redemption_analytics")
+    lock = _locked(work, target)
+    try:
+        _clear(work, target)
+        yield work
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        with suppress(OSError):
+            _clear(work, target)
+        with suppress(OSError):
+            # Removed before it is let go: who opened it meanwhile sees that it is gone.
+            (work / _LOCK).unlink(missing_ok=True)
+            work.rmdir()
+        if lock is not None:
+            os.close(lock)
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _clear(work: Path, target: Path) -> None:
+    """Put back what was set aside, where nothing took its place; remove all else."""
+    old = work / _OLD
+    if old.is_dir() and _is_free(target):
+        with suppress(FileNotFoundError):
+            target.rmdir()
+        old.rename(target)
+    for path in (work / _NEW, old):
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
+
+
+def _locked(work: Path, target: Path) -> int | None:
+    """Make a directory and lock it; give the open lock.
+
+    A directory that is there already is a living run's, a dead run's, or not ours; it is taken from
+    the dead only.
+    """
+    while True:
+        try:
+            work.mkdir(mode=0o700)
+            made = True
+        except FileExistsError:
+            made = False
+        if fcntl is None:
+            if made:
+                return None
+            raise _left(work, target)
+        try:
+            if work.is_symlink() or {path.name for path in work.iterdir()} - {_LOCK, _NEW, _OLD}:
+                raise WriteError(f"{work} is in the way, and not this library's: move it away")
+            lock = os.open(work / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            continue  # Another run has just ended.
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_open_at(lock, work / _LOCK):
+                os.truncate(lock, 0)
+                os.write(lock, f"process {os.getpid()} on {platform.node()}".encode())
+                return lock
+        except BlockingIOError as error:
+            other = os.read(lock, 1000).decode(errors="replace") or "which has just begun"
+            os.close(lock)
+            raise WriteError(
+                f"{target} is being written by another run ({other}): wait for its end",
+                error.errno,
+            ) from None
+        except OSError:
+            # Some file systems have no locks.
+            if made:
+                return lock
+            os.close(lock)
+            raise _left(work, target) from None
+        os.close(lock)
+
+
+def _left(work: Path, target: Path) -> WriteError:
+    return WriteError(
+        f"{target} is being written by another run, or {work} was left by one that died: remove it"
+        " when none is at work",
+        errno.EEXIST,
+    )
+
+
+def _is_open_at(file: int, path: Path) -> bool:
+    """Tell whether an open file still stands at a path."""
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _is_free(target: Path) -> bool:
+    return not target.exists() or (target.is_dir() and not any(target.iterdir()))
+
+
+def _flush(directory: Path) -> None:
+    """Have a directory with all that it holds on the disk, so that no power cut can tear it."""
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            _sync(os.path.join(folder, name))
+        _sync(folder)
+
+
+def _sync(path: str | Path) -> None:
+    if os.name == "nt":  # It cannot open directories, nor sync what is open for reading.
+        return
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _put(fresh: Path, target: Path, old: Path) -> None:
+    """Put a directory in the place of another."""
+    if target.exists():
+        # Who may read it was somebody's choice.
+        shutil.copymode(target, fresh)
+        if not _exchanged(fresh, target):
+            target.rename(old)
+            fresh.rename(target)
+    else:
+        fresh.rename(target)
+    _sync(target.parent)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two directories change places in one step; False where the system cannot (Linux can)."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    paths = os.fsencode(one), os.fsencode(other)
+    if renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        return False
+    raise OSError(code, os.strerror(code), str(other))

@@ -207,7 +207,7 @@ def test_a_file_that_people_put_beside_a_report_is_never_deleted(tmp_path: Path)
     directory = tmp_path / "report"
     ra.write_reports(load([redemption("a", 5)]), directory, page=False)
     (directory / "comment.docx").write_text("mine")
-    with pytest.raises(ra.UsageError, match=r"comment\.docx is no part of the report"):
+    with pytest.raises(ra.UsageError, match=r"comment\.docx is no part of what would be replaced"):
         ra.write_reports(load([redemption("a", 5)]), directory, page=False)
     assert (directory / "comment.docx").read_text() == "mine"
 

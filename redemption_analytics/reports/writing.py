@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,8 @@ def write_reports(
     r
         The bundle, on any engine.
     directory
-        Where to write. It appears whole or not at all; an earlier report there is replaced, any
-        other directory that is not empty is refused.
+        Where to write. It appears whole or not at all, even if the run is killed; an earlier report
+        there is replaced, any other directory that is not empty is refused.
     period
         The grain of time.
     as_of
@@ -70,6 +71,8 @@ def write_reports(
     UsageError
         If the period is unknown, ``as_of`` is no moment, the directory holds something else, or
         ``page`` is asked for and its extra is not installed.
+    WriteError
+        If the disk is full, the directory may not be written to, or another run is writing it.
 
     Examples
     --------
@@ -85,15 +88,14 @@ def write_reports(
     given = instant(as_of, "as_of")
     with_page = page_wanted(page)
     target = Path(directory)
-    _check_own(target)
-    moment = given or newest_time(r)
-    known = r if given is None else r.filter(as_of=given)
-    found = contents(r, known, period, moment)
-    tables = {
-        f"{name}.parquet": as_arrow(frame).replace_schema_metadata()
-        for name, frame in found.items()
-    }
-    with written_beside(target) as fresh:
+    check = partial(check_replaceable, own=_own_files, overwrite=True)
+    with written_beside(target, check) as fresh:
+        moment = given or newest_time(r)
+        known = r if given is None else r.filter(as_of=given)
+        tables = {
+            f"{name}.parquet": as_arrow(found).replace_schema_metadata()
+            for name, found in contents(r, known, period, moment).items()
+        }
         for name, table in tables.items():
             pq.write_table(table, fresh / name)
         if with_page:
@@ -116,21 +118,10 @@ def _described(path: Path, rows: int | None) -> dict[str, Any]:
     return size if rows is None else {"rows": rows, **size}
 
 
-def _check_own(target: Path) -> None:
-    """Refuse a directory that is no report, or that holds what no report has."""
-    check_replaceable(target, MANIFEST, overwrite=True)
-    path = target / MANIFEST
-    if not path.exists():
-        return
+def _own_files(directory: Path) -> set[str]:
+    """List what the report in a directory consists of; nothing if there is none."""
     try:
-        said = json.loads(path.read_bytes())
-        own = {MANIFEST, *said["files"]} if said["generator"] == GENERATOR else set()
-    except (ValueError, TypeError, KeyError):
-        own = set()
-    if not own:
-        raise UsageError(f"{target} holds something else: name a new or an empty directory")
-    foreign = sorted(entry.name for entry in target.iterdir() if entry.name not in own)
-    if foreign:
-        raise UsageError(
-            f"{target / foreign[0]} is no part of the report that would be replaced: move it away"
-        )
+        said = json.loads((directory / MANIFEST).read_bytes())
+        return {MANIFEST, *said["files"]} if said["generator"] == GENERATOR else set()
+    except (OSError, ValueError, TypeError, KeyError):
+        return set()
