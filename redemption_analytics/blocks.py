@@ -22,7 +22,8 @@ _ARRAY_START = re.compile(rb"\s*\[(?:[\s\[]*(?=[{\]]|\Z))?")
 _SEPARATORS = b" \t\r\n,[]"
 _OPENING = b" \t\r\n["
 _TO_BLANKS = bytes.maketrans(b",[]", b"   ")
-_BETWEEN = re.compile(r"(?:[\s,\]\ufeff]|\[[\s\[]*(?=[{\]]|\Z))*")
+# Of brackets that go on and on each would be looked at once for every one before it.
+_BETWEEN = re.compile(r"(?:[\s,\]\ufeff]|\[\s*+(?:\[\s*+){0,99}+(?=[{\]]|\Z))*+")
 
 _DECODER = json.JSONDecoder()
 #: What is left of a value, or of an escape in a text, that breaks off.
@@ -31,7 +32,7 @@ _STUMP = re.compile(
 )
 
 #: How far a record's beginning is looked for before its first key.
-_REACH = 1024
+REACH = 1024
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,13 @@ class _Mark:
 def _before_key(data: bytes, place: int) -> int:
     # No string can hold a brace and this key: its quotes would be escaped. So it is a start,
     # however damaged what is before it. Where it is a mere field of something, a colon precedes it.
-    before = data[max(0, place - _REACH) : place].rstrip()
+    before = data[max(0, place - REACH) : place].rstrip()
     if not before.endswith(b"{"):
         return 0
     nested = before[:-1].rstrip(_OPENING).endswith(b":") and not before.endswith(b"\n{")
     if nested or not before[:-1].rstrip(_SEPARATORS):
         return 0
-    return max(0, place - _REACH) + len(before) - 1
+    return max(0, place - REACH) + len(before) - 1
 
 
 def _at_tag(data: bytes, place: int) -> int:
@@ -107,6 +108,8 @@ class Block:
         Whether records start where a line starts with a brace. Else their key ``response`` tells.
     decoded
         Payloads that came decoded.
+    refused
+        Why its only record is refused unread; ``data`` then shows the beginning and end of it.
     """
 
     form: Literal["json", "xml", "decoded"]
@@ -115,11 +118,17 @@ class Block:
     lines: bool = False
     by_line: bool = False
     decoded: tuple[dict[str, Any], ...] = ()
+    refused: str | None = None
 
     @property
     def mark(self) -> _Mark:
         """What tells where records start."""
         return _BY_TAG if self.form == "xml" else _BY_LINE if self.by_line else BY_KEY
+
+    @property
+    def end_mark(self) -> bytes | None:
+        """What ends a record, however damaged; None where only the start of the next one does."""
+        return b"</response>" if self.form == "xml" else b"\n" if self.lines else None
 
     def start_after(self, position: int) -> int:
         """Find where the first record after a position starts, or the end of the data."""
@@ -170,7 +179,7 @@ def batched(
     length = 0
     for export, block in reads:
         weight = size
-        if isinstance(block, Block) and block.form == "json" and len(block.data) <= _SMALL:
+        if isinstance(block, Block) and _is_small(block):
             weight = len(block.data)
         if batch and length + weight > size:
             yield batch
@@ -184,28 +193,14 @@ def batched(
         yield batch
 
 
-def cut_blocks(form: Block, chunks: Iterable[bytes]) -> Iterator[Block]:
-    """Cut text into blocks where records start; the last block holds the last record at least."""
-    held: list[bytes] = []
-    rest, line = b"", 1
-    for chunk in chunks:
-        data = rest + chunk
-        start = form.mark.last(data)
-        if start:
-            block = replace(form, data=b"".join([*held, data[:start]]), line=line)
-            yield block
-            line += block.data.count(b"\n")
-            held, rest = [], data[start:]
-        else:
-            # A record may be much larger than a chunk: what was searched is not searched again.
-            searched = max(0, len(data) - 4 * _REACH)
-            held.append(data[:searched])
-            rest = data[searched:]
-    yield replace(form, data=b"".join([*held, rest]), line=line)
+def _is_small(block: Block) -> bool:
+    return block.form == "json" and len(block.data) <= _SMALL and not block.refused
 
 
 def as_run(block: Block) -> Block:
     """Make of an array's elements a run of records: brackets and commas become blanks."""
+    if block.refused:
+        return block
     data = block.data
     opening = _ARRAY_START.match(data)
     begin = opening.end() if opening else 0
@@ -221,6 +216,8 @@ def as_run(block: Block) -> Block:
 
 def array_ends(last: Block) -> bool:
     """Tell from a file's last block whether its array of answers has an end."""
+    if last.refused:
+        return last.data.rstrip().endswith(b"]")
     text = last.data[last.mark.last(last.data) :].decode(errors="backslashreplace")
     end = 0
     while (start := after_separators(text, end)) < len(text):

@@ -14,6 +14,7 @@ import pyarrow as pa
 import typer
 
 import redemption_analytics as ra
+from redemption_analytics.cutting import MAX_RECORD_BYTES
 from redemption_analytics.frames import as_arrow
 from redemption_analytics.reports.extra import PAGE, REMEDY
 
@@ -131,6 +132,16 @@ ThreadsOption = Annotated[
         show_default=False,
     ),
 ]
+RecordOption = Annotated[
+    int,
+    typer.Option(
+        "--max-record-bytes",
+        min=1,
+        metavar="BYTES",
+        help="Refuse records of more bytes unread.  [default: 64 MiB]",
+        show_default=False,
+    ),
+]
 ProgressOption = Annotated[
     bool | None,
     typer.Option(
@@ -165,6 +176,7 @@ def _options(
     exported_at: str | None,
     fail_fast: bool,
     threads: int | None,
+    max_record_bytes: int,
     progress: bool | None,
 ) -> dict[str, Any]:
     return {
@@ -175,11 +187,14 @@ def _options(
         "exported_at": exported_at,
         "on_error": "raise" if fail_fast else "quarantine",
         "threads": threads,
+        "max_record_bytes": max_record_bytes,
         "progress": progress,
     }
 
 
-_DEFAULTS = _options(Points.INT, Personal.KEEP, None, None, None, False, None, None)
+_DEFAULTS = _options(
+    Points.INT, Personal.KEEP, None, None, None, False, None, MAX_RECORD_BYTES, None
+)
 
 
 def _sources(source: list[str]) -> Any:
@@ -205,11 +220,20 @@ def convert(
     fail_fast: OnErrorOption = False,
     strict: StrictOption = False,
     threads: ThreadsOption = None,
+    max_record_bytes: RecordOption = MAX_RECORD_BYTES,
     progress: ProgressOption = None,
 ) -> None:
     """Convert exports to Parquet, one folder per table."""
     options = _options(
-        points, pii, customer_key, timezone, exported_at, fail_fast, threads, progress
+        points,
+        pii,
+        customer_key,
+        timezone,
+        exported_at,
+        fail_fast,
+        threads,
+        max_record_bytes,
+        progress,
     )
     ledger = ra.convert(_sources(source), directory, overwrite=overwrite, **options)
     typer.echo(_table(ledger))
@@ -238,11 +262,20 @@ def report(
     fail_fast: OnErrorOption = False,
     strict: StrictOption = False,
     threads: ThreadsOption = None,
+    max_record_bytes: RecordOption = MAX_RECORD_BYTES,
     progress: ProgressOption = None,
 ) -> None:
     """Write a report: Parquet files, a manifest, and a page to read; show its main figures."""
     options = _options(
-        points, pii, customer_key, timezone, exported_at, fail_fast, threads, progress
+        points,
+        pii,
+        customer_key,
+        timezone,
+        exported_at,
+        fail_fast,
+        threads,
+        max_record_bytes,
+        progress,
     )
     r = _bundle(source, options)
     files = ra.write_reports(r, directory, period=period.value, as_of=as_of, page=page)
@@ -274,11 +307,20 @@ def audit(
     fail_fast: OnErrorOption = False,
     strict: StrictOption = False,
     threads: ThreadsOption = None,
+    max_record_bytes: RecordOption = MAX_RECORD_BYTES,
     progress: ProgressOption = None,
 ) -> None:
     """Tell what to know about the data before trusting its numbers, and show the ledger."""
     options = _options(
-        points, pii, customer_key, timezone, exported_at, fail_fast, threads, progress
+        points,
+        pii,
+        customer_key,
+        timezone,
+        exported_at,
+        fail_fast,
+        threads,
+        max_record_bytes,
+        progress,
     )
     r = _bundle(source, options)
     ledger = _pandas(r.ledger)

@@ -77,10 +77,11 @@ class _Origin:
 class Harvest:
     """What the blocks gave, put together in their order."""
 
-    def __init__(self, keep: Keep, strict: bool):
+    def __init__(self, keep: Keep, strict: bool, limit: int):
         self.seen: Counter[str] = Counter()
         self._keep = keep
         self._strict = strict
+        self._limit = limit
         self._merging = Merging(keep)
         self._rejected: Counter[str] = Counter()
         self._first_reject: str | None = None
@@ -119,7 +120,7 @@ class Harvest:
     ) -> Iterator[tuple[Export, Block | Fault]]:
         for export in exports:
             passed_over = not export.expected
-            for block in read_blocks(_watched(export, advance)):
+            for block in read_blocks(_watched(export, advance), limit=self._limit):
                 passed_over = False
                 yield export, block
                 if isinstance(block, Fault):

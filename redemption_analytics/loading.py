@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pyarrow as pa
 
 from redemption_analytics.contract import IDENTITIES, PointsType
+from redemption_analytics.cutting import MAX_RECORD_BYTES
 from redemption_analytics.errors import SourceError, UsageError
 from redemption_analytics.flatten import Flattening, Tables
 from redemption_analytics.harvest import Harvest
@@ -40,6 +41,7 @@ def load(
     customer_key: CustomerKey | None = None,
     timezone: str | None = None,
     threads: int | None = None,
+    max_record_bytes: int = MAX_RECORD_BYTES,
     progress: bool | None = None,
 ) -> Redemptions:
     """Load redemption exports into validated pandas DataFrames.
@@ -73,6 +75,8 @@ def load(
         IANA name of the organisation's time zone; needed only where times carry a UTC offset.
     threads
         How many blocks are parsed at once; by default as many as there are cores, up to 4.
+    max_record_bytes
+        A record of more bytes (of text, unpacked) is refused unread; by default 64 MiB.
     progress
         Whether to show a progress bar; by default on a terminal, and in a notebook where the load
         takes longer than a second.
@@ -108,6 +112,7 @@ def load(
         customer_key=customer_key,
         timezone=timezone,
         threads=threads,
+        max_record_bytes=max_record_bytes,
         progress=progress,
     )
     return Redemptions.from_arrow(_ten(keep.tables()), books, found).validate()
@@ -133,6 +138,7 @@ def gather(
     customer_key: CustomerKey | None = None,
     timezone: str | None = None,
     threads: int | None = None,
+    max_record_bytes: int = MAX_RECORD_BYTES,
     progress: bool | None = None,
 ) -> tuple[pa.Table, pa.Table]:
     """Load as :func:`load` does, into tables that grow; give the ledger and the findings."""
@@ -144,7 +150,7 @@ def gather(
     strict = _one_of("on_error", on_error, ("quarantine", "raise")) == "raise"
     workers = _workers(threads)
     exports = find_exports(source, _instant(exported_at))
-    harvest = Harvest(keep, strict)
+    harvest = Harvest(keep, strict, _limit(max_record_bytes))
     with _progress_bar(exports, progress) as advance:
         harvest.gather(exports, parser, workers, advance)
     if not harvest.seen["responses"]:
@@ -170,6 +176,12 @@ def _workers(threads: int | None) -> int:
     if threads < 1:
         raise UsageError(f"threads is 1 or more, not {threads}")
     return threads
+
+
+def _limit(max_record_bytes: int) -> int:
+    if max_record_bytes < 1:
+        raise UsageError(f"max_record_bytes is 1 or more, not {max_record_bytes}")
+    return max_record_bytes
 
 
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:

@@ -171,7 +171,7 @@ class Parser:
 
     def _parse_one(self, block: Block, parsed: Parsed) -> None:
         rejects = len(parsed.rejects)
-        if block.form == "json" and self.roads == "both":
+        if block.form == "json" and self.roads == "both" and not block.refused:
             runs = self._read(block, parsed)
         else:
             runs = [self._conform(block, parsed)]

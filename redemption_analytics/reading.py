@@ -25,8 +25,8 @@ from redemption_analytics.blocks import (
     Fault,
     array_ends,
     as_run,
-    cut_blocks,
 )
+from redemption_analytics.cutting import MAX_RECORD_BYTES, cut_blocks, within
 from redemption_analytics.sources import ZIP_MAGIC, ByteStream, Export, Payload
 from redemption_analytics.xml_answers import ANSWER_START, opened_in, wrapper
 
@@ -48,35 +48,42 @@ _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)[\"']"
 
 #: What a file is, is told by so many bytes at its beginning.
 HEAD_BYTES = 64 << 10
+#: What begins with so much white space is not read further, for it might go on without end.
+_BLANK_BYTES = 64 << 20
+_BLANK = "holds nothing but white space as far as it was read"
 _FIRST_KEY = re.compile(rb'[\s,\[]*\{\s*"([^"\\]*)"')
 _JSON = re.compile(rb'[\s\[]*(?:\{\s*(?:["}]|\Z)|\]|\Z)')
 _ANSWER = re.compile(rb'\{\s*"response"\s*:')
 _ANSWER_FIRST = re.compile(rb'[\s\[]*\{\s*"response"\s*:')
-_ANSWER_LINE = re.compile(rb'^\{\s*"response"\s*:.*\}\s*,?\s*$', re.MULTILINE)
+_ANSWER_LINE = re.compile(rb'^\{\s*"response"\s*:.*\}[ \t\r]*+,?[ \t\r]*+$', re.MULTILINE)
 _DECODER = json.JSONDecoder()
 
 
-def read_blocks(export: Export, size: int = BLOCK_BYTES) -> Iterator[Block | Fault]:
+def read_blocks(
+    export: Export, size: int = BLOCK_BYTES, limit: int = MAX_RECORD_BYTES
+) -> Iterator[Block | Fault]:
     """Read an export as blocks of whole records, each of about ``size`` bytes.
+
+    In the place of a record of more than ``limit`` bytes there is a block that is refused.
 
     What can be read before a fault is given first. A file that was found in a directory and is
     plainly no export (a README, a picture) gives nothing.
     """
     if export.open is None:
-        yield from _payload_blocks(export.payloads, size)
+        yield from _payload_blocks(export.payloads, size, limit)
         return
     try:
         with closing(export.open()) as stream:
             magic = stream.read(4)
             stream.seek(0)
             if magic == b"PAR1":
-                yield from _parquet_blocks(export, stream, size)
+                yield from _parquet_blocks(export, stream, size, limit)
             elif magic == ZIP_MAGIC:
                 if export.expected:
                     yield Fault("is a .zip that cannot be opened: it is damaged, or breaks off")
             else:
                 codec = next((c for start, c in _CODECS.items() if magic.startswith(start)), None)
-                yield from _text_blocks(export, _Text(stream, export.open, codec, size))
+                yield from _text_blocks(export, _Text(stream, export.open, codec, size), limit)
     except _UNREADABLE as error:
         yield Fault(f"cannot be read: {_said(error)}")
 
@@ -154,7 +161,7 @@ def _peeked(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     for chunk in chunks:
         held.append(chunk)
         head += chunk
-        if len(head) >= HEAD_BYTES and not head.isspace():
+        if len(head) >= HEAD_BYTES and (len(head) >= _BLANK_BYTES or not head.isspace()):
             break
     return bytes(head), chain(held, chunks)
 
@@ -176,8 +183,9 @@ def _encoding(head: bytes) -> str | None:
     return None if name.startswith(("utf", "ucs", "iso-10646", "ascii", "us-ascii")) else name
 
 
-def _text_blocks(export: Export, text: _Text) -> Iterator[Block | Fault]:
+def _text_blocks(export: Export, text: _Text, limit: int) -> Iterator[Block | Fault]:
     head, chunks = _peeked(text.chunks())
+    blank = len(head) >= HEAD_BYTES and head.isspace()
     head = head.lstrip()[:HEAD_BYTES]
     form = _form(head)
     broken = None if head else text.fault
@@ -185,15 +193,15 @@ def _text_blocks(export: Export, text: _Text) -> Iterator[Block | Fault]:
         _LOG.info("%s is no export, and passed over", export.name)
         return
     if form is None:
-        yield broken or _foreign(head)
+        yield broken or (Fault(_BLANK) if blank else _foreign(head))
         return
     array = form.form == "json" and _is_array(head)
     around = wrapper(head) if form.form == "xml" else b""
     opened, last = 0, form
-    for last in cut_blocks(form, chunks):
+    for last in cut_blocks(form, chunks, limit):
         opened += opened_in(last.data, around) if around else 0
         yield as_run(last) if array else last
-    line = (last.line or 1) + last.data.rstrip().count(b"\n")
+    line = (last.line or 1) + (0 if last.refused else last.data.rstrip().count(b"\n"))
     if text.fault:
         yield replace(text.fault, line=line)
     elif opened or (array and not array_ends(last)):
@@ -254,7 +262,9 @@ def _are_lines(head: bytes) -> bool:
     return True
 
 
-def _parquet_blocks(export: Export, stream: ByteStream, size: int) -> Iterator[Block | Fault]:
+def _parquet_blocks(
+    export: Export, stream: ByteStream, size: int, limit: int
+) -> Iterator[Block | Fault]:
     file = pq.ParquetFile(stream)
     schema = file.schema_arrow
     if PAYLOAD_COLUMN not in schema.names:
@@ -279,14 +289,14 @@ def _parquet_blocks(export: Export, stream: ByteStream, size: int) -> Iterator[B
     rows = texts()
     first = next(rows, b"")
     if isinstance(first, (bytes, dict)):
-        yield from _payload_blocks(chain([first], rows), size)
+        yield from _payload_blocks(chain([first], rows), size, limit)
     else:
         kind = schema.field(PAYLOAD_COLUMN).type
         faults.append(Fault(f'has a column "{PAYLOAD_COLUMN}" of {kind}, no text'))
     yield from faults[:1]
 
 
-def _payload_blocks(payloads: Iterable[Payload], size: int) -> Iterator[Block]:
+def _payload_blocks(payloads: Iterable[Payload], size: int, limit: int) -> Iterator[Block]:
     """Batch payloads; each keeps the kind of road that it needs."""
     run: list[Any] = []
     kind, length = Block("decoded"), 0
@@ -300,13 +310,13 @@ def _payload_blocks(payloads: Iterable[Payload], size: int) -> Iterator[Block]:
             form = Block("xml") if item.startswith(b"<") else Block("json", lines=not spread)
             weight = len(item)
         if run and (form != kind or length + weight > size):
-            yield _payload_block(kind, run)
+            yield from within(_payload_block(kind, run), limit)
             run, length = [], 0
         kind = form
         run.append(item)
         length += weight
     if run:
-        yield _payload_block(kind, run)
+        yield from within(_payload_block(kind, run), limit)
 
 
 def _payload_text(payload: bytes) -> bytes:

@@ -110,7 +110,9 @@ class _XmlRecord(Record):
 
 def read_records(block: Block) -> Iterator[Record]:
     """Decode the records of a block, one after the other."""
-    if block.form == "decoded":
+    if block.refused:
+        yield Record(None, block.refused, block.line, block.data.decode(errors="backslashreplace"))
+    elif block.form == "decoded":
         for value in block.decoded:
             yield Record(value)
     elif block.form == "xml":

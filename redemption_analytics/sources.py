@@ -369,7 +369,8 @@ def _is_file(path: str) -> bool:
 
 
 def _hidden(*paths: str) -> bool:
-    return any(part.startswith((".", "_")) for path in paths for part in Path(path).parts)
+    parts = (part for path in paths for part in Path(path).parts)
+    return any(part.startswith((".", "_")) and part != ".." for part in parts)
 
 
 def _has_export_name(name: str) -> bool:

@@ -14,11 +14,12 @@ ANSWER_START = re.compile(rb"<response(?=[\s/>])")
 _ANSWER_END = re.compile(rb"</response\s*>|<response(?:\s[^<>]*)?/>")
 
 _DECLARATIONS = rb"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>"
-_FIRST_NAME = re.compile(rb"(?:\s|%b)*<([A-Za-z_][\w.:-]*)" % _DECLARATIONS, re.DOTALL)
+# Possessive: what was passed over is not looked at again, however the text goes on.
+_FIRST_NAME = re.compile(rb"(?:\s|%b)*+<([A-Za-z_][\w.:-]*)" % _DECLARATIONS, re.DOTALL)
 # Elements around answers hold nothing themselves, so their tags may have any name.
 _BETWEEN = re.compile(
-    rb"%b|</?[A-Za-z_][\w.:-]*(?:\s+xmlns[^<>]*)?\s*>|<(?:root|responses)\s*/>|<(?:/[\w.:-]*)?\s*\Z"
-    rb"|\xef\xbb\xbf" % _DECLARATIONS,
+    rb"(?:\s|%b|</?[A-Za-z_][\w.:-]*+(?:\s++xmlns[^<>]*+|\s*+)>|<(?:root|responses)\s*/>"
+    rb"|<(?:/[\w.:-]*)?\s*\Z|\xef\xbb\xbf)*+" % _DECLARATIONS,
     re.DOTALL,
 )
 
@@ -104,7 +105,7 @@ def xml_records(data: bytes, line: int) -> Iterator[tuple[bytes, int, dict[str, 
 
 
 def _between(data: bytes, line: int) -> Iterator[tuple[bytes, int, XmlError]]:
-    if _BETWEEN.sub(b"", data).strip():
+    if not _BETWEEN.fullmatch(data):
         line += data.count(b"\n", 0, len(data) - len(data.lstrip()))
         reason = "not an answer of this API: it has no element <response>"
         yield data.strip(), line, XmlError(reason, line)
