@@ -41,9 +41,9 @@ def cut_blocks(
             end = _last_end(form, text, 0, limit)
             text, rest = text[:end], text[end:]
         held, length = [], 0
-        if text:
+        if text and not text.isspace():
             yield from within(replace(form, data=text, line=line), limit)
-            line += text.count(b"\n")
+        line += text.count(b"\n")
         if not start and len(rest) > limit:
             block, breaks, rest = _passed_over(replace(form, line=line), rest, chunks, limit)
             yield block

@@ -80,7 +80,10 @@ def read_blocks(
                 yield from _parquet_blocks(export, stream, size, limit)
             elif magic == ZIP_MAGIC:
                 if export.expected:
-                    yield Fault("is a .zip that cannot be opened: it is damaged, or breaks off")
+                    yield Fault(
+                        "is a .zip that cannot be opened: it is damaged, breaks off, or is deep in"
+                        " other archives"
+                    )
             else:
                 codec = next((c for start, c in _CODECS.items() if magic.startswith(start)), None)
                 yield from _text_blocks(export, _Text(stream, export.open, codec, size), limit)
