@@ -7,7 +7,9 @@ import io
 import os
 import re
 import stat
+import struct
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -15,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain, takewhile
+from lzma import LZMAError
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, Protocol, TypeAlias
@@ -45,6 +48,13 @@ ZIP_MAGIC = b"PK\x03\x04"
 _DATE = re.compile(
     r"(?<!\d)(?P<date>(?:19|20)\d\d-\d\d-\d\d|(?:19|20)\d{6})"
     r"(?:[T_ -]?(?P<hour>\d\d)[-:.]?(?P<minute>\d\d)(?:[-:.]?(?P<second>\d\d))?)?(?!\d)"
+)
+
+
+#: What reading may raise, whoever reads: a system, a codec, an archive.
+UNREADABLE = (
+    *(OSError, EOFError, RuntimeError),
+    *(zlib.error, LZMAError, zipfile.BadZipFile, pa.ArrowException),
 )
 
 
@@ -472,7 +482,7 @@ class _Archive:
                 stream.seek(0)
                 with zipfile.ZipFile(stream) as archive:
                     members = archive.infolist()
-        except (OSError, RuntimeError, zipfile.BadZipFile):
+        except (*UNREADABLE, ValueError, struct.error):
             # Reading it will say what is wrong, as a reject.
             return None
         members = [m for m in members if not m.is_dir() and not _hidden(m.filename)]
