@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from redemption_analytics.contract import LISTS, Dialect, PointsType, arrow_schema
+from redemption_analytics.contract import LISTS, TELLING, Dialect, PointsType, arrow_schema
 from redemption_analytics.flatten import DoesNotFit, demand
 
 #: Field that the first record of a block bears among others; no answer has it.
@@ -82,7 +82,9 @@ def read_answers(
     if dialect.customer == "list":
         _demand_somebody(customers)
         somebody = pc.greater(pc.list_value_length(customers), 0)
-    demand(pc.or_(pc.is_valid(pc.struct_field(responses, "status")), pc.fill_null(somebody, False)))
+    # Conforming tells an answer of another API from one that has nothing to tell.
+    demand(pc.or_(_failed(responses), pc.fill_null(somebody, False)))
+    _demand_redemptions(customers)
     return table
 
 
@@ -148,6 +150,25 @@ def _demand_somebody(customers: pa.ListArray) -> None:
     """Leave to conforming what may be nothing, or somebody with unknown fields only."""
     known = reduce(pc.or_, map(pc.is_valid, pc.list_flatten(customers).flatten()))
     demand(known, pc.list_parent_indices(customers))
+
+
+def _demand_redemptions(customers: pa.Array) -> None:
+    rows = None
+    if pa.types.is_list(customers.type):
+        rows, customers = pc.list_parent_indices(customers), pc.list_flatten(customers)
+    told = [
+        pc.is_valid(pc.struct_field(customers, field.name))
+        for field in customers.type
+        if field.name in TELLING
+    ]
+    demand(reduce(pc.or_, told, pc.is_null(customers)), rows)
+
+
+def _failed(responses: pa.StructArray) -> pa.BooleanArray:
+    success = pc.struct_field(responses, ["status", "success"])
+    if pa.types.is_string(success.type):
+        return pc.fill_null(pc.equal(success, "false"), False)
+    return pc.fill_null(pc.invert(success), False)
 
 
 def _holds(text: pa.LargeStringArray, pattern: str) -> bool:

@@ -6,7 +6,7 @@ that does not fit takes only itself out, with all that hangs below it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +14,9 @@ from zoneinfo import ZoneInfo
 from redemption_analytics.contract import (
     ANSWER,
     CUSTOMER,
+    RESPONSE,
     STATUS,
+    TELLING,
     Kind,
     Many,
     PointsType,
@@ -23,6 +25,8 @@ from redemption_analytics.contract import (
 from redemption_analytics.values import Reader, Unfit, is_nothing, readers
 
 Steps = tuple[str | int, ...]
+_Object = dict[str, Any]
+_Check = Callable[[_Object, _Object, Steps], None]
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ class Conformer:
     def __init__(self, points: PointsType = "int", timezone: ZoneInfo | None = None):
         read = readers(points, timezone)
         self._status = _Form(STATUS, read)
-        self._customer = _Form(CUSTOMER, read)
+        self._customer = _Form(CUSTOMER, read, _demand_redemptions)
+        self._failed_customer = _Form(CUSTOMER, read)
         self.refusals: list[Refusal] = []
 
     def record(self, value: object) -> dict[str, Any] | None:
@@ -95,16 +100,21 @@ class Conformer:
         if not isinstance(response, dict):
             raise Unfit('not an answer of this API: it has no object "response"')
         status = self._object(self._status, response.get("status"), ("response", "status"))
+        failed = status is not None and status.get("success") is False
+        form = self._failed_customer if failed else self._customer
         customers = [
             customer
             for given, steps in _customers(response)
-            for customer in self._list(self._customer, given, steps)
+            for customer in self._list(form, given, steps)
         ]
         if not customers:
             if self.refusals:
                 return None
             if not any(isinstance(response.get(name), dict) for name in ("status", "customer")):
                 raise Unfit('not an answer of this API: neither "status" nor "customer"')
+            foreign = response.keys() - RESPONSE.known
+            if foreign and not failed:
+                raise Unfit(f"not an answer of this API: no customer, but {_listed(foreign)}")
         return {"status": status or {}, "customer": customers}
 
     def _object(self, form: _Form, value: object, steps: Steps) -> dict[str, Any] | None:
@@ -135,6 +145,8 @@ class Conformer:
                     break
             else:
                 raise Unfit(f"{' or '.join(names)} is missing", steps=steps)
+        if form.check:
+            form.check(value, conformed, steps)
         return conformed
 
     def _list(self, form: _Form, value: object, steps: Steps) -> list[dict[str, Any]]:
@@ -158,7 +170,8 @@ class Conformer:
 class _Form:
     """A shape with what reads its fields: values, and parts that are objects or lists of them."""
 
-    def __init__(self, shape: Shape, read: Mapping[Kind, Reader]):
+    def __init__(self, shape: Shape, read: Mapping[Kind, Reader], check: _Check | None = None):
+        self.check = check
         self.element = shape.element
         self.required = shape.required
         self.readers = {n: read[kind] for n, kind in shape.fields.items() if isinstance(kind, Kind)}
@@ -168,6 +181,22 @@ class _Form:
             else (False, _Form(part, read))
             for name, part in shape.nested
         }
+
+
+def _demand_redemptions(given: _Object, conformed: _Object, steps: Steps) -> None:
+    """Refuse a customer of whom another API answers, which would look like one without any."""
+    foreign = given.keys() - CUSTOMER.known
+    if not foreign or given.keys() & TELLING:
+        return
+    if conformed.get("item_status", {}).get("success") is not False:
+        said = f"not an answer of this API: no redemptions, but {_listed(foreign)}"
+        raise Unfit(said, steps=steps)
+
+
+def _listed(names: set[str]) -> str:
+    """List some of the names, which may be no text that a table can hold."""
+    listed = ", ".join(sorted(map(str, names))[:5])
+    return listed[:200].encode(errors="backslashreplace").decode()
 
 
 def _customers(response: dict[str, Any]) -> Iterator[tuple[object, Steps]]:

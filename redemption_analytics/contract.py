@@ -210,6 +210,11 @@ CUSTOMER = Shape(
     # The start ids are paging marks, often blank; user_groups2 comes empty since 2025.
     unused=frozenset({"coupons_start_id", "points_start_id", "user_groups2"}),
 )
+#: Of these fields of a customer this API gives one at least, unless the answer failed. One who has
+#: none of them, but others that are not known, is of an answer of another API.
+TELLING = frozenset(
+    {"redemptions", "rows", "coupons_count", "points_count", "coupons_start_id", "points_start_id"}
+)
 RESPONSE = Shape(
     {"status": STATUS, "customer": Many(CUSTOMER)},
     element="responses",

@@ -41,9 +41,9 @@ def cut_blocks(
             end = _last_end(form, text, 0, limit)
             text, rest = text[:end], text[end:]
         held, length = [], 0
-        if text:
+        if text and not text.isspace():
             yield from within(replace(form, data=text, line=line), limit)
-            line += text.count(b"\n")
+        line += text.count(b"\n")
         if not start and len(rest) > limit:
             block, breaks, rest = _passed_over(replace(form, line=line), rest, chunks, limit)
             yield block
@@ -77,6 +77,7 @@ def within(block: Block, limit: int) -> Iterator[Block]:
 def refused(block: Block, text: bytes, size: int, limit: int) -> Block:
     """Put a block in the place of a record, of which the text is the beginning and the end."""
     shown = text[:_SHOWN] + b" \xe2\x80\xa6 " + text[-_SHOWN:]
+    size -= text.endswith(b"\n")
     reason = f"a record of {size:,} bytes, more than {limit:,}: load with max_record_bytes={size}"
     return replace(block, data=shown, refused=f"{reason} to read it")
 

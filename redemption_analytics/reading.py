@@ -6,14 +6,11 @@ import codecs
 import json
 import logging
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
-from lzma import LZMAError
 from typing import Any
-from zipfile import BadZipFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,7 +24,7 @@ from redemption_analytics.blocks import (
     as_run,
 )
 from redemption_analytics.cutting import MAX_RECORD_BYTES, cut_blocks, within
-from redemption_analytics.sources import ZIP_MAGIC, ByteStream, Export, Payload
+from redemption_analytics.sources import UNREADABLE, ZIP_MAGIC, ByteStream, Export, Payload
 from redemption_analytics.xml_answers import ANSWER_START, opened_in, wrapper
 
 #: Column of a Parquet file that holds raw payload texts.
@@ -40,10 +37,6 @@ _CODECS = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"\x04\x22\x4d\x18": "lz4",
 }
-_UNREADABLE = (
-    *(OSError, EOFError, RuntimeError),
-    *(zlib.error, LZMAError, BadZipFile, pa.ArrowException),
-)
 _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)[\"']")
 
 #: What a file is, is told by so many bytes at its beginning.
@@ -80,11 +73,14 @@ def read_blocks(
                 yield from _parquet_blocks(export, stream, size, limit)
             elif magic == ZIP_MAGIC:
                 if export.expected:
-                    yield Fault("is a .zip that cannot be opened: it is damaged, or breaks off")
+                    yield Fault(
+                        "is a .zip that cannot be opened: it is damaged, breaks off, or is deep in"
+                        " other archives"
+                    )
             else:
                 codec = next((c for start, c in _CODECS.items() if magic.startswith(start)), None)
                 yield from _text_blocks(export, _Text(stream, export.open, codec, size), limit)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         yield Fault(f"cannot be read: {_said(error)}")
 
 
@@ -131,7 +127,7 @@ class _Text:
             while chunk := plain.read(self._size):
                 done += len(chunk)
                 yield chunk
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             self.fault = Fault(f"breaks off: {_said(error)}")
             yield from self._before_the_break(done)
 
@@ -147,7 +143,7 @@ class _Text:
                     while piece := plain.read(step):
                         done += len(piece)
                         yield piece
-            except _UNREADABLE:
+            except UNREADABLE:
                 continue
 
     def _plain(self, stream: ByteStream) -> Any:
@@ -283,7 +279,7 @@ def _parquet_blocks(
                     for row in batch.column(0).to_pylist():
                         if row is not None:
                             yield row.encode() if isinstance(row, str) else row
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 faults.append(Fault(f"cannot be read in row group {group}: {_said(error)}"))
 
     rows = texts()

@@ -17,6 +17,8 @@ from redemption_analytics.xml_answers import Leaf, Node, XmlError, placed, xml_r
 
 _SPACE = re.compile(r"\s*")
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=str)
+# Python refuses to read integers of very many digits as such.
+_LONG_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal, parse_constant=str)
 _DECODING_ERRORS = (ValueError, RecursionError)
 
 
@@ -59,7 +61,7 @@ class _JsonRecord(Record):
 
     def text_of(self, steps: Steps, value: object) -> str:  # noqa: ARG002
         start = self._position_of(steps)
-        _, end = _DECODER.raw_decode(self.source, start)
+        _, end = value_at(self.source, start)
         return self.source[start:end]
 
     @cached_property
@@ -121,6 +123,16 @@ def read_records(block: Block) -> Iterator[Record]:
         yield from _json(block)
 
 
+def value_at(text: str, position: int) -> tuple[Any, int]:
+    """Decode the JSON value that starts at a position; give where it ends, too."""
+    try:
+        return _DECODER.raw_decode(text, position)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        return _LONG_DECODER.raw_decode(text, position)
+
+
 def decoded(data: bytes) -> object:
     """Decode the text of one record; None where that fails."""
     try:
@@ -144,7 +156,7 @@ def _decoded(text: str, line: int | None, block: Block) -> Iterator[Record]:
             line += text.count("\n", counted, position)
             counted = position
         try:
-            value, end = _DECODER.raw_decode(text, position)
+            value, end = value_at(text, position)
         except _DECODING_ERRORS:
             end = text.find("\n", position) if block.lines else -1
             end = len(text) if end < 0 else end
@@ -160,14 +172,12 @@ def _undecodable(text: str, line: int | None) -> Record:
     # Decoded again by itself, so that what follows it does not change what is said of it.
     reason = "not readable: nested too deeply"
     try:
-        _DECODER.raw_decode(text)
+        value_at(text, 0)
     except json.JSONDecodeError as error:
         line = None if line is None else line + error.lineno - 1
         cut = breaks_off(error)
         said = "it breaks off in the middle" if cut else f"{error.msg} (column {error.colno})"
         reason = f"not valid JSON: {said}"
-    except ValueError as error:
-        reason = f"not valid JSON: {error}"
     except RecursionError:
         pass
     return Record(None, reason, line, text)
@@ -183,10 +193,10 @@ def _values_in(text: str, position: int) -> Iterator[tuple[str | int, int]]:
     while text[position] not in "}]":
         name: str | int = index
         if named:
-            name, position = _DECODER.raw_decode(text, position)
+            name, position = value_at(text, position)
             position = _skip(text, _skip(text, position) + 1)
         yield name, position
-        _, position = _DECODER.raw_decode(text, position)
+        _, position = value_at(text, position)
         position = _skip(text, position)
         if text[position] == ",":
             position = _skip(text, position + 1)
@@ -211,4 +221,4 @@ def _written(value: object) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):
-        return repr(value)
+        return "a value that cannot be written out"

@@ -7,7 +7,9 @@ import io
 import os
 import re
 import stat
+import struct
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -15,7 +17,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain, takewhile
+from lzma import LZMAError
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, Protocol, TypeAlias
 
 import pyarrow as pa
@@ -32,12 +36,25 @@ EXPORT_SUFFIXES = frozenset(
     | {".gz", ".bz2", ".zst", ".lz4", ".zip"}
 )
 
+#: What can be read once only is held in memory up to so many bytes, and beyond that on disk.
+SPOOLED_BYTES = 64 << 20
+
+#: Archives within archives are opened so deep.
+_DEEPEST = 3
+
 #: How a .zip begins.
 ZIP_MAGIC = b"PK\x03\x04"
 
 _DATE = re.compile(
     r"(?<!\d)(?P<date>(?:19|20)\d\d-\d\d-\d\d|(?:19|20)\d{6})"
     r"(?:[T_ -]?(?P<hour>\d\d)[-:.]?(?P<minute>\d\d)(?:[-:.]?(?P<second>\d\d))?)?(?!\d)"
+)
+
+
+#: What reading may raise, whoever reads: a system, a codec, an archive.
+UNREADABLE = (
+    *(OSError, EOFError, RuntimeError),
+    *(zlib.error, LZMAError, zipfile.BadZipFile, pa.ArrowException),
 )
 
 
@@ -196,7 +213,7 @@ def _from_stream(stream: Any) -> Export:
             raise SourceError('the file is open as text: open it as binary, with mode "rb"')
         if not (hasattr(stream, "seekable") and stream.seekable()):
             # Its first bytes are looked at more than once.
-            stream = io.BytesIO(stream.read())
+            stream = _spooled(stream)
     except (OSError, ValueError) as error:
         raise SourceError(f"{name} cannot be read: {error}") from error
     start = stream.tell()
@@ -206,6 +223,21 @@ def _from_stream(stream: Any) -> Export:
         return Stream(stream, start=start, close=lambda: None)
 
     return Export(name, date_in_name(name) or _now(), open=reopen)
+
+
+class _Spool(SpooledTemporaryFile[bytes]):
+    """A copy of what can be read once only: in memory, and where it is large on disk."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _spooled(stream: BinaryIO) -> _Spool:
+    spool = _Spool(max_size=SPOOLED_BYTES)
+    while piece := stream.read(1 << 20):
+        spool.write(piece)
+    spool.seek(0)
+    return spool
 
 
 class Stream(io.BufferedIOBase):
@@ -386,6 +418,8 @@ def _local(path: str, *, named: bool) -> Export:
 
     try:
         status = os.stat(path)
+        if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+            raise SourceError(f"{path} is a device, which may have no end: give a file")
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             # A FIFO such as the shell's <(…): it can be read once only.
             with opener() as stream:
@@ -405,9 +439,9 @@ def _local(path: str, *, named: bool) -> Export:
     )
 
 
-def _members(export: Export) -> Iterator[Export]:
+def _members(export: Export, depth: int = 0) -> Iterator[Export]:
     """Give the members of a .zip, or the export itself."""
-    archive = _Archive(export.open) if export.open else None
+    archive = _Archive(export.open) if export.open and depth < _DEEPEST else None
     members = archive.members() if archive else None
     if archive is None or members is None:
         yield export
@@ -424,7 +458,8 @@ def _members(export: Export) -> Iterator[Export]:
                 # A spreadsheet is a .zip too, with .xml in it.
                 expected=export.expected and _has_export_name(member.filename),
                 identity=export.identity and f"{export.identity}/{member.header_offset}",
-            )
+            ),
+            depth + 1,
         )
 
 
@@ -447,7 +482,7 @@ class _Archive:
                 stream.seek(0)
                 with zipfile.ZipFile(stream) as archive:
                     members = archive.infolist()
-        except (OSError, RuntimeError, zipfile.BadZipFile):
+        except (*UNREADABLE, ValueError, struct.error):
             # Reading it will say what is wrong, as a reject.
             return None
         members = [m for m in members if not m.is_dir() and not _hidden(m.filename)]

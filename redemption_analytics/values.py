@@ -56,6 +56,9 @@ def _shown(value: object) -> str:
         shown = str(value) if isinstance(value, Decimal) else repr(value)
     except RecursionError:
         return "a value that is nested too deeply"
+    except ValueError:
+        # Python writes out no integer of very many digits.
+        return "a number of too many digits"
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
@@ -111,7 +114,8 @@ def _text(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float, Decimal)):
-        return str(value)
+        # Python writes out no integer of very many digits; a decimal it does.
+        return str(Decimal(value) if type(value) is int and abs(value) >= _LARGEST else value)
     if _is_empty(value):
         return None
     raise Unfit("is no text", value)
