@@ -10,7 +10,7 @@ INSTALLED = ("notebooks", "report", "polars")
 
 project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 extras = project["optional-dependencies"]
-for requirement in project["dependencies"] + extras["notebooks"] + extras["report"] + extras["polars"]:
+for requirement in sum((extras[name] for name in INSTALLED), project["dependencies"]):
     bound = re.match(r"([\w-]+)>=([\d.]+)", requirement)
     if bound:
         name, version = bound.groups()

@@ -43,19 +43,16 @@ def suspects_apart(block: Block, error: Exception | None = None) -> list[tuple[B
     """
     stretches = list(block.stretches())
     places = sorted(_places_named(block, error)) if error else []
-    suspects = [
-        (start, end)
+    suspect = [
+        _broken(block, start, end) or bisect_left(places, start) < bisect_left(places, end)
         for start, end in stretches
-        if _broken(block, start, end) or bisect_left(places, start) < bisect_left(places, end)
     ]
-    if not suspects:
+    if not any(suspect):
         return []
-    refused = {start for start, _ in suspects}
-    cut, at = [], 0
-    for piece in block.cut(place for span in suspects for place in span):
-        cut.append((piece, at in refused))
-        at += len(piece.data)
-    return cut
+    # Where it changes from one record to the next.
+    firsts = [at for at in range(1, len(suspect)) if suspect[at] != suspect[at - 1]]
+    pieces = block.cut(stretches[at][0] for at in firsts)
+    return [(piece, suspect[at]) for piece, at in zip(pieces, [0, *firsts], strict=True)]
 
 
 def _broken(block: Block, start: int, end: int) -> bool:

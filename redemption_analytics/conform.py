@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -71,10 +72,7 @@ class Conformer:
     """
 
     def __init__(self, points: PointsType = "int", timezone: ZoneInfo | None = None):
-        read = readers(points, timezone)
-        self._status = _Form(STATUS, read)
-        self._customer = _Form(CUSTOMER, read, _demand_redemptions)
-        self._failed_customer = _Form(CUSTOMER, read)
+        self._status, self._customer, self._failed_customer = _forms(points, timezone)
         self.refusals: list[Refusal] = []
 
     def record(self, value: object) -> dict[str, Any] | None:
@@ -197,6 +195,13 @@ def _listed(names: set[str]) -> str:
     """List some of the names, which may be no text that a table can hold."""
     listed = ", ".join(sorted(map(str, names))[:5])
     return listed[:200].encode(errors="backslashreplace").decode()
+
+
+@lru_cache
+def _forms(points: PointsType, timezone: ZoneInfo | None) -> tuple[_Form, _Form, _Form]:
+    read = readers(points, timezone)
+    customer = _Form(CUSTOMER, read, _demand_redemptions)
+    return _Form(STATUS, read), customer, _Form(CUSTOMER, read)
 
 
 def _customers(response: dict[str, Any]) -> Iterator[tuple[object, Steps]]:
