@@ -84,7 +84,7 @@ class Parsed:
         """Count unknown fields of a block."""
         for name in fields:
             self.unknown[name] += 1
-            self.unknown_in.setdefault(name, block)
+            self.unknown_in[name] = min(block, self.unknown_in.get(name, block))
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,9 @@ def assert_same(together: ra.Redemptions | str, apart: ra.Redemptions | str) -> 
     for name, frame in apart.tables.items():
         assert_frame_equal(together.tables[name], frame, obj=name)
     assert_frame_equal(together.ledger, apart.ledger)
-    assert_frame_equal(together.findings, apart.findings)
+    # Unknown fields are looked for in samples of what is parsed in one go.
+    found = [r.findings[r.findings["check"] != "unknown_fields"] for r in (together, apart)]
+    assert_frame_equal(*found)
 
 
 @given(FILES)
