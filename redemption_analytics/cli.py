@@ -80,7 +80,17 @@ PiiOption = Annotated[
     Personal,
     typer.Option(
         help="Keep personal data; replace customers by hashes under the key in the environment"
-        " variable REDEMPTION_ANALYTICS_PII_KEY and drop the rest; or drop it all."
+        " variable REDEMPTION_ANALYTICS_PII_KEY and drop the rest; or drop it all. Files are called"
+        " by hashes too."
+    ),
+]
+CustomFieldOption = Annotated[
+    list[str],
+    typer.Option(
+        "--keep-custom-field",
+        metavar="NAME",
+        help="Custom field whose values stay under any --pii; may be repeated.",
+        show_default=False,
     ),
 ]
 KeyOption = Annotated[
@@ -160,6 +170,7 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
 def _options(
     points: Points,
     pii: Personal,
+    keep_custom_field: list[str],
     customer_key: Identity | None,
     timezone: str | None,
     exported_at: str | None,
@@ -170,6 +181,7 @@ def _options(
     return {
         "points": points.value,
         "pii": pii.value,
+        "keep_custom_fields": keep_custom_field,
         "customer_key": customer_key.value if customer_key else None,
         "timezone": timezone,
         "exported_at": exported_at,
@@ -179,7 +191,10 @@ def _options(
     }
 
 
-_DEFAULTS = _options(Points.INT, Personal.KEEP, None, None, None, False, None, None)
+_DEFAULTS = _options(Points.INT, Personal.KEEP, [], None, None, None, False, None, None)
+
+#: What options of the library are called here, where that is not their name.
+_FLAGS = {"on_error": "--fail-fast", "keep_custom_fields": "--keep-custom-field"}
 
 
 def _sources(source: list[str]) -> Any:
@@ -199,6 +214,7 @@ def convert(
     ] = False,
     points: PointsOption = Points.INT,
     pii: PiiOption = Personal.KEEP,
+    keep_custom_field: CustomFieldOption = [],  # noqa: B006
     customer_key: KeyOption = None,
     timezone: ZoneOption = None,
     exported_at: ExportedOption = None,
@@ -209,7 +225,15 @@ def convert(
 ) -> None:
     """Convert exports to Parquet, one folder per table."""
     options = _options(
-        points, pii, customer_key, timezone, exported_at, fail_fast, threads, progress
+        points,
+        pii,
+        keep_custom_field,
+        customer_key,
+        timezone,
+        exported_at,
+        fail_fast,
+        threads,
+        progress,
     )
     ledger = ra.convert(_sources(source), directory, overwrite=overwrite, **options)
     typer.echo(_table(ledger))
@@ -232,6 +256,7 @@ def report(
     page: PageOption = None,
     points: PointsOption = Points.INT,
     pii: PiiOption = Personal.KEEP,
+    keep_custom_field: CustomFieldOption = [],  # noqa: B006
     customer_key: KeyOption = None,
     timezone: ZoneOption = None,
     exported_at: ExportedOption = None,
@@ -242,7 +267,15 @@ def report(
 ) -> None:
     """Write a report: Parquet files, a manifest, and a page to read; show its main figures."""
     options = _options(
-        points, pii, customer_key, timezone, exported_at, fail_fast, threads, progress
+        points,
+        pii,
+        keep_custom_field,
+        customer_key,
+        timezone,
+        exported_at,
+        fail_fast,
+        threads,
+        progress,
     )
     r = _bundle(source, options)
     files = ra.write_reports(r, directory, period=period.value, as_of=as_of, page=page)
@@ -268,6 +301,7 @@ def audit(
     source: SourceArgument,
     points: PointsOption = Points.INT,
     pii: PiiOption = Personal.KEEP,
+    keep_custom_field: CustomFieldOption = [],  # noqa: B006
     customer_key: KeyOption = None,
     timezone: ZoneOption = None,
     exported_at: ExportedOption = None,
@@ -278,7 +312,15 @@ def audit(
 ) -> None:
     """Tell what to know about the data before trusting its numbers, and show the ledger."""
     options = _options(
-        points, pii, customer_key, timezone, exported_at, fail_fast, threads, progress
+        points,
+        pii,
+        keep_custom_field,
+        customer_key,
+        timezone,
+        exported_at,
+        fail_fast,
+        threads,
+        progress,
     )
     r = _bundle(source, options)
     ledger = _pandas(r.ledger)
@@ -312,7 +354,7 @@ def _bundle(source: list[str], options: dict[str, Any]) -> ra.Redemptions:
     if len(source) == 1 and (Path(source[0]) / "ledger").is_dir():
         given = [name for name, value in options.items() if value != _DEFAULTS[name]]
         if given:
-            named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            named = ", ".join(_FLAGS.get(name, f"--{name.replace('_', '-')}") for name in given)
             raise ra.UsageError(f"{source[0]} is converted already, too late for {named}")
         return ra.open(source[0], engine="duckdb")
     return ra.load(_sources(source), **options)
