@@ -81,7 +81,17 @@ PiiOption = Annotated[
     Personal,
     typer.Option(
         help="Keep personal data; replace customers by hashes under the key in the environment"
-        " variable REDEMPTION_ANALYTICS_PII_KEY and drop the rest; or drop it all."
+        " variable REDEMPTION_ANALYTICS_PII_KEY and drop the rest; or drop it all. Files are called"
+        " by hashes too."
+    ),
+]
+CustomFieldOption = Annotated[
+    list[str],
+    typer.Option(
+        "--keep-custom-field",
+        metavar="NAME",
+        help="Custom field whose values stay under any --pii; may be repeated.",
+        show_default=False,
     ),
 ]
 KeyOption = Annotated[
@@ -171,6 +181,7 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
 def _options(
     points: Points,
     pii: Personal,
+    keep_custom_field: list[str],
     customer_key: Identity | None,
     timezone: str | None,
     exported_at: str | None,
@@ -182,6 +193,7 @@ def _options(
     return {
         "points": points.value,
         "pii": pii.value,
+        "keep_custom_fields": keep_custom_field,
         "customer_key": customer_key.value if customer_key else None,
         "timezone": timezone,
         "exported_at": exported_at,
@@ -193,8 +205,11 @@ def _options(
 
 
 _DEFAULTS = _options(
-    Points.INT, Personal.KEEP, None, None, None, False, None, MAX_RECORD_BYTES, None
+    Points.INT, Personal.KEEP, [], None, None, None, False, None, MAX_RECORD_BYTES, None
 )
+
+#: What options of the library are called here, where that is not their name.
+_FLAGS = {"on_error": "--fail-fast", "keep_custom_fields": "--keep-custom-field"}
 
 
 def _sources(source: list[str]) -> Any:
@@ -214,6 +229,7 @@ def convert(
     ] = False,
     points: PointsOption = Points.INT,
     pii: PiiOption = Personal.KEEP,
+    keep_custom_field: CustomFieldOption = [],  # noqa: B006
     customer_key: KeyOption = None,
     timezone: ZoneOption = None,
     exported_at: ExportedOption = None,
@@ -227,6 +243,7 @@ def convert(
     options = _options(
         points,
         pii,
+        keep_custom_field,
         customer_key,
         timezone,
         exported_at,
@@ -256,6 +273,7 @@ def report(
     page: PageOption = None,
     points: PointsOption = Points.INT,
     pii: PiiOption = Personal.KEEP,
+    keep_custom_field: CustomFieldOption = [],  # noqa: B006
     customer_key: KeyOption = None,
     timezone: ZoneOption = None,
     exported_at: ExportedOption = None,
@@ -269,6 +287,7 @@ def report(
     options = _options(
         points,
         pii,
+        keep_custom_field,
         customer_key,
         timezone,
         exported_at,
@@ -301,6 +320,7 @@ def audit(
     source: SourceArgument,
     points: PointsOption = Points.INT,
     pii: PiiOption = Personal.KEEP,
+    keep_custom_field: CustomFieldOption = [],  # noqa: B006
     customer_key: KeyOption = None,
     timezone: ZoneOption = None,
     exported_at: ExportedOption = None,
@@ -314,6 +334,7 @@ def audit(
     options = _options(
         points,
         pii,
+        keep_custom_field,
         customer_key,
         timezone,
         exported_at,
@@ -354,7 +375,7 @@ def _bundle(source: list[str], options: dict[str, Any]) -> ra.Redemptions:
     if len(source) == 1 and (Path(source[0]) / "ledger").is_dir():
         given = [name for name, value in options.items() if value != _DEFAULTS[name]]
         if given:
-            named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            named = ", ".join(_FLAGS.get(name, f"--{name.replace('_', '-')}") for name in given)
             raise ra.UsageError(f"{source[0]} is converted already, too late for {named}")
         return ra.open(source[0], engine="duckdb")
     return ra.load(_sources(source), **options)

@@ -119,7 +119,7 @@ class Conformer:
         if not isinstance(value, dict):
             if is_nothing(value):
                 return None
-            raise Unfit("is no object", value, steps=steps)
+            raise Unfit("the value is no object", steps=steps)
         if not value:
             return None
         conformed: dict[str, Any] = {}
@@ -215,8 +215,13 @@ def _customers(response: dict[str, Any]) -> Iterator[tuple[object, Steps]]:
         yield wrapped, ("response", "customers")
 
 
-def unknown_fields(value: object, shape: Shape = ANSWER, path: str = "$") -> list[str]:
+def unknown_fields(
+    value: object, shape: Shape = ANSWER, path: str = "$", *, named: bool = True
+) -> list[str]:
     """List fields that the contract does not have, by their path without positions.
+
+    Their names may be personal, as where an object has a field for each customer: without them, a
+    star stands for each.
 
     >>> unknown_fields({"response": {"customer": [{"loyalty_tier": "gold"}]}})
     ['$.response.customer.loyalty_tier']
@@ -225,11 +230,12 @@ def unknown_fields(value: object, shape: Shape = ANSWER, path: str = "$") -> lis
         return []
     found = []
     if not value.keys() <= shape.known:
-        found = [f"{path}.{name}" for name in value.keys() - shape.known]
+        found = [f"{path}.{name if named else '*'}" for name in value.keys() - shape.known]
     for name, inner_shape in shape.parts:
         inner = value.get(name)
         if inner:
             for item in inner if isinstance(inner, list) else (inner,):
                 # Most have none, so their path is written only when one is found.
-                found += [f"{path}.{name}{end}" for end in unknown_fields(item, inner_shape, "")]
+                below = unknown_fields(item, inner_shape, "", named=named)
+                found += [f"{path}.{name}{end}" for end in below]
     return found

@@ -57,10 +57,13 @@ class Flattening:
         Which identities name a customer, the first present wins.
     pseudonym
         Replaces customer keys, where personal data must not stay; it then goes from all columns.
+    kept_fields
+        Names of custom fields whose values stay even so.
     """
 
     identities: Sequence[str] = IDENTITIES
     pseudonym: Pseudonym | None = None
+    kept_fields: Sequence[str] = ()
 
     def tables(self, answers: pa.StructArray, records: np.ndarray[Any, Any]) -> Tables:
         """Flatten answers.
@@ -140,8 +143,11 @@ class Flattening:
                 "status_code": pc.coalesce(
                     _integers(_struct(item, "code")), _integers(_struct(status, "code"))
                 ),
-                "message": pc.coalesce(
-                    _texts(_struct(item, "message")), _texts(_struct(status, "message"))
+                # That somebody is not known is said with the identity that was asked for.
+                "message": self._personal(
+                    pc.coalesce(
+                        _texts(_struct(item, "message")), _texts(_struct(status, "message"))
+                    )
                 ),
                 "rows": _integers(_struct(customers, "rows")),
                 "coupons_count": _integers(_struct(customers, "coupons_count")),
@@ -202,13 +208,11 @@ class Flattening:
         fields = elements.children("custom_fields", "field")
         names = fields.texts("name")
         fields.demand(pc.is_valid(names))
-        return pa.table(
-            {
-                PARENT: fields.parents,
-                "name": names,
-                "value": self._personal(fields.texts("value")),
-            }
-        )
+        values = fields.texts("value")
+        if self.pseudonym is not None:
+            kept = pc.is_in(names, pa.array(self.kept_fields, pa.string()))
+            values = pc.if_else(kept, values, pa.scalar(None, pa.string()))
+        return pa.table({PARENT: fields.parents, "name": names, "value": values})
 
 
 class _Elements:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,9 @@ from redemption_analytics.parsing import Parsed, Parser, Reject
 from redemption_analytics.reading import read_blocks
 from redemption_analytics.settling import PARTS, settled
 from redemption_analytics.sources import Export, Stream
+
+#: What says more of why a file could not be read.
+_DETAIL = re.compile(r"[:,].*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class Harvest:
             try:
                 for batch in batched(self._read(exports, advance)):
                     if isinstance(batch, tuple):
-                        waiting.append(partial(self._refuse, *batch))
+                        waiting.append(partial(self._refuse, *batch, parser.personal))
                     else:
                         blocks = [block for _, block in batch]
                         future = pool.submit(_settled, parser, blocks)
@@ -127,8 +131,10 @@ class Harvest:
                     break
             self.seen["files"] += not passed_over
 
-    def _refuse(self, export: Export, fault: Fault) -> None:
-        reject = Reject("files", None, fault.line, None, f"the file {fault.reason}", None)
+    def _refuse(self, export: Export, fault: Fault, personal: bool) -> None:
+        # What follows may quote the file: names of columns, of members of a .zip.
+        reason = fault.reason if personal else _DETAIL.sub("", fault.reason)
+        reject = Reject("files", None, fault.line, None, f"the file {reason}", None)
         self._reject(_Origin([export], [0], [0]), [reject])
 
     def _take(self, exports: list[Export], future: Future[_Settled]) -> None:

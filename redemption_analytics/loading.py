@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from redemption_analytics.flatten import Flattening, Tables
 from redemption_analytics.harvest import Harvest
 from redemption_analytics.keeping import InMemory, Keep
 from redemption_analytics.parsing import Parser
-from redemption_analytics.personal import Pii, pseudonym
+from redemption_analytics.personal import Pii, pseudonym, renamed
 from redemption_analytics.progress import progress_bar
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.settling import PARTS
@@ -38,6 +38,7 @@ def load(
     on_error: OnError = "quarantine",
     points: PointsType = "int",
     pii: Pii = "keep",
+    keep_custom_fields: Sequence[str] = (),
     customer_key: CustomerKey | None = None,
     timezone: str | None = None,
     threads: int | None = None,
@@ -67,7 +68,11 @@ def load(
     pii
         ``"keep"``; ``"pseudonymize"`` replaces customer keys by keyed hashes (the key comes from
         the environment variable ``REDEMPTION_ANALYTICS_PII_KEY``) and drops all other personal
-        data; ``"drop"`` does the same with a random key.
+        data: names, notes, values of custom fields, messages of answers, texts of rejects, refused
+        values, and names of unknown fields. Files are called by keyed hashes too, for one may be
+        named after a customer. ``"drop"`` does the same with a random key.
+    keep_custom_fields
+        Names of custom fields whose values stay under any ``pii``.
     customer_key
         Which identity names a customer; by default the first present of user_id, external_id,
         mobile and email.
@@ -109,6 +114,7 @@ def load(
         on_error=on_error,
         points=points,
         pii=pii,
+        keep_custom_fields=keep_custom_fields,
         customer_key=customer_key,
         timezone=timezone,
         threads=threads,
@@ -135,6 +141,7 @@ def gather(
     on_error: OnError = "quarantine",
     points: PointsType = "int",
     pii: Pii = "keep",
+    keep_custom_fields: Sequence[str] = (),
     customer_key: CustomerKey | None = None,
     timezone: str | None = None,
     threads: int | None = None,
@@ -142,14 +149,17 @@ def gather(
     progress: bool | None = None,
 ) -> tuple[pa.Table, pa.Table]:
     """Load as :func:`load` does, into tables that grow; give the ledger and the findings."""
+    hidden = pseudonym(pii)
     parser = Parser(
-        Flattening(_identities(customer_key), pseudonym(pii)),
+        Flattening(_identities(customer_key), hidden, _names(keep_custom_fields)),
         _one_of("points", points, ("int", "decimal")),
         _zone(timezone),
     )
     strict = _one_of("on_error", on_error, ("quarantine", "raise")) == "raise"
     workers = _workers(threads)
     exports = find_exports(source, _instant(exported_at))
+    if hidden is not None:
+        exports = renamed(exports, hidden)
     harvest = Harvest(keep, strict, _limit(max_record_bytes))
     with _progress_bar(exports, progress) as advance:
         harvest.gather(exports, parser, workers, advance)
@@ -168,6 +178,12 @@ def _identities(customer_key: str | None) -> tuple[str, ...]:
     if customer_key is None:
         return IDENTITIES
     return (_one_of("customer_key", customer_key, IDENTITIES),)
+
+
+def _names(keep_custom_fields: Sequence[str]) -> list[str]:
+    if isinstance(keep_custom_fields, str):
+        raise UsageError(f"keep_custom_fields is a list of names: [{keep_custom_fields!r}]")
+    return list(keep_custom_fields)
 
 
 def _workers(threads: int | None) -> int:

@@ -140,7 +140,7 @@ class Parser:
         """Turn blocks into tables and rejects; small ones in one go."""
         parsed = Parsed()
         for number, record in _samples(blocks):
-            parsed.meet_unknown(unknown_fields(record), number)
+            parsed.meet_unknown(unknown_fields(record, named=self.personal), number)
         self._parse(blocks, parsed)
         return parsed
 
@@ -223,7 +223,8 @@ class Parser:
                 parsed.refuse(self._undecodable(record, number))
                 continue
             if block.form != "json":
-                parsed.meet_unknown(unknown_fields(record.value), len(parsed.starts) - 1)
+                unknown = unknown_fields(record.value, named=self.personal)
+                parsed.meet_unknown(unknown, len(parsed.starts) - 1)
             response = conformer.record(record.value)
             for refusal in conformer.refusals:
                 parsed.refuse(self._reject(refusal, record, number))
@@ -301,23 +302,24 @@ class Parser:
                     yield run.part(piece, first, end)
 
     def _undecodable(self, record: Record, number: int) -> Reject:
-        raw = record.text if self._personal else None
+        raw = record.text if self.personal else None
         return Reject("responses", number, record.line, "$", str(record.error), raw)
 
     def _reject(self, refusal: Refusal, record: Record, number: int) -> Reject:
-        raw = record.text_of(refusal.at, refusal.value) if self._personal else None
+        raw = record.text_of(refusal.at, refusal.value) if self.personal else None
         return Reject(
             refusal.element,
             number,
             record.line_of(refusal.unfit.steps),
             json_path(refusal.unfit.steps),
-            refusal.unfit.sentence(personal=self._personal),
+            refusal.unfit.sentence(personal=self.personal),
             # Decoded payloads may hold halves of surrogate pairs, which no table can.
             raw and raw.encode(errors="backslashreplace").decode(),
         )
 
     @property
-    def _personal(self) -> bool:
+    def personal(self) -> bool:
+        """Tell whether personal data may be shown."""
         return self.flattening.pseudonym is None
 
 

@@ -1,4 +1,4 @@
-"""Personal data: pseudonyms in place of customer keys."""
+"""Personal data: pseudonyms in place of customer keys, and of the names of files."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import hashlib
 import hmac
 import os
 import secrets
+from dataclasses import replace
 from typing import Literal
 
 import pyarrow as pa
 
 from redemption_analytics.errors import UsageError
 from redemption_analytics.flatten import Pseudonym
+from redemption_analytics.sources import Export
 
 Pii = Literal["keep", "pseudonymize", "drop"]
 
 #: The environment variable that holds the key of the pseudonyms.
 KEY_VARIABLE = "REDEMPTION_ANALYTICS_PII_KEY"
 _SHORTEST_KEY = 16
+_NAME_DIGITS = 16
 
 
 def pseudonym(pii: Pii) -> Pseudonym | None:
@@ -57,3 +60,16 @@ def pseudonym(pii: Pii) -> Pseudonym | None:
         return pa.array(names, pa.string()).take(encoded.indices)
 
     return replace
+
+
+def renamed(exports: list[Export], pseudonym: Pseudonym) -> list[Export]:
+    """Give exports names that tell nothing: a file may be called after a customer.
+
+    The first 16 digits of the HMAC of ``source:`` and the name stand for it, so that who has the
+    key can tell which file is meant.
+    """
+    names = pseudonym(pa.array([f"source:{export.name}" for export in exports], pa.string()))
+    return [
+        replace(export, name=f"source-{name[:_NAME_DIGITS]}")
+        for export, name in zip(exports, names.to_pylist(), strict=True)
+    ]

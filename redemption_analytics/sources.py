@@ -347,8 +347,8 @@ def _from_path(path: str) -> Iterator[Export]:
         yield from (_local(file, named=False) for file in files)
     elif os.path.exists(path):
         yield _local(path, named=True)
-    elif path.lstrip().startswith(("{", "[{", "<")):
-        raise SourceError(f"text is taken for a path, and {path[:40]!r}… is none: give it as bytes")
+    elif path.lstrip("\ufeff \t\r\n").startswith(("{", "[{", "<")):
+        raise SourceError("text is taken for a path, and this is none: give it as bytes")
     elif glob.has_magic(path):
         files = list(_glob(path))
         if not files:

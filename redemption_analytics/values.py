@@ -45,10 +45,15 @@ class Unfit(Exception):  # noqa: N818
         self.steps = steps
 
     def sentence(self, *, personal: bool) -> str:
-        """Say what is wrong, with the value itself only where personal data may be shown."""
+        """Say what is wrong, with the value itself only where personal data may be shown.
+
+        What should be a number, a time or a truth is shown; what holds others is not, nor is what
+        should be a text or hold others: it may be an identity, and errors go into logs.
+        """
         if self.value is None:
             return self.reason
-        return f"{_shown(self.value) if personal else 'the value'} {self.reason}"
+        hidden = not personal or isinstance(self.value, (list, dict))
+        return f"{'the value' if hidden else _shown(self.value)} {self.reason}"
 
 
 def _shown(value: object) -> str:

@@ -90,9 +90,9 @@ REFUSED: list[tuple[Any, Any, str, str, str]] = [
             (point(points_redeemed=None), "", "points_redeemed is missing"),
             ({"points_redeemed": 1}, "", "redemption_id or id is missing"),
             (point(redemption_id=" "), "", "redemption_id or id is missing"),
-            ("a redemption", "", "'a redemption' is no object"),
-            (point(redeemed_store=["x"]), ".redeemed_store", "['x'] is no object"),
-            (point(redeemed_till={"name": [1]}), ".redeemed_till.name", "[1] is no text"),
+            ("a redemption", "", "the value is no object"),
+            (point(redeemed_store=["x"]), ".redeemed_store", "the value is no object"),
+            (point(redeemed_till={"name": [1]}), ".redeemed_till.name", "the value is no text"),
             (
                 point(points_redeemed="x", reversals=[GOOD], custom_fields={"field": FIELD}),
                 ".points_redeemed",
@@ -184,9 +184,9 @@ NO_ANSWERS: list[tuple[bytes, str]] = [
     (b'{"message": "Timeout"}', 'not an answer of this API: it has no object "response"'),
     (b'{"response": []}', 'not an answer of this API: it has no object "response"'),
     (b'{"response": {}}', 'not an answer of this API: neither "status" nor "customer"'),
-    (b'{"response": {"status": "up"}}', "'up' is no object"),
+    (b'{"response": {"status": "up"}}', "the value is no object"),
     (b'{"response": {"status": {"code": "x"}}}', "'x' is no number"),
-    (b'{"response": {"customer": 7}}', "7 is no object"),
+    (b'{"response": {"customer": 7}}', "the value is no object"),
 ]
 
 
