@@ -44,6 +44,7 @@ _REMEDIES = {
         _CLOSED, "name a directory that may be written to, and whose parent directory may be"
     ),
     **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a file stands where a directory is needed"),
+    errno.ENAMETOOLONG: "choose a shorter name",
 }
 
 
@@ -68,8 +69,6 @@ def check_replaceable(target: Path, own: Callable[[Path], set[str]], *, overwrit
     overwrite
         Whether a directory of this library's may be replaced.
     """
-    if os.path.ismount(target):
-        raise UsageError(f"{target} is a mount point, which has to stay: name a directory in it")
     if _is_free(target):
         return
     if not target.is_dir():
@@ -108,9 +107,11 @@ def written_beside(
         If the disk is full, the target may not be written to, or another run is writing it. What
         was there before is as it was.
     """
-    target = Path(directory).resolve()
+    # Unlike Path.resolve, this gives an endless link as it is, on every Python.
+    target = Path(os.path.realpath(directory))
     with ExitStack() as stack:
         with _told(target):
+            _check_movable(target)
             work = stack.enter_context(_alone(target))
             check(target)
             fresh = work / _NEW
@@ -121,6 +122,14 @@ def written_beside(
             check(target)
             _flush(fresh)
             _put(fresh, target, work / _OLD)
+
+
+def _check_movable(target: Path) -> None:
+    """Refuse what no other directory can take the place of."""
+    if target.is_symlink():
+        raise UsageError(f"{target} is a link that leads in a circle: name a directory")
+    if os.path.ismount(target):
+        raise UsageError(f"{target} is a mount point, which has to stay: name a directory in it")
 
 
 @contextmanager
@@ -205,8 +214,7 @@ def _locked(work: Path, target: Path) -> int | None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_open_at(lock, work / _LOCK):
-                os.truncate(lock, 0)
-                os.write(lock, f"process {os.getpid()} on {platform.node()}".encode())
+                _sign(lock)
                 return lock
         except BlockingIOError as error:
             other = os.read(lock, 1000).decode(errors="replace") or "which has just begun"
@@ -222,6 +230,13 @@ def _locked(work: Path, target: Path) -> int | None:
             os.close(lock)
             raise _left(work, target) from None
         os.close(lock)
+
+
+def _sign(lock: int) -> None:
+    """Say in a lock whose it is, if there is room: what fills a disk may be what is swept next."""
+    with suppress(OSError):
+        os.truncate(lock, 0)
+        os.write(lock, f"process {os.getpid()} on {platform.node()}".encode())
 
 
 def _left(work: Path, target: Path) -> WriteError:

@@ -334,6 +334,37 @@ def test_a_mount_point_is_refused_before_the_work(tmp_path: Path) -> None:
         convert(tmp_path / "target")
 
 
+def test_the_root_is_refused_as_any_mount_point_is() -> None:
+    with pytest.raises(ra.UsageError, match="/ is a mount point, which has to stay"):
+        convert(Path("/"))
+
+
+def test_links_that_lead_nowhere_are_refused_and_stay(tmp_path: Path) -> None:
+    for one, other in (("a", "b"), ("b", "a")):
+        (tmp_path / one).symlink_to(tmp_path / other)
+    with pytest.raises(ra.UsageError, match="is a link that leads in a circle"):
+        convert(tmp_path / "a")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    assert (tmp_path / "a").is_symlink()
+
+
+def test_a_name_that_is_too_long_is_told_with_its_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ra.WriteError, match=r"File name too long.*: choose a shorter name"):
+        convert(tmp_path / ("x" * 240))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_fills_a_disk_is_swept_where_there_is_no_room_for_a_name(tmp_path: Path) -> None:
+    """The name of a run in its lock is for others to read; it must not keep it from clearing up."""
+    work = tmp_path / ".target.redemption_analytics"
+    (work / "new").mkdir(parents=True)
+    (work / "lock").touch()
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with mock.patch.object(os, "write", side_effect=full):
+        convert(tmp_path / "target")
+    assert beside(tmp_path / "target") == []
+
+
 @pytest.mark.parametrize("name", ["mine.txt", "points/mine.txt", "notes/mine.txt", "ledger/a/b"])
 def test_what_people_put_into_converted_tables_is_never_deleted(name: str, tmp_path: Path) -> None:
     target = tmp_path / "target"
