@@ -27,7 +27,7 @@ def main(logical_date: str, failures: str) -> None:
         nonlocal left
         if left:
             left -= 1
-            raise OSError("no space left on device")
+            raise ra.WriteError("the report cannot be written: no space left on device")
         return write(*args, **options)
 
     moment = datetime.fromisoformat(logical_date).replace(tzinfo=UTC)

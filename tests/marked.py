@@ -11,9 +11,8 @@ import copy
 import gzip
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -87,13 +86,13 @@ def write_marked(directory: Path, marks: Marks) -> None:
     folder = directory / marks.stray("folder")
     folder.mkdir()
     (folder / "broken.jsonl").write_text(text, encoding="utf-8")
-    write_export(folder / "broken.xml", _broken(marks), style="xml-2020")
-    for number, answer in enumerate(islice(_broken(marks), None, None, 8)):
+    write_export(folder / "broken.xml", _broken(marks, 3), style="xml-2020")
+    for number, answer in enumerate(_broken(marks, 8)):
         pretty = json.dumps(answer, indent=1, ensure_ascii=False)
         (folder / f"{marks.stray('file')}.json").write_text(
             pretty[: len(pretty) * (number % 9) // 8], encoding="utf-8"
         )
-    _write_packings(folder, [compact(answer) for answer in _broken(marks)], marks)
+    _write_packings(folder, [compact(a) for a in _broken(marks, 20)], marks)
 
 
 def _write_packings(folder: Path, lines: list[str], marks: Marks) -> None:
@@ -103,7 +102,7 @@ def _write_packings(folder: Path, lines: list[str], marks: Marks) -> None:
         return folder / f"{marks.stray('file')}.{suffix}"
 
     name("jsonl.gz").write_bytes(gzip.compress(data))
-    name("jsonl.gz").write_bytes(gzip.compress(data)[:-200])
+    name("jsonl.gz").write_bytes(gzip.compress(data)[:-100])
     for codec in ("bz2", "zstd", "lz4"):
         with pa.output_stream(name("jsonl"), compression=codec) as stream:
             stream.write(data)
@@ -114,7 +113,7 @@ def _write_packings(folder: Path, lines: list[str], marks: Marks) -> None:
     archive = name("zip")
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr(f"{marks.stray('member')}.jsonl", data)
-        file.writestr(f"{marks.stray('member')}.jsonl", gzip.compress(data)[:-200])
+        file.writestr(f"{marks.stray('member')}.jsonl", gzip.compress(data)[:-100])
         file.writestr(f"{marks.stray('member')}.json", f"{marks.stray()} is no export")
     packed = bytearray(archive.read_bytes())
     packed[len(packed) // 4] ^= 0xFF
@@ -159,18 +158,18 @@ def _items(customer: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield item
 
 
-def _broken(marks: Marks) -> Iterator[dict[str, Any]]:
+def _broken(marks: Marks, every: int = 1) -> Iterator[dict[str, Any]]:
     """Give answers that have, for each field of the contract, something else there."""
-    for path, node in _fields(ANSWER):
-        for wrong in _wrong(node, marks):
-            answer = _filled(ANSWER)
-            for customer in answer["response"]["customer"]:
-                customer |= {name: marks.value(name) for name in _IDENTITIES}
-            place = answer
-            for step in path[:-1]:
-                place = place[step]
-            place[path[-1]] = wrong
-            yield answer
+    wrongs = [(path, wrong) for path, node in _fields(ANSWER) for wrong in _wrongs(node)]
+    for path, wrong in wrongs[::every]:
+        answer = _filled(ANSWER)
+        for customer in answer["response"]["customer"]:
+            customer |= {name: marks.value(name) for name in _IDENTITIES}
+        place: Any = answer
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = wrong(marks)
+        yield answer
     unknown = _filled(ANSWER)
     unknown["response"]["customer"][0] |= {marks.stray("field"): 1, marks.stray("a.b"): 2}
     yield unknown
@@ -184,12 +183,11 @@ def _broken(marks: Marks) -> Iterator[dict[str, Any]]:
     yield {"response": {"customers": {marks.stray("key"): {"mobile": marks.stray("mobile")}}}}
 
 
-def _wrong(node: Kind | Shape | Many, marks: Marks) -> Iterator[Any]:
-    stray = marks.stray()
-    yield {stray: marks.stray(), "also": [marks.stray("mobile")]}
-    yield [[stray]]
-    if not isinstance(node, Kind) or node is not Kind.TEXT:
-        yield marks.stray("mobile") + " " + marks.stray("email")
+def _wrongs(node: Kind | Shape | Many) -> Iterator[Callable[[Marks], Any]]:
+    yield lambda marks: {marks.stray(): marks.stray(), "also": [marks.stray("mobile")]}
+    yield lambda marks: [[marks.stray()]]
+    if node is not Kind.TEXT:
+        yield lambda marks: f"{marks.stray('mobile')} {marks.stray('email')}"
 
 
 def _fields(

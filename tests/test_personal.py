@@ -195,3 +195,33 @@ def test_pseudonyms_unite_what_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path:
     plain, r = ra.load(tmp_path), ra.load(tmp_path, pii="pseudonymize")
     assert r.points["redemption_id"].tolist()[-2:] == plain.points["redemption_id"].tolist()[-2:]
     pd.testing.assert_frame_equal(r.ledger, plain.ledger)
+
+
+@pytest.mark.parametrize("pii", ["pseudonymize", "drop"])
+def test_values_of_custom_fields_that_are_named_stay(
+    monkeypatch: pytest.MonkeyPatch, pii: Any
+) -> None:
+    monkeypatch.setenv(VARIABLE, KEY)
+    payloads = answers()
+    fields = {"field": [{"name": "shift", "value": "late"}, {"name": "card", "value": "9123"}]}
+    points = payloads[0]["response"]["customer"]["redemptions"]["points"]["point"]
+    points[0]["custom_fields"] = fields
+    kept = ra.load(payloads, pii=pii, keep_custom_fields=["shift"])
+    values = kept.custom_fields.set_index("name")["value"]
+    assert values["shift"] == "late"
+    assert pd.isna(values["card"])
+    with pytest.raises(ra.UsageError, match=r"is a list of names: \['shift'\]"):
+        ra.load(payloads, pii=pii, keep_custom_fields="shift")
+
+
+def test_files_are_called_by_keyed_hashes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file may be named after a customer; who has the key can still tell which it is."""
+    monkeypatch.setenv(VARIABLE, KEY)
+    path = tmp_path / "447700900123.jsonl"
+    path.write_bytes(data())
+    r = ra.load(path, pii="pseudonymize")
+    name = f"source-{pseudonym(f'source:{path}')[:16]}"
+    assert set(r.responses["source"]) == {name}
+    assert set(r.rejects["source"]) == {name}
+    assert r.responses["response_id"][0] == f"{name}#1/1"
+    assert set(ra.load(path, pii="drop").responses["source"]) != {name}
