@@ -112,7 +112,8 @@ class Conformer:
                 raise Unfit('not an answer of this API: neither "status" nor "customer"')
             foreign = response.keys() - RESPONSE.known
             if foreign and not failed:
-                raise Unfit(f"not an answer of this API: no customer, but {_listed(foreign)}")
+                said = "not an answer of this API: no customer, but other fields"
+                raise Unfit(said, names=_listed(foreign))
         return {"status": status or {}, "customer": customers}
 
     def _object(self, form: _Form, value: object, steps: Steps) -> dict[str, Any] | None:
@@ -187,8 +188,8 @@ def _demand_redemptions(given: _Object, conformed: _Object, steps: Steps) -> Non
     if not foreign or given.keys() & TELLING:
         return
     if conformed.get("item_status", {}).get("success") is not False:
-        said = f"not an answer of this API: no redemptions, but {_listed(foreign)}"
-        raise Unfit(said, steps=steps)
+        said = "not an answer of this API: no redemptions, but other fields"
+        raise Unfit(said, steps=steps, names=_listed(foreign))
 
 
 def _listed(names: set[str]) -> str:

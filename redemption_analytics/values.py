@@ -35,14 +35,23 @@ _Points = TypeVar("_Points", int, float)
 class Unfit(Exception):  # noqa: N818
     """A value that does not fit the contract.
 
-    ``reason`` follows the value in a sentence, as in "'ten' is no number".
+    ``reason`` follows the value in a sentence, as in "'ten' is no number". Names of fields that the
+    contract does not have stand apart, as ``names``: they may be personal too.
     """
 
-    def __init__(self, reason: str, value: object = None, *, steps: tuple[str | int, ...] = ()):
+    def __init__(
+        self,
+        reason: str,
+        value: object = None,
+        *,
+        steps: tuple[str | int, ...] = (),
+        names: str = "",
+    ):
         super().__init__(reason)
         self.reason = reason
         self.value = value
         self.steps = steps
+        self.names = names
 
     def sentence(self, *, personal: bool) -> str:
         """Say what is wrong, with the value itself only where personal data may be shown.
@@ -51,7 +60,7 @@ class Unfit(Exception):  # noqa: N818
         should be a text or hold others: it may be an identity, and errors go into logs.
         """
         if self.value is None:
-            return self.reason
+            return f"{self.reason}: {self.names}" if personal and self.names else self.reason
         hidden = not personal or isinstance(self.value, (list, dict))
         return f"{'the value' if hidden else _shown(self.value)} {self.reason}"
 

@@ -631,27 +631,27 @@ FOREIGN: dict[str, tuple[Any, str, str]] = {
     "customer/get": (
         {"response": {"status": OK, "customers": {"customer": [GET]}}},
         "$.response.customers.customer[0]",
-        NOT_OURS + "no redemptions, but lifetime_points, registered_on",
+        NOT_OURS + "no redemptions, but other fields: lifetime_points, registered_on",
     ),
     "customer/get of one": (
         {"response": {"status": OK | {"success": True}, "customer": GET}},
         "$.response.customer",
-        NOT_OURS + "no redemptions, but lifetime_points, registered_on",
+        NOT_OURS + "no redemptions, but other fields: lifetime_points, registered_on",
     ),
     "customer/get of several": (
         {"response": {"status": OK, "customer": [GET]}},
         "$.response.customer[0]",
-        NOT_OURS + "no redemptions, but lifetime_points, registered_on",
+        NOT_OURS + "no redemptions, but other fields: lifetime_points, registered_on",
     ),
     "transactions of a customer": (
         {"response": {"status": OK, "customer": {"mobile": "1", "transactions": {"a": [1]}}}},
         "$.response.customer",
-        NOT_OURS + "no redemptions, but transactions",
+        NOT_OURS + "no redemptions, but other fields: transactions",
     ),
     "transactions": (
         {"response": {"status": OK, "transactions": {"transaction": [{"id": 1}]}}},
         "$",
-        NOT_OURS + "no customer, but transactions",
+        NOT_OURS + "no customer, but other fields: transactions",
     ),
     "numbers": ([1, 2, 3], "$", NOT_OURS + "the record is no object"),
     "a Swagger document": (
