@@ -26,7 +26,8 @@ from redemption_analytics.merging import Finding, Merging
 from redemption_analytics.parsing import Parsed, Parser, Reject
 from redemption_analytics.reading import read_blocks
 from redemption_analytics.settling import PARTS, settled
-from redemption_analytics.sources import Export, Stream
+from redemption_analytics.sources import Export
+from redemption_analytics.streams import Stream
 
 #: What says more of why a file could not be read.
 _DETAIL = re.compile(r"[:,].*", re.DOTALL)

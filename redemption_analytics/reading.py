@@ -24,7 +24,8 @@ from redemption_analytics.blocks import (
     as_run,
 )
 from redemption_analytics.cutting import MAX_RECORD_BYTES, cut_blocks, within
-from redemption_analytics.sources import UNREADABLE, ZIP_MAGIC, ByteStream, Export, Payload
+from redemption_analytics.sources import ZIP_MAGIC, Export, Payload
+from redemption_analytics.streams import UNREADABLE, ByteStream
 from redemption_analytics.xml_answers import ANSWER_START, opened_in, wrapper
 
 #: Column of a Parquet file that holds raw payload texts.

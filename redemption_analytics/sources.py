@@ -9,7 +9,6 @@ import re
 import stat
 import struct
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -17,15 +16,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain, takewhile
-from lzma import LZMAError
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, Protocol, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
 from pyarrow import fs
 
 from redemption_analytics.errors import SourceError
+from redemption_analytics.streams import UNREADABLE, ByteStream, Stream, spooled
 
 Payload: TypeAlias = dict[str, Any] | bytes
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO | Payload | Iterable[Any]
@@ -35,9 +33,6 @@ EXPORT_SUFFIXES = frozenset(
     {".json", ".jsonl", ".ndjson", ".xml", ".txt", ".log", ".parquet"}
     | {".gz", ".bz2", ".zst", ".lz4", ".zip"}
 )
-
-#: What can be read once only is held in memory up to so many bytes, and beyond that on disk.
-SPOOLED_BYTES = 64 << 20
 
 #: Archives within archives are opened so deep.
 _DEEPEST = 3
@@ -49,22 +44,6 @@ _DATE = re.compile(
     r"(?<!\d)(?P<date>(?:19|20)\d\d-\d\d-\d\d|(?:19|20)\d{6})"
     r"(?:[T_ -]?(?P<hour>\d\d)[-:.]?(?P<minute>\d\d)(?:[-:.]?(?P<second>\d\d))?)?(?!\d)"
 )
-
-
-#: What reading may raise, whoever reads: a system, a codec, an archive.
-UNREADABLE = (
-    *(OSError, EOFError, RuntimeError),
-    *(zlib.error, LZMAError, zipfile.BadZipFile, pa.ArrowException),
-)
-
-
-class ByteStream(Protocol):
-    """What is read from: a file, a member of a .zip, an object in a store."""
-
-    def read(self, size: int = -1, /) -> bytes: ...  # noqa: D102
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...  # noqa: D102
-    def tell(self) -> int: ...  # noqa: D102
-    def close(self) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -213,7 +192,7 @@ def _from_stream(stream: Any) -> Export:
             raise SourceError('the file is open as text: open it as binary, with mode "rb"')
         if not (hasattr(stream, "seekable") and stream.seekable()):
             # Its first bytes are looked at more than once.
-            stream = _spooled(stream)
+            stream = spooled(stream)
     except (OSError, ValueError) as error:
         raise SourceError(f"{name} cannot be read: {error}") from error
     start = stream.tell()
@@ -223,82 +202,6 @@ def _from_stream(stream: Any) -> Export:
         return Stream(stream, start=start, close=lambda: None)
 
     return Export(name, date_in_name(name) or _now(), open=reopen)
-
-
-class _Spool(SpooledTemporaryFile[bytes]):
-    """A copy of what can be read once only: in memory, and where it is large on disk."""
-
-    def __del__(self) -> None:
-        self.close()
-
-
-def _spooled(stream: BinaryIO) -> _Spool:
-    spool = _Spool(max_size=SPOOLED_BYTES)
-    while piece := stream.read(1 << 20):
-        spool.write(piece)
-    spool.seek(0)
-    return spool
-
-
-class Stream(io.BufferedIOBase):
-    """A view of a stream.
-
-    Parameters
-    ----------
-    stream
-        What is read.
-    on_read
-        Told how many bytes were read, each time; fewer than none where it starts anew.
-    start
-        Where in the stream the view has its beginning.
-    close
-        What closing does, in place of closing the stream.
-    """
-
-    def __init__(
-        self,
-        stream: ByteStream,
-        *,
-        on_read: Callable[[int], object] | None = None,
-        start: int = 0,
-        close: Callable[[], object] | None = None,
-    ):
-        self._stream = stream
-        self._on_read = on_read
-        self._start = start
-        self._close = close or stream.close
-        self._count = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:  # noqa: D102
-        data = self._stream.read(-1 if size is None else size)
-        self._counted(len(data))
-        return data
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:  # noqa: D102
-        start = self._start if whence == os.SEEK_SET else 0
-        position = self._stream.seek(start + offset, whence) - self._start
-        if position == 0:
-            self._counted(-self._count)
-        return position
-
-    def _counted(self, count: int) -> None:
-        self._count += count
-        if self._on_read:
-            self._on_read(count)
-
-    def tell(self) -> int:  # noqa: D102
-        return self._stream.tell() - self._start
-
-    def readable(self) -> bool:  # noqa: D102
-        return True
-
-    def seekable(self) -> bool:  # noqa: D102
-        return True
-
-    def close(self) -> None:  # noqa: D102
-        if not self.closed:
-            self._close()
-        super().close()
 
 
 def _from_uri(uri: str) -> Iterator[Export]:

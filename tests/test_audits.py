@@ -99,7 +99,7 @@ CASES: dict[str, tuple[Callable[[], ra.Redemptions], int, str]] = {
         "coupon redemption 4: BOGO",
     ),
     "unknown_fields": (
-        lambda: ra.load([customer(loyalty_tier="gold"), customer(loyalty_tier="gold")]),
+        lambda: ra.load([customer(rows=0, loyalty_tier="gold")] * 2),
         2,
         "$.response.customer.loyalty_tier in payloads",
     ),

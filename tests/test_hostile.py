@@ -22,7 +22,7 @@ import pyarrow as pa
 import pytest
 
 import redemption_analytics as ra
-from redemption_analytics import sources
+from redemption_analytics import sources, streams
 from redemption_analytics.blocks import Block
 from redemption_analytics.cutting import cut_blocks
 
@@ -610,10 +610,10 @@ class OnlyRead(io.RawIOBase):
 
 def test_of_a_pipe_only_so_much_is_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[int] = []
-    real = sources._Spool.rollover
-    monkeypatch.setattr(sources, "SPOOLED_BYTES", 50_000)
+    real = streams.Spool.rollover
+    monkeypatch.setattr(streams, "SPOOLED_BYTES", 50_000)
     monkeypatch.setattr(
-        sources._Spool, "rollover", lambda self: (held.append(self.tell()), real(self))
+        streams.Spool, "rollover", lambda self: (held.append(self.tell()), real(self))
     )
     r = ra.load(OnlyRead(lines(line("b", notes="x" * 100_000))))
     assert r.points["redemption_id"].tolist() == ["a", "b", "c"]
