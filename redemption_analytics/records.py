@@ -20,6 +20,11 @@ _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=str)
 # Python refuses to read integers of very many digits as such.
 _LONG_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal, parse_constant=str)
 _DECODING_ERRORS = (ValueError, RecursionError)
+#: What stands in place of bytes that are no UTF-8, and at the end of a text of half a character.
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
+_HALF_CHARACTER = re.compile("[\udc80-\udcff]{1,3}\\Z")
+#: How much of what follows is looked at to decode a value, step by step.
+_FURTHER = (64 << 10, 4 << 20)
 
 
 @dataclass(frozen=True)
@@ -48,25 +53,35 @@ class Record:
         return _written(value)
 
 
+class _Source:
+    """The text that records are a part of, and the number of its first line."""
+
+    def __init__(self, text: str, line: int | None):
+        self.text = text
+        self._line = line
+
+    def line_at(self, position: int) -> int | None:
+        """Give the line of a place."""
+        return None if self._line is None else self._line + bisect_left(self._breaks, position)
+
+    @cached_property
+    def _breaks(self) -> list[int]:
+        return [match.start() for match in re.finditer("\n", self.text)]
+
+
 @dataclass(frozen=True)
 class _JsonRecord(Record):
-    source: str = ""
+    source: _Source = field(default_factory=lambda: _Source("", None))
     start: int = 0
     _inner: dict[int, dict[str | int, int]] = field(default_factory=dict, repr=False)
 
     def line_of(self, steps: Steps) -> int | None:
-        if self.line is None:
-            return None
-        return self.line + bisect_left(self._line_breaks, self._position_of(steps))
+        return self.source.line_at(self._position_of(steps))
 
     def text_of(self, steps: Steps, value: object) -> str:  # noqa: ARG002
         start = self._position_of(steps)
-        _, end = value_at(self.source, start)
-        return self.source[start:end]
-
-    @cached_property
-    def _line_breaks(self) -> list[int]:
-        return [m.start() for m in re.compile("\n").finditer(self.source, self.start)]
+        _, end = value_at(self.source.text, start)
+        return self.source.text[start:end]
 
     def _position_of(self, steps: Steps) -> int:
         """Find where the value at the end of some steps starts; its parent, where it is absent."""
@@ -74,7 +89,7 @@ class _JsonRecord(Record):
         for step in steps:
             # A record may hold many refused elements: what was found is not looked for again.
             if position not in self._inner:
-                self._inner[position] = dict(_values_in(self.source, position))
+                self._inner[position] = dict(_values_in(self.source.text, position))
             if step not in self._inner[position]:
                 break
             position = self._inner[position][step]
@@ -144,35 +159,65 @@ def decoded(data: bytes) -> object:
 def _json(block: Block) -> Iterator[Record]:
     line = block.line
     for start, end in block.stretches():
-        text = block.data[start:end].decode(errors="backslashreplace")
+        text = block.data[start:end].decode(errors="surrogateescape")
         yield from _decoded(text, line, block)
         line = None if line is None else line + block.data.count(b"\n", start, end)
 
 
 def _decoded(text: str, line: int | None, block: Block) -> Iterator[Record]:
-    position, counted = after_separators(text, 0), 0
+    source = _Source(text, line)
+    odd = not text.isascii() and _NO_UTF8.search(text) is not None
+    read = _value_among_many if block.lines else value_at
+    position = after_separators(text, 0)
     while position < len(text):
-        if line is not None:
-            line += text.count("\n", counted, position)
-            counted = position
         try:
-            value, end = value_at(text, position)
+            value, end = read(text, position)
+            if odd and _NO_UTF8.search(text, position, end):
+                raise ValueError
         except _DECODING_ERRORS:
             end = text.find("\n", position) if block.lines else -1
             end = len(text) if end < 0 else end
-            yield _undecodable(
-                text[position:end].rstrip("\n\r\t " if block.lines else "\n\r\t ,"), line
-            )
+            broken = text[position:end].rstrip("\n\r\t " if block.lines else "\n\r\t ,")
+            yield _undecodable(broken, source.line_at(position))
         else:
-            yield _JsonRecord(value, line=line, source=text, start=position)
+            line = source.line_at(position)
+            yield _JsonRecord(value, line=line, source=source, start=position)
         position = after_separators(text, end)
+
+
+def _value_among_many(text: str, position: int) -> tuple[object, int]:
+    """Decode a value of JSON Lines, whose text may hold very many others.
+
+    That it fails is told by what is near: the decoder counts the lines of all that is before.
+    """
+    for reach in _FURTHER:
+        if position + reach >= len(text):
+            break
+        try:
+            value, length = value_at(text[position : position + reach], 0)
+        except _DECODING_ERRORS as error:
+            if not breaks_off(error):
+                raise
+        else:
+            # A number may go on, as 1 does in 1e+5.
+            if length < reach - 2:
+                return value, position + length
+    value, length = value_at(text[position:], 0)
+    return value, position + length
 
 
 def _undecodable(text: str, line: int | None) -> Record:
     # Decoded again by itself, so that what follows it does not change what is said of it.
+    whole = _HALF_CHARACTER.sub("", text)
+    odd = _NO_UTF8.search(whole)
+    text = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    if odd:
+        line = None if line is None else line + whole.count("\n", 0, odd.start())
+        column = odd.start() - whole.rfind("\n", 0, odd.start())
+        return Record(None, f"not valid UTF-8 (column {column})", line, text)
     reason = "not readable: nested too deeply"
     try:
-        value_at(text, 0)
+        value_at(whole, 0)
     except json.JSONDecodeError as error:
         line = None if line is None else line + error.lineno - 1
         cut = breaks_off(error)

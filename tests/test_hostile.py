@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -22,9 +23,10 @@ import pyarrow as pa
 import pytest
 
 import redemption_analytics as ra
-from redemption_analytics import sources, streams
+from redemption_analytics import records, sources, streams
 from redemption_analytics.blocks import Block
 from redemption_analytics.cutting import cut_blocks
+from redemption_analytics.records import read_records
 
 MB = 1 << 20
 
@@ -154,7 +156,15 @@ CASES: dict[str, Case] = {
         b'{"response":}' + b" " * 65_000 + b"x\n" + lines(), (1, 1, "$"), NO_JSON
     ),
     # Text
-    "bytes that are no UTF-8": Case(lines(raw(b'"\xff\xfe\xc3"')), (2, 2, "$"), NO_JSON),
+    "bytes that are no UTF-8": Case(
+        lines(raw(b'"\xff\xfe\xc3"')), (2, 2, "$"), "not valid UTF-8 (column "
+    ),
+    "a byte that is no UTF-8 behind a backslash": Case(
+        lines(raw(b'"\\\xff"')), (2, 2, "$"), "not valid UTF-8 (column "
+    ),
+    "a field of no name in UTF-8": Case(
+        lines(line("b", new=1).replace(b'"new"', b'"n\xff"')), (2, 2, "$"), "not valid UTF-8"
+    ),
     "NUL in a text": Case(lines(raw(b'"a\0b"')), (2, 2, "$"), NO_JSON + "Invalid control"),
     "NUL, escaped": Case(lines(raw(b'"a\\u0000b"')), None, keys="abc"),
     "a hole of zeros": Case(lines(bytes(100_000)), (2, 2, "$"), NO_JSON),
@@ -190,6 +200,55 @@ def test_what_is_hostile_costs_itself_and_no_more(name: str) -> None:
     first = r.rejects.iloc[0]
     assert (first["record"], first["line"], first["path"]) == case.place
     assert first["reason"].startswith(case.reason)
+
+
+# Very many
+
+
+def seconds_to_read(one: bytes, count: int) -> float:
+    """Measure how long it takes to read one thing so many times between two answers."""
+    block = Block("json", lines(*[one] * count), 1, lines=True)
+    start = time.process_time()
+    found = [record.line_of(()) for record in read_records(block)]
+    seconds = time.process_time() - start
+    assert found == [*range(1, count + 3)]
+    return seconds
+
+
+@pytest.mark.parametrize(
+    ("one", "few"), [(b'{"a": 1}', 2000), (b"[1]", 2000), (b"oops" + b" " * 4000 + b".", 60)]
+)
+def test_foreign_lines_take_no_longer_each_where_there_are_many(one: bytes, few: int) -> None:
+    least = min(seconds_to_read(one, few) for _ in range(3))
+    most = min(seconds_to_read(one, 8 * few) for _ in range(2))
+    assert most < 8 * 3 * least
+
+
+def test_a_value_may_go_on_in_other_lines_however_long_it_is() -> None:
+    long = json.dumps(answer("b", redemption_purpose="y" * 5 * MB), indent=1).encode()
+    found = read_records(Block("json", lines(b"oops", long, b"12"), 1, lines=True))
+    assert [record.error is None for record in found] == [True, False, True, True, True]
+
+
+@pytest.mark.parametrize("reach", [1, 2, 3, 7, 64])
+def test_where_a_value_is_looked_for_does_not_change_what_it_is(
+    reach: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = b"".join(
+        [
+            lines(b"oops", b"12.50", b"-1e5", b"tru", b"true", b"[1,", b'"\\u00e9"', b'{"a": "b}'),
+            b'{"response": {"customer": [1, 2\n, 3]}} 5 6 "\\',
+        ]
+    )
+
+    def found() -> list[Any]:
+        block = Block("json", data, 1, lines=True)
+        return [(r.value, r.error, r.line, r.text) for r in read_records(block)]
+
+    monkeypatch.setattr(records, "_FURTHER", ())
+    expected = found()
+    monkeypatch.setattr(records, "_FURTHER", (reach, 8 * reach))
+    assert found() == expected
 
 
 # Records beyond the limit
