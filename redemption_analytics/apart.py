@@ -49,10 +49,7 @@ def suspects_apart(block: Block, error: Exception | None = None) -> list[tuple[B
     ]
     if not any(suspect):
         return []
-    # Where it changes from one record to the next.
-    firsts = [at for at in range(1, len(suspect)) if suspect[at] != suspect[at - 1]]
-    pieces = block.cut(stretches[at][0] for at in firsts)
-    return [(piece, suspect[at]) for piece, at in zip(pieces, [0, *firsts], strict=True)]
+    return [(piece, apart) for piece, _, _, apart in _cut(block, stretches, suspect)]
 
 
 def _broken(block: Block, start: int, end: int) -> bool:
@@ -111,8 +108,15 @@ def apart(block: Block, rows: Sequence[int], count: int) -> Iterator[tuple[Block
         yield block, 0, count, True
         return
     wanted = set(rows)
+    yield from _cut(block, stretches, [row in wanted for row in range(count)])
+
+
+def _cut(
+    block: Block, stretches: Sequence[tuple[int, int]], apart: Sequence[bool]
+) -> Iterator[tuple[Block, int, int, bool]]:
+    """Cut a block where records that are to be set apart meet others."""
     edges = [0]
-    edges += [row for row in range(1, count) if (row in wanted) != (row - 1 in wanted)]
-    pieces = block.cut(stretches[row][0] for row in edges[1:])
-    for piece, first, end in zip(pieces, edges, [*edges[1:], count], strict=True):
-        yield piece, first, end, first in wanted
+    edges += [at for at in range(1, len(apart)) if apart[at] != apart[at - 1]]
+    pieces = block.cut(stretches[at][0] for at in edges[1:])
+    for piece, first, end in zip(pieces, edges, [*edges[1:], len(apart)], strict=True):
+        yield piece, first, end, apart[first]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.contract import RESPONSE, Many, Shape
+from redemption_analytics.flatten import lengths
 
 
 def elements_of(answers: pa.StructArray) -> Counter[str]:
@@ -24,7 +25,7 @@ def elements_of(answers: pa.StructArray) -> Counter[str]:
     # An answer without a customer, as failed ones are, is a response too.
     customers = pc.struct_field(answers, "customer")
     if pa.types.is_list(customers.type):
-        seen["responses"] += pc.sum(pc.equal(_lengths(customers), 0), min_count=0).as_py()
+        seen["responses"] += pc.sum(pc.equal(lengths(customers), 0), min_count=0).as_py()
     else:
         seen["responses"] = len(answers)
     return seen
@@ -36,9 +37,6 @@ def _count(structs: pa.StructArray, shape: Shape, seen: Counter[str]) -> None:
         if isinstance(part, Many):
             if pa.types.is_list(inner.type):
                 inner = pc.list_flatten(inner)
-            seen[part.shape.element] += len(inner)
-        _count(inner, part.shape if isinstance(part, Many) else part, seen)
-
-
-def _lengths(lists: pa.ListArray) -> pa.Int32Array:
-    return pc.fill_null(pc.list_value_length(lists), 0)
+            part = part.shape
+            seen[part.element] += len(inner)
+        _count(inner, part, seen)

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.buckets import ROW, buckets, numbered
-from redemption_analytics.flatten import AGREEING, agreement
 from redemption_analytics.keeping import Keep
+from redemption_analytics.keys import AGREEING, agreement
 
 
 def _no_rows() -> npt.NDArray[np.int64]:

@@ -14,10 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
 import pytest
+from requirements_of_ci import needed
 
 import redemption_analytics as ra
 from redemption_analytics import storage
@@ -184,8 +186,8 @@ def mounting() -> list[str]:
     tried = shutil.which("unshare") and subprocess.run(
         [*alone, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
     )
-    if not tried or tried.returncode:
-        pytest.skip("mounting needs unshare, and that it is allowed")
+    mounts = bool(tried) and not tried.returncode
+    needed("unshare", mounts, "mounting needs unshare, and that it is allowed")
     return alone
 
 
@@ -219,11 +221,24 @@ def test_a_disk_that_cannot_be_written_to_is_told(
     assert done.stdout.endswith(f" {UNUSABLE} True\n")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_directory_without_permission_is_told(command: str, tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(ra.WriteError, match=r"Permission denied.*whose parent directory may be"):
-        WRITERS[command][0](tmp_path / "target")
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """Be no longer root, who may write anywhere."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_directory_without_permission_is_told(command: str, nobody: None) -> None:
+    with TemporaryDirectory() as directory:
+        Path(directory).chmod(0o500)
+        with pytest.raises(ra.WriteError, match=r"Permission denied.*whose parent directory may"):
+            WRITERS[command][0](Path(directory) / "target")
 
 
 def test_a_file_in_the_way_is_told_and_stays(command: str, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from requirements_of_ci import needed
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
 
@@ -33,8 +34,9 @@ def run(code: str, *arguments: object, before: tuple[str, ...] = ()) -> tuple[in
 def without_network() -> tuple[str, ...]:
     """A command that runs another where there is no network at all, if the system has one."""
     command = ("unshare", "--map-root-user", "--net")
-    if not shutil.which("unshare") or subprocess.run([*command, "true"], check=False).returncode:
-        pytest.skip("unshare (util-linux) is not here, or may not make a network namespace")
+    found = shutil.which("unshare") and subprocess.run([*command, "true"], check=False)
+    isolates = bool(found) and not found.returncode
+    needed("unshare", isolates, "unshare is not here, or may not make a network namespace")
     return command
 
 
