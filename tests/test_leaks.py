@@ -132,7 +132,6 @@ def test_no_value_name_or_note_is_left_in_what_is_written_or_said(
     said = run("convert", directory, tables, "--pii", pii, "--threads", "1")
     page = "--page" if pii == "pseudonymize" else "--no-page"
     said += run("report", directory, report, "--pii", pii, page)
-    said += run("audit", directory, "--pii", pii)
     r = ra.load(directory, pii=pii)
     r.to_parquet(tmp_path / "loaded")
     said += errors((path for path in directory.rglob("*") if path.is_file()), pii)
@@ -150,7 +149,7 @@ def test_reports_errors_and_logs_tell_of_no_person_even_where_tables_do(
 ) -> None:
     directory, marks = source
     caplog.set_level(logging.DEBUG)
-    said = run("report", directory, tmp_path / "report") + run("audit", directory)
+    said = run("report", directory, tmp_path / "report", "--page")
     said += errors((path for path in directory.rglob("*") if path.is_file()), "keep")
     r = ra.load(directory)
     told = [repr(r), r._repr_html_(), said, caplog.text]
