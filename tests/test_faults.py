@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import stat
 import subprocess
@@ -14,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
@@ -221,24 +221,21 @@ def test_a_disk_that_cannot_be_written_to_is_told(
     assert done.stdout.endswith(f" {UNUSABLE} True\n")
 
 
-@pytest.fixture
-def nobody() -> Iterator[None]:
-    """Be no longer root, who may write anywhere."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
+#: Root may write anywhere but for these; whoever else runs the tests has neither.
+_WITHOUT = "-dac_override,-dac_read_search"
+_AS_OTHERS = [] if os.geteuid() else ["setpriv", "--bounding-set", _WITHOUT, "--inh-caps", _WITHOUT]
 
 
-def test_a_directory_without_permission_is_told(command: str, nobody: None) -> None:
-    with TemporaryDirectory() as directory:
-        Path(directory).chmod(0o500)
-        with pytest.raises(ra.WriteError, match=r"Permission denied.*whose parent directory may"):
-            WRITERS[command][0](Path(directory) / "target")
+def test_a_directory_without_permission_is_told(command: str, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    package = [sys.executable, "-m", "redemption_analytics"]
+    line = [*_AS_OTHERS, *package, command, SMALL, tmp_path / "target", *WRITERS[command][1]]
+    done = subprocess.run(line, capture_output=True, text=True)
+    tmp_path.chmod(0o700)
+    said = " ".join(done.stderr.split())
+    assert done.returncode == UNUSABLE
+    assert re.search(r"Permission denied.*whose parent directory may", said)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_in_the_way_is_told_and_stays(command: str, tmp_path: Path) -> None:

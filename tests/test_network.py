@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from requirements_of_ci import needed
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
@@ -26,7 +25,8 @@ MAIN = """
 from redemption_analytics import cli
 
 exports, converted, report = sys.argv[1:]
-for command in (["convert", exports, converted], ["audit", converted], ["report", converted, report]):
+commands = ["convert", exports, converted], ["audit", converted], ["report", converted, report]
+for command in commands:
     cli.app(command, standalone_mode=False)
 """
 
