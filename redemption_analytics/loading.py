@@ -17,6 +17,7 @@ from redemption_analytics.errors import SourceError, UsageError
 from redemption_analytics.flatten import Flattening, Tables
 from redemption_analytics.harvest import Harvest
 from redemption_analytics.keeping import InMemory, Keep
+from redemption_analytics.memory import system_memory
 from redemption_analytics.parsing import Parser
 from redemption_analytics.personal import Pii, pseudonym, renamed
 from redemption_analytics.progress import progress_bar
@@ -106,22 +107,23 @@ def load(
        reversal_id redemption_key  points_reversed
     0      2000001         cLrg2k              250
     """
-    keep = InMemory()
-    books, found = gather(
-        source,
-        keep,
-        exported_at=exported_at,
-        on_error=on_error,
-        points=points,
-        pii=pii,
-        keep_custom_fields=keep_custom_fields,
-        customer_key=customer_key,
-        timezone=timezone,
-        threads=threads,
-        max_record_bytes=max_record_bytes,
-        progress=progress,
-    )
-    return Redemptions.from_arrow(_ten(keep.tables()), books, found).validate()
+    with system_memory():
+        keep = InMemory()
+        books, found = gather(
+            source,
+            keep,
+            exported_at=exported_at,
+            on_error=on_error,
+            points=points,
+            pii=pii,
+            keep_custom_fields=keep_custom_fields,
+            customer_key=customer_key,
+            timezone=timezone,
+            threads=threads,
+            max_record_bytes=max_record_bytes,
+            progress=progress,
+        )
+        return Redemptions.from_arrow(_ten(keep.tables()), books, found).validate()
 
 
 def _ten(tables: Tables) -> Tables:
