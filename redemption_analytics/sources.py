@@ -366,6 +366,10 @@ def _members(export: Export, depth: int = 0) -> Iterator[Export]:
         )
 
 
+#: The bit of a member's flags that says so (.ZIP File Format Specification, 4.4.4).
+_ENCRYPTED = 1
+
+
 class _Archive:
     """A .zip, which is open from its first member's opening to its last member's closing."""
 
@@ -399,6 +403,8 @@ class _Archive:
             self._zip = zipfile.ZipFile(self._stream)
             self._unread = self._count
         try:
+            if member.flag_bits & _ENCRYPTED:
+                raise OSError("it is encrypted: unpack it with its password first")
             stream = self._zip.open(member)
         except BaseException:
             self._member_done()
