@@ -7,8 +7,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from redemption_analytics.blocks import Block
+from redemption_analytics.columns import DoesNotFit
 from redemption_analytics.contract import Kind, fields_of_kinds
-from redemption_analytics.flatten import DoesNotFit
 
 #: A block of which is not known what was refused is cut into so many pieces.
 PIECES = 8

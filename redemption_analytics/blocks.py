@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from redemption_analytics.sources import Export
+from redemption_analytics.exports import Export
 from redemption_analytics.xml_answers import ANSWER_START
 
 BLOCK_BYTES = 4 << 20

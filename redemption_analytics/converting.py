@@ -18,7 +18,6 @@ from redemption_analytics.frames import connected, pandas_frame
 from redemption_analytics.keeping import OnDisk
 from redemption_analytics.ledger import FINDINGS, LEDGER
 from redemption_analytics.loading import gather
-from redemption_analytics.memory import system_memory
 from redemption_analytics.redemptions import Redemptions, own_files
 from redemption_analytics.schemas import MODELS
 from redemption_analytics.sources import Source
@@ -76,7 +75,7 @@ def convert(
     2
     """
     check = partial(check_replaceable, own=own_files, overwrite=overwrite)
-    with system_memory(), written_beside(directory, check) as fresh:
+    with written_beside(directory, check) as fresh:
         with TemporaryDirectory(dir=fresh) as scratch, OnDisk(fresh, scratch, _PLACES) as keep:
             books, found = gather(source, keep, **options)
             keep.finish()

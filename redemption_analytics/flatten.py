@@ -11,6 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redemption_analytics.columns import (
+    DoesNotFit,
+    booleans_of,
+    cast_to,
+    demand,
+    field_of,
+    floats_of,
+    integers_of,
+    lengths,
+    texts_of,
+)
 from redemption_analytics.contract import IDENTITIES, NO_BILLS, NO_TIMES, POINTS_LIMIT
 from redemption_analytics.keys import redemption_keys
 
@@ -29,21 +40,6 @@ PARENTS = {
 
 Tables = dict[str, pa.Table]
 Pseudonym = Callable[[pa.Array], pa.Array]
-
-
-class DoesNotFit(Exception):  # noqa: N818
-    """A block that the fast road cannot take: some value in it does not fit the contract.
-
-    Attributes
-    ----------
-    rows
-        Answers that are known to hold such a value, by their place; flattening knows all that a
-        rule refuses, reading may know none.
-    """
-
-    def __init__(self, rows: Sequence[int] = ()):
-        super().__init__()
-        self.rows = rows
 
 
 @dataclass(frozen=True)
@@ -100,8 +96,8 @@ class Flattening:
     ) -> Tables:
         responses = self._responses(status, customers, rows, records)
         keys = responses["customer_key"].combine_chunks()
-        coupon_list = _struct(customers, "redemptions", "coupons", "coupon")
-        point_list = _struct(customers, "redemptions", "points", "point")
+        coupon_list = field_of(customers, "redemptions", "coupons", "coupon")
+        point_list = field_of(customers, "redemptions", "points", "point")
         responses = responses.append_column("coupons_loaded", lengths(coupon_list)).append_column(
             "points_loaded", lengths(point_list)
         )
@@ -130,9 +126,9 @@ class Flattening:
         records: np.ndarray[Any, Any],
     ) -> pa.Table:
         parents, positions = rows
-        item = _struct(customers, "item_status")
-        item_success = _boolean(_struct(item, "success"))
-        success = pc.coalesce(item_success, _boolean(_struct(status, "success")), True)
+        item = field_of(customers, "item_status")
+        item_success = booleans_of(field_of(item, "success"))
+        success = pc.coalesce(item_success, booleans_of(field_of(status, "success")), True)
         return pa.table(
             {
                 "record": pa.array(records[parents]),
@@ -140,24 +136,24 @@ class Flattening:
                 "customer_key": self._customer_keys(customers),
                 "success": success,
                 "status_code": pc.coalesce(
-                    _integers(_struct(item, "code")), _integers(_struct(status, "code"))
+                    integers_of(field_of(item, "code")), integers_of(field_of(status, "code"))
                 ),
                 # That somebody is not known is said with the identity that was asked for.
                 "message": self._personal(
                     pc.coalesce(
-                        _texts(_struct(item, "message")), _texts(_struct(status, "message"))
+                        texts_of(field_of(item, "message")), texts_of(field_of(status, "message"))
                     )
                 ),
-                "rows": _integers(_struct(customers, "rows")),
-                "coupons_count": _integers(_struct(customers, "coupons_count")),
-                "points_count": _integers(_struct(customers, "points_count")),
+                "rows": integers_of(field_of(customers, "rows")),
+                "coupons_count": integers_of(field_of(customers, "coupons_count")),
+                "points_count": integers_of(field_of(customers, "points_count")),
             }
         )
 
     def _customer_keys(self, customers: pa.StructArray) -> pa.Array:
         named = [
             pc.binary_join_element_wise(
-                pa.scalar(name), _texts(_struct(customers, name)), pa.scalar(":")
+                pa.scalar(name), texts_of(field_of(customers, name)), pa.scalar(":")
             )
             for name in self.identities
         ]
@@ -167,7 +163,7 @@ class Flattening:
     def _identities(self, customers: pa.StructArray, responses: pa.Table) -> pa.Table:
         names = (*IDENTITIES, "firstname", "lastname")
         columns = {"customer_key": responses["customer_key"]} | {
-            name: self._personal(_texts(_struct(customers, name))) for name in names
+            name: self._personal(texts_of(field_of(customers, name))) for name in names
         }
         # A failed answer may name someone whom the organisation does not know.
         known = pc.or_(
@@ -223,7 +219,7 @@ class _Elements:
         self._above = above
 
     def children(self, *path: str) -> _Elements:
-        return _Elements(_struct(self.structs, *path), self)
+        return _Elements(field_of(self.structs, *path), self)
 
     def demand(self, holds: pa.BooleanArray) -> None:
         """Refuse answers in which some element does not fit."""
@@ -242,11 +238,11 @@ class _Elements:
             raise DoesNotFit(elements.parents.take(rows).to_pylist()) from None
 
     def texts(self, *path: str) -> pa.StringArray:
-        return _texts(_struct(self.structs, *path))
+        return texts_of(field_of(self.structs, *path))
 
     def integers(self, *path: str) -> pa.Int64Array:
         with self._naming_answers():
-            return _integers(_struct(self.structs, *path))
+            return integers_of(field_of(self.structs, *path))
 
     def bills(self) -> pa.Int64Array:
         bills = self.integers("bill_id")
@@ -254,25 +250,25 @@ class _Elements:
         return pc.if_else(none, pa.scalar(None, pa.int64()), bills)
 
     def points(self, name: str) -> pa.Array:
-        read = _struct(self.structs, name)
+        read = field_of(self.structs, name)
         whole = pa.types.is_integer(read.type) or (
             pa.types.is_decimal(read.type) and read.type.scale == 0
         )
-        points = self.integers(name) if whole else _floats(read)
+        points = self.integers(name) if whole else floats_of(read)
         self.demand(pc.is_valid(points))
         self.demand(pc.greater_equal(points, 0))
         self.demand(pc.less(points, pa.scalar(POINTS_LIMIT).cast(points.type, safe=False)))
         return points
 
     def times(self, name: str) -> pa.TimestampArray:
-        read = _struct(self.structs, name)
+        read = field_of(self.structs, name)
         if pa.types.is_timestamp(read.type):
             return read
-        texts = _texts(read)
+        texts = texts_of(read)
         none = pc.is_in(texts, pa.array(NO_TIMES))
         written = pc.if_else(none, pa.scalar(None, pa.string()), texts)
         with self._naming_answers():
-            times = _cast(written, pa.timestamp("us"))
+            times = cast_to(written, pa.timestamp("us"))
         self.demand(pc.greater_equal(times, _FIRST_YEAR))
         return times
 
@@ -295,8 +291,8 @@ def _customers(
 
     An answer without a customer, as failed ones are, is one row too.
     """
-    status = _struct(answers, "status")
-    customers = _struct(answers, "customer")
+    status = field_of(answers, "status")
+    customers = field_of(answers, "customer")
     count = len(answers)
     if pa.types.is_struct(customers.type):
         return status, customers, (np.arange(count), np.ones(count, np.int64))
@@ -326,7 +322,7 @@ def _coupons(coupons: _Elements, customer_keys: pa.Array) -> pa.Table:
             "description": coupons.texts("description"),
             "discount_code": coupons.texts("discount_code"),
             "discount_type": coupons.texts("discount_type"),
-            "discount_value": _floats(_struct(coupons.structs, "discount_value")),
+            "discount_value": floats_of(field_of(coupons.structs, "discount_value")),
             "transaction_number": coupons.texts("transaction_number"),
             "bill_id": coupons.bills(),
             "redeemed_time": coupons.times("redeemed_time"),
@@ -388,64 +384,3 @@ def _reversal_breakups(reversals: _Elements) -> pa.Table:
             "points_reversed": shares.points("points_reversed"),
         }
     )
-
-
-def _struct(parent: pa.StructArray, *path: str) -> Any:
-    return pc.struct_field(parent, list(path)) if path else parent
-
-
-def _texts(texts: pa.StringArray) -> pa.StringArray:
-    """Blank text means nothing."""
-    blank = pc.or_(pc.equal(texts, ""), pc.ascii_is_space(texts))
-    return pc.if_else(blank, pa.scalar(None, pa.string()), texts)
-
-
-def _integers(numbers: pa.Decimal128Array) -> pa.Int64Array:
-    return _cast(numbers, pa.int64())
-
-
-def _floats(numbers: pa.Array) -> pa.DoubleArray:
-    """Give the nearest floats; Arrow's own cast of decimals makes 225.39 to 225.39000000000001."""
-    return numbers.cast(pa.string()).cast(pa.float64()) if numbers.type != pa.float64() else numbers
-
-
-def _cast(values: pa.Array, to: pa.DataType) -> pa.Array:
-    try:
-        return values.cast(to)
-    except pa.ArrowInvalid:
-        raise DoesNotFit(_not_castable(values, to)) from None
-
-
-def _not_castable(values: pa.Array, to: pa.DataType, start: int = 0) -> list[int]:
-    """Find the values that cannot be cast, by halves: there are few."""
-    try:
-        values.cast(to)
-    except pa.ArrowInvalid:
-        half = len(values) // 2
-        if not half:
-            return [start]
-        return [
-            *_not_castable(values[:half], to, start),
-            *_not_castable(values[half:], to, start + half),
-        ]
-    return []
-
-
-def _boolean(values: pa.Array) -> pa.BooleanArray:
-    if pa.types.is_boolean(values.type):
-        return values
-    words = pc.utf8_lower(_texts(values))
-    demand(pc.is_in(words, pa.array(["true", "false", None])))
-    return pc.equal(words, "true")
-
-
-def lengths(lists: pa.ListArray) -> pa.Int64Array:
-    """Give how many elements each list has, a missing one none."""
-    return pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int64())
-
-
-def demand(holds: pa.BooleanArray, rows: pa.Array | None = None) -> None:
-    """Refuse answers by their place, or by the rows that stand for the places."""
-    if pc.all(holds, skip_nulls=True, min_count=0).as_py() is False:
-        places = pc.indices_nonzero(pc.invert(holds))
-        raise DoesNotFit((places if rows is None else rows.take(places)).to_pylist())

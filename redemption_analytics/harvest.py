@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from redemption_analytics.blocks import Block, Fault, batched
 from redemption_analytics.contract import CONFORMED, arrow_schema
 from redemption_analytics.errors import RejectedError, SourceError
+from redemption_analytics.exports import Export
 from redemption_analytics.flatten import Tables
 from redemption_analytics.frames import arrow_schema_of, declared
 from redemption_analytics.keeping import Keep
@@ -26,7 +27,6 @@ from redemption_analytics.merging import Finding, Merging
 from redemption_analytics.parsing import Parsed, Parser, Reject
 from redemption_analytics.reading import read_blocks
 from redemption_analytics.settling import PARTS, settled
-from redemption_analytics.sources import Export
 from redemption_analytics.streams import Stream
 
 #: What says more of why a file could not be read.

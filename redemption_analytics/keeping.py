@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from redemption_analytics.memory import give_back
 from redemption_analytics.validation import check_batch
 
 #: Gives a batch its final form; the number of its first row comes with it.
@@ -217,7 +216,8 @@ class _Growing:
             if self._marks_writer is None:
                 self._marks_writer = pa.ipc.new_file(self._beside, marks.schema)
             self._marks_writer.write_batch(marks)
-        give_back()
+        # Memory that other threads filled is not given back by itself.
+        pa.default_memory_pool().release_unused()
 
     def close(self) -> None:
         """Write what is held, and end the file."""

@@ -14,6 +14,7 @@ import pyarrow as pa
 from redemption_analytics.contract import IDENTITIES, PointsType
 from redemption_analytics.cutting import MAX_RECORD_BYTES
 from redemption_analytics.errors import SourceError, UsageError
+from redemption_analytics.exports import Export
 from redemption_analytics.flatten import Flattening, Tables
 from redemption_analytics.harvest import Harvest
 from redemption_analytics.keeping import InMemory, Keep
@@ -23,7 +24,7 @@ from redemption_analytics.personal import Pii, pseudonym, renamed
 from redemption_analytics.progress import progress_bar
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.settling import PARTS
-from redemption_analytics.sources import Export, Source, find_exports
+from redemption_analytics.sources import Source, find_exports
 
 OnError = Literal["quarantine", "raise"]
 CustomerKey = Literal["user_id", "external_id", "mobile", "email"]

@@ -12,8 +12,8 @@ from typing import Literal
 import pyarrow as pa
 
 from redemption_analytics.errors import UsageError
+from redemption_analytics.exports import Export
 from redemption_analytics.flatten import Pseudonym
-from redemption_analytics.sources import Export
 
 Pii = Literal["keep", "pseudonymize", "drop"]
 

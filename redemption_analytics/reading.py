@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from redemption_analytics.archives import ZIP_MAGIC
 from redemption_analytics.blocks import (
     BLOCK_BYTES,
     BY_KEY,
@@ -24,7 +25,7 @@ from redemption_analytics.blocks import (
     as_run,
 )
 from redemption_analytics.cutting import MAX_RECORD_BYTES, cut_blocks, within
-from redemption_analytics.sources import ZIP_MAGIC, Export, Payload
+from redemption_analytics.exports import Export, Payload
 from redemption_analytics.streams import UNREADABLE, ByteStream
 from redemption_analytics.xml_answers import ANSWER_START, opened_in, wrapper
 

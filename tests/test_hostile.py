@@ -23,7 +23,7 @@ import pyarrow as pa
 import pytest
 
 import redemption_analytics as ra
-from redemption_analytics import records, sources, streams
+from redemption_analytics import archives, records, sources, streams
 from redemption_analytics.blocks import Block
 from redemption_analytics.cutting import cut_blocks
 from redemption_analytics.records import read_records
@@ -437,7 +437,7 @@ def test_archives_are_opened_only_so_deep(tmp_path: Path) -> None:
     data = line("a")
     for depth in range(1, 300):
         data = zipped({"b.json" if depth == 1 else "b.zip": data})
-        if depth <= sources._DEEPEST:
+        if depth <= archives.DEEPEST:
             assert len(ra.load(data).points) == 1
     (tmp_path / "deep.zip").write_bytes(data)
     (tmp_path / "good.json").write_bytes(line("c"))

@@ -10,15 +10,9 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("selenium")
-if find_spec("jupyterlab") is None:
-    pytest.skip('needs the extra "notebooks"', allow_module_level=True)
-
 from browser import browser, need_chromium, picture, wait
 
 need_chromium()

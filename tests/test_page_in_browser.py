@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("selenium")
-
 from browser import axe, browser, need_chromium, picture, requested, said, wait
 from payloads import coupon, load, redemption, reversal
 from selenium.webdriver import ActionChains, Chrome

@@ -20,7 +20,8 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import redemption_analytics as ra
-from redemption_analytics.sources import date_in_name, find_exports
+from redemption_analytics.exports import date_in_name
+from redemption_analytics.sources import find_exports
 
 Payload = dict[str, Any]
 

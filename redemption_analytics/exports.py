@@ -1,0 +1,90 @@
+"""An export: one file of answers that can be opened; and what its name says."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from redemption_analytics.streams import ByteStream
+
+Payload: TypeAlias = dict[str, Any] | bytes
+
+#: Names of files that should hold exports; others in a directory are read if they plainly do.
+EXPORT_SUFFIXES = frozenset(
+    {".json", ".jsonl", ".ndjson", ".xml", ".txt", ".log", ".parquet"}
+    | {".gz", ".bz2", ".zst", ".lz4", ".zip"}
+)
+
+_DATE = re.compile(
+    r"(?<!\d)(?P<date>(?:19|20)\d\d-\d\d-\d\d|(?:19|20)\d{6})"
+    r"(?:[T_ -]?(?P<hour>\d\d)[-:.]?(?P<minute>\d\d)(?:[-:.]?(?P<second>\d\d))?)?(?!\d)"
+)
+
+
+@dataclass(frozen=True)
+class Export:
+    """One file of answers, or one run of payloads.
+
+    Attributes
+    ----------
+    name
+        What ``source`` says in the tables: the path as it was given.
+    exported_at
+        When the export was made.
+    open
+        Opens the bytes from their beginning; None for decoded payloads.
+    payloads
+        The payloads themselves, where they were given in place of a file.
+    size
+        Bytes as stored, 0 where unknown.
+    expected
+        Whether it should hold answers, so that its failing to is worth a reject: the user named it,
+        or its name is that of an export.
+    identity
+        What tells that two of them are one file; None where nothing does.
+    """
+
+    name: str
+    exported_at: datetime
+    open: Callable[[], ByteStream] | None = None
+    payloads: Iterable[Payload] = ()
+    size: int = 0
+    expected: bool = True
+    identity: str | None = None
+
+
+def date_in_name(name: str) -> datetime | None:
+    """Read the last date, and time if there is one, in a path.
+
+    >>> date_in_name("exports/2026-11-20T03-00/part-7.jsonl.gz")
+    datetime.datetime(2026, 11, 20, 3, 0)
+    >>> date_in_name("2025-stores.json") is None
+    True
+    """
+    for match in reversed(list(_DATE.finditer(name))):
+        date = match["date"].replace("-", "")
+        day = int(date[:4]), int(date[4:6]), int(date[6:])
+        hour, minute, second = (int(match[part] or 0) for part in ("hour", "minute", "second"))
+        for clock in ((hour, minute, second), (0, 0, 0)):
+            try:
+                return datetime(*day, *clock)
+            except ValueError:
+                continue
+    return None
+
+
+def is_hidden(*paths: str) -> bool:
+    """Tell whether some part of some path is hidden, or set aside by an underscore."""
+    parts = (part for path in paths for part in Path(path).parts)
+    return any(part.startswith((".", "_")) and part != ".." for part in parts)
+
+
+def has_export_name(name: str) -> bool:
+    """Tell whether a file of that name should hold answers."""
+    # A path object would take long, for each of thousands of files.
+    return os.path.splitext(name)[1].lower() in EXPORT_SUFFIXES  # noqa: PTH122
