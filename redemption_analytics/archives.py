@@ -31,11 +31,13 @@ def members(export: Export, depth: int = 0) -> Iterator[Export]:
         return
     for member in found:
         name = f"{export.name}/{member.filename}"
+        date = date_in_name(name)
         yield from members(
             replace(
                 export,
                 name=name,
-                exported_at=date_in_name(name) or export.exported_at,
+                exported_at=date or export.exported_at,
+                dated_by="path" if date else export.dated_by,
                 open=partial(archive.open, member),
                 size=member.compress_size,
                 # A spreadsheet is a .zip too, with .xml in it.

@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from redemption_analytics.streams import ByteStream
 
 Payload: TypeAlias = dict[str, Any] | bytes
+
+#: How it is known when an export was made: the caller said so, its path says so, or (which does not
+#: tell it, for copies have new times) its file was modified, or it was read, at that time.
+DatedBy = Literal["given", "path", "modified", "read"]
 
 #: Names of files that should hold exports; others in a directory are read if they plainly do.
 EXPORT_SUFFIXES = frozenset(
@@ -36,6 +40,8 @@ class Export:
         What ``source`` says in the tables: the path as it was given.
     exported_at
         When the export was made.
+    dated_by
+        How that is known.
     open
         Opens the bytes from their beginning; None for decoded payloads.
     payloads
@@ -51,6 +57,7 @@ class Export:
 
     name: str
     exported_at: datetime
+    dated_by: DatedBy = "read"
     open: Callable[[], ByteStream] | None = None
     payloads: Iterable[Payload] = ()
     size: int = 0

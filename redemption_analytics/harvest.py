@@ -205,9 +205,11 @@ def _with_provenance(tables: Tables, origin: _Origin) -> Tables:
     numbers = rows["record"].to_numpy()
     blocks = np.searchsorted(origin.starts, numbers) - 1
     records = pa.array(numbers + np.subtract(origin.before, origin.starts)[blocks])
+    rows_of = pa.array(blocks)
     names = pa.array([export.name for export in origin.exports], pa.string())
     made = pa.array([export.exported_at for export in origin.exports], pa.timestamp("us"))
-    sources = names.take(pa.array(blocks))
+    dated_by = pa.array([export.dated_by for export in origin.exports], pa.string())
+    sources = names.take(rows_of)
     ids = pc.binary_join_element_wise(
         pc.binary_join_element_wise(sources, records.cast(pa.string()), "#"),
         rows["position"].cast(pa.string()),
@@ -218,7 +220,8 @@ def _with_provenance(tables: Tables, origin: _Origin) -> Tables:
         .append_column("response_id", ids)
         .append_column("source", sources)
         .append_column("record", records)
-        .append_column("exported_at", made.take(pa.array(blocks)))
+        .append_column("exported_at", made.take(rows_of))
+        .append_column("dated_by", dated_by.take(rows_of))
     )
     return tables | {"responses": declared("responses", responses)}
 

@@ -96,6 +96,7 @@ class Responses(_Table):
     source: Text
     record: int = pa.Field(ge=1)
     exported_at: Time
+    dated_by: Text = pa.Field(isin=["given", "path", "modified", "read"])
     customer_key: Text = pa.Field(nullable=True)
     success: bool
     status_code: pd.Int64Dtype = pa.Field(nullable=True)

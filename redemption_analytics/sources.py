@@ -21,6 +21,7 @@ from pyarrow import fs
 from redemption_analytics.archives import members
 from redemption_analytics.errors import SourceError
 from redemption_analytics.exports import (
+    DatedBy,
     Export,
     Payload,
     date_in_name,
@@ -54,7 +55,7 @@ def find_exports(source: Source, exported_at: datetime | None = None) -> list[Ex
             " a glob, or payloads"
         )
     if exported_at is not None:
-        exports = [replace(export, exported_at=exported_at) for export in exports]
+        exports = [replace(e, exported_at=exported_at, dated_by="given") for e in exports]
     return sorted(exports, key=lambda export: export.exported_at)
 
 
@@ -135,7 +136,7 @@ def _from_stream(stream: Any) -> Export:
         stream.seek(start)
         return Stream(stream, start=start, close=lambda: None)
 
-    return Export(name, date_in_name(name) or _now(), open=reopen)
+    return Export(name, *_dated(name, _now(), "read"), open=reopen)
 
 
 def _from_uri(uri: str) -> Iterator[Export]:
@@ -165,10 +166,10 @@ def _sorted_tree(filesystem: fs.FileSystem, path: str) -> list[fs.FileInfo]:
 
 
 def _remote(filesystem: fs.FileSystem, info: fs.FileInfo, name: str, *, named: bool) -> Export:
-    written = info.mtime.astimezone(UTC).replace(tzinfo=None) if info.mtime else _now()
+    written = info.mtime.astimezone(UTC).replace(tzinfo=None) if info.mtime else None
     return Export(
         name,
-        date_in_name(name) or written,
+        *_dated(name, written or _now(), "modified" if written else "read"),
         open=lambda: filesystem.open_input_file(info.path),
         size=info.size or 0,
         expected=named or has_export_name(name),
@@ -253,17 +254,23 @@ def _local(path: str, *, named: bool) -> Export:
                 return _from_stream(stream)
     except OSError:
         # Reading it will say what is wrong, as a reject.
-        return Export(path, date_in_name(path) or _now(), open=opener, expected=expected)
+        return Export(path, *_dated(path, _now(), "read"), open=opener, expected=expected)
     written = datetime.fromtimestamp(status.st_mtime, UTC).replace(tzinfo=None)
     return Export(
         path,
-        date_in_name(path) or written,
+        *_dated(path, written, "modified"),
         open=opener,
         size=status.st_size,
         expected=expected,
         # Links, hard ones too, lead to one file.
         identity=f"{status.st_dev}:{status.st_ino}" if status.st_ino else os.path.realpath(path),
     )
+
+
+def _dated(name: str, otherwise: datetime, by: DatedBy) -> tuple[datetime, DatedBy]:
+    """Tell when an export was made: by its name, where that says it."""
+    date = date_in_name(name)
+    return (otherwise, by) if date is None else (date, "path")
 
 
 def _describe(source: object) -> str:

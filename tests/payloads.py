@@ -8,6 +8,9 @@ import pandas as pd
 
 import redemption_analytics as ra
 
+#: Columns of responses that tell where an answer came from.
+PROVENANCE = ["response_id", "source", "record", "exported_at", "dated_by"]
+
 Item = dict[str, Any]
 Shares = Mapping[int | None, float]  # program_id -> points
 

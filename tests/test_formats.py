@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
+from payloads import PROVENANCE
 from test_blocks import FORMS, NOW, answers_of, compact, read
 
 import redemption_analytics as ra
@@ -57,7 +58,7 @@ ENCODINGS = {
 def same(one: ra.Redemptions, other: ra.Redemptions) -> None:
     """Both hold the same tables, where the answers came from aside."""
     for name, frame in one.tables.items():
-        aside = ["response_id", "source", "record", "exported_at"] if name == "responses" else []
+        aside = PROVENANCE if name == "responses" else []
         assert_frame_equal(
             frame.drop(columns=aside), other.tables[name].drop(columns=aside), obj=name
         )

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
+from payloads import PROVENANCE
 
 import redemption_analytics as ra
 from redemption_analytics.blocks import Block
@@ -24,7 +25,8 @@ SAMPLES = Path(__file__).parent.parent / "data_samples"
 
 # The tables with their columns in order; null is possible where a "?" follows.
 COLUMNS = {
-    "responses": """response_id:str source:str record:int64 exported_at:time customer_key:str?
+    "responses": """response_id:str source:str record:int64 exported_at:time dated_by:str
+        customer_key:str?
         success:bool status_code:Int64? message:str? rows:Int64? coupons_count:Int64?
         points_count:Int64? coupons_loaded:int64 points_loaded:int64""",
     "customers": """customer_key:str user_id:str? external_id:str? mobile:str? email:str?
@@ -519,7 +521,7 @@ def test_a_sample_gives_exactly_these_rows(name: str) -> None:
     expected = deepcopy(EXPECTED[name])
     for position, row in enumerate(expected["responses"], 1):
         row["response_id"] = f"{source}#1/{position}"
-        row |= {"source": source, "exported_at": "2026-01-01 00:00:00"}
+        row |= {"source": source, "exported_at": "2026-01-01 00:00:00", "dated_by": "given"}
     assert rows(ra.load(source, exported_at="2026-01-01")) == expected
 
 
@@ -529,9 +531,8 @@ def test_every_sample_is_expected() -> None:
 
 
 def same_but_for_provenance(one: ra.Redemptions, other: ra.Redemptions) -> None:
-    provenance = ["response_id", "source", "record", "exported_at"]
     for name, frame in one.tables.items():
-        dropped = provenance if name == "responses" else []
+        dropped = PROVENANCE if name == "responses" else []
         assert_frame_equal(
             frame.drop(columns=dropped), other.tables[name].drop(columns=dropped), obj=name
         )

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pandas.testing import assert_frame_equal
+from payloads import PROVENANCE
 
 import redemption_analytics as ra
 from redemption_analytics.exports import date_in_name
@@ -62,7 +63,7 @@ def files(r: ra.Redemptions) -> tuple[int, int]:
 def same(one: ra.Redemptions, other: ra.Redemptions) -> None:
     """Both hold the same tables, where the answers came from aside."""
     for name, frame in one.tables.items():
-        aside = ["response_id", "source", "record", "exported_at"] if name == "responses" else []
+        aside = PROVENANCE if name == "responses" else []
         assert_frame_equal(
             frame.drop(columns=aside), other.tables[name].drop(columns=aside), obj=name
         )
