@@ -81,6 +81,11 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
         "redemptions have no time",
         "They are in the totals and in no period.",
     ),
+    "epoch_times": (
+        "time is the first of January 1970, or a day from it, and was taken for none",
+        "times are the first of January 1970, or a day from it, and were taken for none",
+        "Some program wrote zero where it knew no time. Ask who made the exports.",
+    ),
     "merged_duplicates": (
         "repeated redemption was counted once",
         "repeated redemptions were counted once",
