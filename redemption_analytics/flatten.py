@@ -26,6 +26,9 @@ from redemption_analytics.keys import redemption_keys
 #: Column that names the row of the parent table, by position; it never leaves the library.
 PARENT = "_parent"
 
+#: Column that names the row of ``responses`` that a redemption is from, by position in its block.
+RESPONSE = "_response"
+
 #: The table whose rows a child's ``_parent`` counts.
 PARENTS = {
     "program_breakups": "points",
@@ -205,7 +208,9 @@ class Flattening:
             **points.places(),
         }
         keys, ranks = redemption_keys(columns, points.parents)
-        return pa.table({"redemption_key": keys, **columns, "_rank": ranks})
+        return pa.table(
+            {"redemption_key": keys, **columns, "_rank": ranks, RESPONSE: points.parents}
+        )
 
     def _custom_fields(self, elements: Elements) -> pa.Table:
         fields = elements.children("custom_fields", "field")
@@ -292,6 +297,7 @@ def _coupons(coupons: Elements, customer_keys: pa.Array) -> pa.Table:
             "redeemed_time": coupons.times("redeemed_time"),
             "redeemed_at": coupons.texts("redeemed_at"),
             **coupons.places(),
+            RESPONSE: coupons.parents,
         }
     )
 

@@ -17,13 +17,14 @@ import pyarrow.compute as pc
 
 from redemption_analytics.blocks import Block, Fault, batched
 from redemption_analytics.contract import CONFORMED, arrow_schema
+from redemption_analytics.dating import EXPORT, Dating
 from redemption_analytics.errors import RejectedError, SourceError
 from redemption_analytics.exports import Export
-from redemption_analytics.flatten import Tables
+from redemption_analytics.flatten import RESPONSE, Tables
 from redemption_analytics.frames import arrow_schema_of, declared
 from redemption_analytics.keeping import Keep
-from redemption_analytics.ledger import findings, ledger
-from redemption_analytics.merging import Finding, Merging
+from redemption_analytics.ledger import Finding, findings, ledger
+from redemption_analytics.merging import Merging
 from redemption_analytics.parsing import Parsed, Parser, Reject
 from redemption_analytics.reading import read_blocks
 from redemption_analytics.settling import PARTS, settled
@@ -91,7 +92,8 @@ class Harvest:
         self._keep = keep
         self._strict = strict
         self._limit = limit
-        self._merging = Merging(keep)
+        self._dating = Dating()
+        self._merging = Merging(keep, self._dating)
         self._rejected: Counter[str] = Counter()
         self._first_reject: str | None = None
         self._records: Counter[str] = Counter()
@@ -158,7 +160,7 @@ class Harvest:
             self._epoch_in.setdefault(name, f"record {record} of {source}")
         self._reject(origin, parsed.rejects)
         for tables in result.tables:
-            self._merging.add(_with_provenance(tables, origin))
+            self._merging.add(_with_provenance(tables, origin, self._dating))
         self._merging.merged.update(result.merged)
 
     def _origin(self, exports: list[Export], parsed: Parsed) -> _Origin:
@@ -188,7 +190,7 @@ class Harvest:
 
     def finish(self, parser: Parser) -> tuple[pa.Table, pa.Table]:
         """Merge what was gathered; give the ledger and the findings."""
-        nothing = _nothing(parser)
+        nothing = _nothing(parser, self._dating)
         self._merging.add(nothing)
         self._keep.append("rejects", _rejects_table([]))
         found = self._merging.finish()
@@ -214,7 +216,7 @@ def _summed(counts: Mapping[str, int]) -> Counter[str]:
     return summed
 
 
-def _with_provenance(tables: Tables, origin: _Origin) -> Tables:
+def _with_provenance(tables: Tables, origin: _Origin, dating: Dating) -> Tables:
     rows = tables["responses"]
     numbers = rows["record"].to_numpy()
     blocks = np.searchsorted(origin.starts, numbers) - 1
@@ -237,7 +239,14 @@ def _with_provenance(tables: Tables, origin: _Origin) -> Tables:
         .append_column("exported_at", made.take(rows_of))
         .append_column("dated_by", dated_by.take(rows_of))
     )
-    return tables | {"responses": declared("responses", responses)}
+    exports = np.array([dating.number(export) for export in origin.exports], np.int32)[blocks]
+    dated = {
+        name: tables[name]
+        .drop_columns([RESPONSE])
+        .append_column(EXPORT, pa.array(exports[tables[name][RESPONSE].to_numpy()]))
+        for name in ("points", "coupons")
+    }
+    return tables | dated | {"responses": declared("responses", responses)}
 
 
 def _rejects_table(placed: list[tuple[str, Reject]]) -> pa.Table:
@@ -259,12 +268,12 @@ def _said(source: str, reject: Reject) -> str:
     return f"{', '.join(place)}: {reject.reason}"
 
 
-def _nothing(parser: Parser) -> Tables:
+def _nothing(parser: Parser, dating: Dating) -> Tables:
     """Give tables without rows, so that each table has its columns whatever was read."""
     answer = arrow_schema(CONFORMED, parser.points).field("response").type
     flat, _ = parser.flattening.tables(pa.array([], answer), np.array([], np.int64))
     tables, _ = settled(flat)
-    return _with_provenance(tables, _Origin([Export("", datetime.min)], [0], [0]))
+    return _with_provenance(tables, _Origin([Export("", datetime.min, "path")], [0], [0]), dating)
 
 
 def _watched(export: Export, advance: Callable[[int], object]) -> Export:

@@ -18,10 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.buckets import ROW, buckets, numbered
+from redemption_analytics.dating import Dating
 from redemption_analytics.editions import Renamed, united_editions
 from redemption_analytics.errors import RedemptionAnalyticsError
 from redemption_analytics.flatten import PARENT, PARENTS, Tables
 from redemption_analytics.keeping import Keep
+from redemption_analytics.ledger import Finding
 
 Mask = npt.NDArray[np.bool_]
 
@@ -32,15 +34,6 @@ KEYS = {
     "points": "redemption_key",
     "reversals": "reversal_id",
 }
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that only the loader can see, for :func:`redemption_analytics.audit`."""
-
-    check: str
-    count: int
-    example: str | None
 
 
 @dataclass(frozen=True)
@@ -75,9 +68,10 @@ class Merging:
         How many rows of each table went into others.
     """
 
-    def __init__(self, keep: Keep):
+    def __init__(self, keep: Keep, dating: Dating):
         self.merged: Counter[str] = Counter()
         self._keep = keep
+        self._dating = dating
         self._editions: set[str] = set()
 
     def add(self, tables: Tables) -> None:
@@ -109,6 +103,12 @@ class Merging:
         findings = [
             self._vanished(kept["points"], kept["reversals"], renamed),
             self._conflicting(kept["points"], renamed),
+            *self._dating.findings(
+                self._keep,
+                {name: kept[name].stays for name in ("points", "coupons", "reversals")},
+                kept["points"].several,
+                renamed,
+            ),
         ]
         changes = {}
         for name in (*KEYS, *PARENTS):

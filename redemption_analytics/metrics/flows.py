@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from redemption_analytics.metrics.grouping import Frame, combined, frame, native, summed
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -17,6 +18,7 @@ _DAY = 86_400  # in seconds
 _AGES = ("aged_points", "points_seconds")
 
 
+@public
 def source_flows(r: Redemptions) -> Any:
     """Add up points by the store that awarded them and the store that took them.
 
