@@ -207,11 +207,12 @@ source_breakups, custom_fields, rejects
             A moment, as ``until``: what happened later is not seen, neither redemptions nor
             reversals. What has no time stays.
         **conditions
-            Values of the type of the column, or lists of these, of customer_key, store_code, till_code, program_id,
-            redemption_purpose, series_id, discount_type or code; None stands for null. A redemption
-            belongs to every program that it drew on, or that points of it came back to. Coupon
-            redemptions have no program_id and redemption_purpose, points redemptions no series_id,
-            discount_type and code: a condition on these chooses none of them.
+            Values of the type of the column, or lists of these, of customer_key, store_code,
+            till_code, program_id, redemption_purpose, series_id, discount_type or code; None stands
+            for null. A redemption belongs to every program that it drew on, or that points of it
+            came back to. Coupon redemptions have no program_id and redemption_purpose, points
+            redemptions no series_id, discount_type and code: a condition on these chooses none of
+            them.
 
         Returns
         -------
