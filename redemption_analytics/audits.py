@@ -304,6 +304,7 @@ _CHECKS: tuple[tuple[str, str, _Check], ...] = (
     ("unknown_fields", "info", _found("unknown_fields")),
     ("failed_responses", "warning", _failed_responses),
     ("missing_redeemed_time", "warning", _missing_redeemed_time),
+    ("epoch_times", "warning", _found("epoch_times")),
     ("merged_duplicates", "info", _merged_duplicates),
     ("rejected", "error", _rejected),
 )

@@ -75,9 +75,13 @@ class _Origin:
         """Give the source of a reject, and the reject with the number of its record there."""
         if reject.record is None:
             return self.exports[0].name, reject
-        block = bisect_left(self.starts, reject.record) - 1
-        record = reject.record - self.starts[block] + self.before[block]
-        return self.exports[block].name, replace(reject, record=record)
+        source, record = self.of(reject.record)
+        return source, replace(reject, record=record)
+
+    def of(self, number: int) -> tuple[str, int]:
+        """Give the source of a record, and its number there."""
+        block = bisect_left(self.starts, number) - 1
+        return self.exports[block].name, number - self.starts[block] + self.before[block]
 
 
 class Harvest:
@@ -95,6 +99,8 @@ class Harvest:
         self._records: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
         self._unknown_in: dict[str, str] = {}
+        self._epochs: Counter[str] = Counter()
+        self._epoch_in: dict[str, str] = {}
 
     def gather(
         self,
@@ -148,6 +154,10 @@ class Harvest:
         self._unknown.update(parsed.unknown)
         for name, block in parsed.unknown_in.items():
             self._unknown_in.setdefault(name, exports[block].name)
+        self._epochs.update(parsed.epochs)
+        for name, number in parsed.epoch_in.items():
+            source, record = origin.of(number)
+            self._epoch_in.setdefault(name, f"record {record} of {source}")
         self._reject(origin, parsed.rejects)
         for tables in result.tables:
             self._merging.add(_with_provenance(tables, origin, self._dating))
@@ -190,8 +200,12 @@ class Harvest:
             Finding("unknown_fields", count, f"{path} in {self._unknown_in[path]}")
             for path, count in sorted(self._unknown.items())
         ]
+        epochs = [
+            Finding("epoch_times", count, f"{name} in {self._epoch_in[name]}")
+            for name, count in sorted(self._epochs.items())
+        ]
         books = ledger(self.seen, loaded, _summed(self._merging.merged), self._rejected)
-        return books, findings([*found, *unknown])
+        return books, findings([*found, *epochs, *unknown])
 
 
 def _summed(counts: Mapping[str, int]) -> Counter[str]:
@@ -257,7 +271,8 @@ def _said(source: str, reject: Reject) -> str:
 def _nothing(parser: Parser, dating: Dating) -> Tables:
     """Give tables without rows, so that each table has its columns whatever was read."""
     answer = arrow_schema(CONFORMED, parser.points).field("response").type
-    tables, _ = settled(parser.flattening.tables(pa.array([], answer), np.array([], np.int64)))
+    flat, _ = parser.flattening.tables(pa.array([], answer), np.array([], np.int64))
+    tables, _ = settled(flat)
     return _with_provenance(tables, _Origin([Export("", datetime.min, "path")], [0], [0]), dating)
 
 

@@ -12,13 +12,25 @@ from functools import cached_property
 from typing import Any
 
 from redemption_analytics.blocks import Block, after_separators, breaks_off
-from redemption_analytics.conform import Steps
+from redemption_analytics.conform import Steps, Twice
 from redemption_analytics.xml_answers import Leaf, Node, XmlError, placed, xml_records
 
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else Twice(pairs)
+
+
 _SPACE = re.compile(r"\s*")
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=str)
+_READING: dict[str, Any] = {
+    "parse_float": Decimal,
+    "parse_constant": str,
+    "object_pairs_hook": _object,
+}
+_DECODER = json.JSONDecoder(**_READING)
 # Python refuses to read integers of very many digits as such.
-_LONG_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal, parse_constant=str)
+_LONG_DECODER = json.JSONDecoder(**_READING, parse_int=Decimal)
 _DECODING_ERRORS = (ValueError, RecursionError)
 #: What stands in place of bytes that are no UTF-8, and at the end of a text of half a character.
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
@@ -89,7 +101,7 @@ class _JsonRecord(Record):
         for step in steps:
             # A record may hold many refused elements: what was found is not looked for again.
             if position not in self._inner:
-                self._inner[position] = dict(_values_in(self.source.text, position))
+                self._inner[position] = _places_in(self.source.text, position)
             if step not in self._inner[position]:
                 break
             position = self._inner[position][step]
@@ -226,6 +238,17 @@ def _undecodable(text: str, line: int | None) -> Record:
     except RecursionError:
         pass
     return Record(None, reason, line, text)
+
+
+def _places_in(text: str, position: int) -> dict[str | int, int]:
+    """Give the place of each value in an object or array; of a key that comes twice the second."""
+    places: dict[str | int, int] = {}
+    twice = set()
+    for name, place in _values_in(text, position):
+        if name not in twice:
+            twice.update({name} & places.keys())
+            places[name] = place
+    return places
 
 
 def _values_in(text: str, position: int) -> Iterator[tuple[str | int, int]]:

@@ -14,6 +14,7 @@ from redemption_analytics.plot.look import (
     GREY,
     NUMBER,
     VERMILION,
+    inline,
     layered,
     named_colours,
     number,
@@ -87,7 +88,7 @@ def coverage(r: Redemptions) -> alt.FacetChart:
         .facet(
             alt.Facet("kind:N", header=header, sort=list(get_args(Kind))),
             columns=2,
-            data=alt.InlineData(values=pairs),
+            data=inline(pairs),
         )
         .properties(
             **titled("Redemptions said against redemptions loaded, by customer", said),

@@ -20,6 +20,7 @@ from redemption_analytics.plot.look import (
     NUMBER,
     PERCENT,
     WIDTH,
+    inline,
     layered,
     number,
     percent,
@@ -131,7 +132,7 @@ def _colour(groups: Groups) -> alt.Color:
 
 
 def _band(groups: Groups) -> alt.Chart:
-    rows = alt.Chart(alt.InlineData(values=groups.rows))
+    rows = alt.Chart(inline(groups.rows))
     band: alt.Chart = rows.mark_area(opacity=0.18, interpolate="step-after")
     return band.encode(_x(), alt.Y("ci_low:Q"), alt.Y2("ci_high:Q"), _colour(groups))
 
@@ -147,7 +148,7 @@ def _line(groups: Groups, weight: Weight) -> alt.Chart:
         alt.Tooltip("ci_high:Q", format=PERCENT, title="to"),
         alt.Tooltip("at_risk:Q", format=NUMBER, title="at risk"),
     ]
-    rows = alt.Chart(alt.InlineData(values=groups.rows))
+    rows = alt.Chart(inline(groups.rows))
     line: alt.Chart = rows.mark_line(interpolate="step-after", strokeWidth=2)
     return line.encode(
         _x(),
@@ -164,7 +165,7 @@ def _at_risk(groups: Groups, horizon: int, weight: Weight) -> list[alt.Chart]:
     texts = [row | {"text": number(row["at_risk"])} for row in groups.rows if row["day"] in days]
     top = HEIGHT + _TABLE_TOP
     head = (
-        alt.Chart(alt.InlineData(values=[{"text": f"{weight} at risk"}]))
+        alt.Chart(inline([{"text": f"{weight} at risk"}]))
         .mark_text(align="left", color=GREY, fontStyle="italic")
         .encode(text="text:N", x=alt.value(0), y=alt.value(top))
     )
@@ -172,10 +173,10 @@ def _at_risk(groups: Groups, horizon: int, weight: Weight) -> list[alt.Chart]:
     for line, label in enumerate(groups.labels):
         rows = [row for row in texts if row["label"] == label]
         y = alt.value(top + _LINE * (line + 1))
-        marks = alt.Chart(alt.InlineData(values=rows)).mark_text(color=INK)
+        marks = alt.Chart(inline(rows)).mark_text(color=INK)
         charts.append(marks.encode(_x(), alt.Text("text:N"), y=y))
         if groups.grouped:
-            name = alt.Chart(alt.InlineData(values=[{"label": label}]))
+            name = alt.Chart(inline([{"label": label}]))
             marks = name.mark_text(align="right", color=INK)
             charts.append(marks.encode(alt.Text("label:N"), x=alt.value(_NAMES), y=y))
     return charts

@@ -19,6 +19,7 @@ from redemption_analytics.plot.look import (
     PERCENT,
     VERMILION,
     WIDTH,
+    inline,
     layered,
     named_colours,
     percent,
@@ -126,10 +127,8 @@ def _limits(tills: list[dict[str, Any]], rate: float | None) -> list[alt.Chart]:
             {"redemptions": n, "from": a, "to": b}
             for n, (a, b) in zip(grid, control_limits(rate, grid, share), strict=True)
         ]
-        chart = alt.Chart(alt.InlineData(values=rows)).mark_line(
-            color=GREY, strokeWidth=1, strokeDash=dash
-        )
-        end = alt.Chart(alt.InlineData(values=rows[:1])).mark_text(
+        chart = alt.Chart(inline(rows)).mark_line(color=GREY, strokeWidth=1, strokeDash=dash)
+        end = alt.Chart(inline(rows[:1])).mark_text(
             align="left", dx=4, dy=-6, color=GREY, text=f"{share * 100:.3g} %"
         )
         lines += [
@@ -137,12 +136,12 @@ def _limits(tills: list[dict[str, Any]], rate: float | None) -> list[alt.Chart]:
             chart.encode(_x(tills), y="to:Q"),
             end.encode(_x(tills), y="to:Q"),
         ]
-    middle = alt.Chart(alt.InlineData(values=[{"rate": rate}])).mark_rule(color=GREY)
+    middle = alt.Chart(inline([{"rate": rate}])).mark_rule(color=GREY)
     return [middle.encode(y="rate:Q"), *lines]
 
 
 def _points(tills: list[dict[str, Any]]) -> list[alt.Chart]:
-    rows = alt.Chart(alt.InlineData(values=tills))
+    rows = alt.Chart(inline(tills))
     y = alt.Y("rate:Q", axis=alt.Axis(title="share of redemptions reversed (%)", format=PERCENT))
     colour = named_colours({_OTHER: BLUE, _OUTLIER: VERMILION})
     shape = alt.Scale(domain=[_OTHER, _OUTLIER], range=["circle", "diamond"])
@@ -162,6 +161,6 @@ def _points(tills: list[dict[str, Any]]) -> list[alt.Chart]:
         tooltip=tips,
     )
     found = [row for row in tills if row["kind"] == _OUTLIER]
-    named = alt.Chart(alt.InlineData(values=found)).mark_text(dy=-10, fontWeight="bold")
+    named = alt.Chart(inline(found)).mark_text(dy=-10, fontWeight="bold")
     # Text without rows would make Vega look for an extent of nothing, and say so.
     return [marks, named.encode(_x(tills), y, text="label:N")] if found else [marks]

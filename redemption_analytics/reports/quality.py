@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from redemption_analytics.plot.look import number
+from redemption_analytics.visible import shortened
 
 #: What each finding of the audit means, for one case and for several, and what to do about it.
 SENTENCES: dict[str, tuple[str, str, str]] = {
@@ -97,6 +98,11 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
         "redemptions have no time",
         "They are in the totals and in no period.",
     ),
+    "epoch_times": (
+        "time is the first of January 1970, or a day from it, and was taken for none",
+        "times are the first of January 1970, or a day from it, and were taken for none",
+        "Some program wrote zero where it knew no time. Ask who made the exports.",
+    ),
     "merged_duplicates": (
         "repeated redemption was counted once",
         "repeated redemptions were counted once",
@@ -108,6 +114,9 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
         "They are in no figure here. rejects.parquet names the place of each.",
     ),
 }
+
+#: In characters: an example is to be looked up, and its path may be long.
+_LONGEST_EXAMPLE = 200
 
 _SEVERITIES = {"error": "Wrong", "warning": "Check", "info": "Good to know"}
 
@@ -133,7 +142,8 @@ def in_words(audit: pa.Table) -> list[Finding]:
         one, several, remedy = SENTENCES[row["check"]]
         text = f"{number(row['count'])} {one if row['count'] == 1 else several}."
         word = _SEVERITIES[row["severity"]]
-        findings.append(Finding(row["severity"], word, text, remedy, row["example"] or ""))
+        example = shortened(row["example"] or "", _LONGEST_EXAMPLE)
+        findings.append(Finding(row["severity"], word, text, remedy, example))
     return findings
 
 

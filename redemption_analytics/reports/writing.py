@@ -110,7 +110,7 @@ def write_reports(
         written = [*tables, *([PAGE] if with_page else [])]
         files = {name: _described(fresh / name, rows.get(name)) for name in written}
         said = manifest(r, period, moment, files)
-        text = json.dumps(said, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(said, indent=2) + "\n"  # in ASCII, which shows whatever is in a name
         (fresh / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
     return [target / name for name in (*written, MANIFEST)]
 
