@@ -42,14 +42,17 @@ class Headline:
     period, before : str
         The names of the period and of the one it is compared with; ``before`` is empty where
         there is none.
+    over : bool
+        Whether the period is over.
     running : str
-        The period that is not over, empty where the figures are of it.
+        The period that is not over, empty where the figures are of it, or none has begun.
     cards : list of Card
         The figures.
     """
 
     period: str
     before: str
+    over: bool
     running: str
     cards: list[Card]
 
@@ -73,7 +76,8 @@ def headline(tables: Mapping[str, pa.Table], period: Period, as_of: datetime) ->
     return Headline(
         period_name(last, period),
         "" if before is None else period_name(before, period),
-        period_name(current, period) if last != current and current < as_of else "",
+        last < current,
+        period_name(current, period) if last < current < as_of else "",
         cards,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
@@ -72,7 +72,7 @@ def _net_points(r: Redemptions, tables: Tables, period: Period, as_of: datetime)
     newest = _NEWEST[period]
     # A mistyped year would stretch the chart: it ends with the period that is running.
     current = running_start(as_of, period)
-    r = r.filter(as_of=period_start(current, period, 1))
+    r = r.filter(as_of=period_start(current, period, 1) - timedelta(microseconds=1))
     posted = tables["net_points_posted.parquet"]
     posted = posted.filter(pc.fill_null(pc.less_equal(posted[period], current), True))
     groups = grouped(r, posted, [period], "points_redeemed", newest=newest)
