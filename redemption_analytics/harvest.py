@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.blocks import Block, Fault, batched
+from redemption_analytics.conflicts import PATH
 from redemption_analytics.contract import CONFORMED, arrow_schema
 from redemption_analytics.errors import RejectedError, SourceError
 from redemption_analytics.exports import Export
@@ -23,7 +24,8 @@ from redemption_analytics.flatten import Tables
 from redemption_analytics.frames import arrow_schema_of, declared
 from redemption_analytics.keeping import Keep
 from redemption_analytics.ledger import findings, ledger
-from redemption_analytics.merging import Finding, Merging
+from redemption_analytics.merging import Merging
+from redemption_analytics.oddities import Finding
 from redemption_analytics.parsing import Parsed, Parser, Reject
 from redemption_analytics.reading import read_blocks
 from redemption_analytics.settling import PARTS, settled
@@ -170,6 +172,26 @@ class Harvest:
         self._rejected.update(reject.element for reject in rejects)
         self._keep.append("rejects", _rejects_table(placed))
 
+    def _refuse_reversals(self, personal: bool) -> None:
+        """Refuse the reversals that merging found under two redemptions."""
+        refused = self._merging.refused
+        if not refused:
+            return
+        places = self._merging.answers([reversal.answer for reversal in refused.reversals])
+        placed = [
+            (
+                source,
+                Reject("reversals", record, None, PATH, one.reason, one.raw if personal else None),
+            )
+            for (source, record), one in zip(places, refused.reversals, strict=True)
+        ]
+        if self._strict:
+            raise RejectedError(_said(*placed[0]))
+        self._rejected["reversals"] += len(placed)
+        # What hangs below a refused element is a part of it.
+        self.seen.subtract(self._merging.below)
+        self._keep.append("late_rejects", _rejects_table(placed))
+
     def why_empty(self, exports: list[Export]) -> str:
         """Say why there are no answers."""
         return self._first_reject or (
@@ -181,7 +203,8 @@ class Harvest:
         nothing = _nothing(parser)
         self._merging.add(nothing)
         self._keep.append("rejects", _rejects_table([]))
-        found = self._merging.finish()
+        found = self._merging.finish(parser.flattening)
+        self._refuse_reversals(parser.personal)
         loaded = _summed({name: self._keep.rows(name) for name in nothing})
         loaded["files"] = self.seen["files"] - self._rejected["files"]
         unknown = [

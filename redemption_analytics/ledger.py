@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from redemption_analytics.contract import ELEMENTS
 from redemption_analytics.errors import RedemptionAnalyticsError
-from redemption_analytics.merging import Finding
+from redemption_analytics.oddities import Finding
 
 #: Folders and attributes in which they stand beside the ten tables.
 LEDGER, FINDINGS = "ledger", "findings"

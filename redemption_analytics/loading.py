@@ -154,7 +154,12 @@ def gather(
     """Load as :func:`load` does, into tables that grow; give the ledger and the findings."""
     hidden = pseudonym(pii)
     parser = Parser(
-        Flattening(_identities(customer_key), hidden, _names(keep_custom_fields)),
+        Flattening(
+            _identities(customer_key),
+            customer_key is not None,
+            hidden,
+            _names(keep_custom_fields),
+        ),
         _one_of("points", points, ("int", "decimal")),
         _zone(timezone),
     )
@@ -180,7 +185,8 @@ def _progress_bar(
 def _identities(customer_key: str | None) -> tuple[str, ...]:
     if customer_key is None:
         return IDENTITIES
-    return (_one_of("customer_key", customer_key, IDENTITIES),)
+    first = _one_of("customer_key", customer_key, IDENTITIES)
+    return (first, *(name for name in IDENTITIES if name != first))
 
 
 def _names(keep_custom_fields: Sequence[str]) -> list[str]:
