@@ -93,7 +93,7 @@ class Given:
         rows, into, gives = rows[order], into[order], gives[order]
         self._found = []
         held: dict[int, list[pa.Table]] = {}
-        count, writers = 0, dict[int, pa.RecordBatchWriter]()
+        count, writers = 0, dict[int, pa.ipc.RecordBatchStreamWriter]()
         for batch in batches:
             first = batch[ROW][0].as_py() if batch.num_rows else 0
             start, end = np.searchsorted(rows, [first, first + batch.num_rows])
@@ -117,7 +117,7 @@ class Given:
             self._stretches = {n: pa.concat_tables(parts) for n, parts in held.items()}
 
     def _write(
-        self, held: dict[int, list[pa.Table]], writers: dict[int, pa.RecordBatchWriter]
+        self, held: dict[int, list[pa.Table]], writers: dict[int, pa.ipc.RecordBatchStreamWriter]
     ) -> None:
         if self._folder is None:
             self._folder = TemporaryDirectory(dir=self._scratch)
