@@ -28,7 +28,11 @@ from redemption_analytics.usage import public, public_with, refused
 Engine: TypeAlias = Literal["pandas", "duckdb", "polars", "pyarrow"]
 
 #: The two parts of one table, in the order of its rows.
-_PLACES = {"point_fields": ("custom_fields", 0), "coupon_fields": ("custom_fields", 1)}
+_PLACES = {
+    "point_fields": ("custom_fields", 0),
+    "coupon_fields": ("custom_fields", 1),
+    "late_rejects": ("rejects", 1),
+}
 
 
 @public_with(DECLARED)

@@ -1,4 +1,4 @@
-"""What is known from when exports were made: now, times after it, and what their dates decided.
+"""What is known from when exports were made: now, and times after it.
 
 Nothing happens after its own export, but for a day's slack: times are those of the organisation's
 wall clock, and the dates of exports may be UTC's. Where only the file's modification or the reading
@@ -16,14 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.buckets import ROW, buckets, numbered
-from redemption_analytics.editions import Renamed
+from redemption_analytics.buckets import ROW
 from redemption_analytics.exports import DatedBy, Export
+from redemption_analytics.fates import Fate, Rows
 from redemption_analytics.flatten import PARENT
 from redemption_analytics.keeping import Keep
 from redemption_analytics.ledger import NOW, Finding
 
-Mask = npt.NDArray[np.bool_]
 Times = npt.NDArray[np.datetime64]
 
 #: Column that numbers the export of a redemption; it never leaves the library.
@@ -90,34 +89,27 @@ class Dating:
             self._exports.append(export)
         return self._numbers[id(export)]
 
-    def findings(
-        self, keep: Keep, stays: Mapping[str, Mask], several: Mask, renamed: Renamed
-    ) -> list[Finding]:
-        """Tell what now is, which times cannot be, and what modification times decided.
+    def findings(self, rows: Rows, fates: Mapping[str, Fate]) -> list[Finding]:
+        """Tell what now is, and which times cannot be.
 
         Parameters
         ----------
-        keep
-            The tables, not merged yet.
-        stays
+        rows
+            The rows of the tables, not merged yet.
+        fates
             Which rows of points, coupons and reversals stay when they are.
-        several
-            Which points redemptions were seen more than once.
-        renamed
-            Those that turned out to have another redemption_id.
         """
-        made = self._made(keep)
+        made = self._made(rows.keep)
         limits = np.array([self._limit(export) for export in self._exports], "datetime64[us]")
         found = _Plausible(made if made is not None and made.time() == time.min else None)
         for name in ("points", "coupons", "reversals"):
-            for rows, kind in self._timed(keep, name, stays[name], renamed):
-                self._look(rows, kind, limits, found)
+            for timed, kind in self._timed(rows, fates[name]):
+                self._look(timed, kind, limits, found)
         now = made or found.newest
         if found.on_day is not None:
             now = found.on_day
         return [
             Finding("times_after_export", found.late, found.example),
-            self._undated_overlaps(keep, several, renamed),
             Finding(NOW, int(now is not None), None if now is None else now.isoformat()),
         ]
 
@@ -131,26 +123,22 @@ class Dating:
                 newest = made
         return newest
 
-    def _timed(
-        self, keep: Keep, name: str, stays: Mask, renamed: Renamed
-    ) -> Iterator[tuple[pa.Table, str]]:
+    def _timed(self, rows: Rows, fate: Fate) -> Iterator[tuple[pa.Table, str]]:
         """Give key, time and export of the rows that stay and have a time."""
         key, when = ("redemption_key", "redeemed_time")
         columns, kind = [key, when, EXPORT], "redemption"
-        if name == "coupons":
+        if fate.name == "coupons":
             kind = "coupon redemption"
-        if name == "reversals":
+        if fate.name == "reversals":
             key, when, kind = "reversal_id", "reversal_time", "reversal"
             columns = [key, when, PARENT]
-            of_points = self._exports_of(keep)
-        for batch in numbered(keep.batches(name, columns)):
-            rows = batch[ROW].to_numpy()
-            exports = of_points[batch[PARENT].to_numpy()] if name == "reversals" else batch[EXPORT]
-            keys = batch[key]
-            if name == "points":
-                keys = renamed.in_place_of(keys, rows)
-            seen = pc.and_(pa.array(stays[rows]), pc.is_valid(batch[when]))
-            timed = pa.table({"key": keys, "time": batch[when], EXPORT: exports})
+            of_points = self._exports_of(rows.keep)
+        for batch in rows.batches(fate.name, columns):
+            child = fate.name == "reversals"
+            exports = of_points[batch[PARENT].to_numpy()] if child else batch[EXPORT]
+            stays = pa.array(fate.stays(batch[ROW].to_numpy()))
+            seen = pc.and_(stays, pc.is_valid(batch[when]))
+            timed = pa.table({"key": batch[key], "time": batch[when], EXPORT: exports})
             yield timed.filter(seen), kind
 
     def _exports_of(self, keep: Keep) -> npt.NDArray[np.int32]:
@@ -177,34 +165,3 @@ class Dating:
         if export.dated_by not in TELLING:
             made = max(made, self.read)
         return min(made, datetime.max - SLACK) + SLACK
-
-    def _undated_overlaps(self, keep: Keep, several: Mask, renamed: Renamed) -> Finding:
-        """Find redemptions of several exports, of which one does not tell when it was made."""
-        name, key = "undated_overlaps", "redemption_key"
-        undated = np.array([export.dated_by not in TELLING for export in self._exports], bool)
-        if not undated.any() or not several.any():
-            return Finding(name, 0, None)
-
-        def seen_again() -> Iterator[pa.Table]:
-            for batch in numbered(keep.batches("points", [key, EXPORT])):
-                rows = batch[ROW].to_numpy()
-                keys = renamed.in_place_of(batch[key], rows)
-                yield pa.table({key: keys, EXPORT: batch[EXPORT], ROW: batch[ROW]}).filter(
-                    pa.array(several[rows])
-                )
-
-        count, example, earliest = 0, None, len(several)
-        for bucket in buckets(seen_again(), key, int(several.sum()), keep.scratch):
-            encoded = bucket[key].combine_chunks().dictionary_encode("encode")
-            codes, exports = encoded.indices.to_numpy(), bucket[EXPORT].to_numpy()
-            pairs = np.unique(np.column_stack([codes, exports]), axis=0)
-            many = len(encoded.dictionary)
-            unsure = np.bincount(pairs[:, 0], minlength=many) > 1
-            unsure &= np.bincount(pairs[:, 0], undated[pairs[:, 1]], minlength=many) > 0
-            count += int(unsure.sum())
-            rows = bucket[ROW].to_numpy()[unsure[codes]]
-            if len(rows) and rows.min() < earliest:
-                earliest = rows.min()
-                place = int(np.flatnonzero(bucket[ROW].to_numpy() == earliest)[0])
-                example = f"redemption {bucket[key][place]}"
-        return Finding(name, count, example)

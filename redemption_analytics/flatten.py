@@ -26,8 +26,8 @@ from redemption_analytics.keys import redemption_keys
 #: Column that names the row of the parent table, by position; it never leaves the library.
 PARENT = "_parent"
 
-#: Column that names the row of ``responses`` that a redemption is from, by position in its block.
-RESPONSE = "_response"
+#: Column of redemptions that names the row of ``responses`` which told them, likewise.
+ANSWER = "_answer"
 
 #: The table whose rows a child's ``_parent`` counts.
 PARENTS = {
@@ -51,6 +51,8 @@ class Flattening:
     ----------
     identities
         Which identities name a customer, the first present wins.
+    only_first
+        Whether in the end the first of them alone names customers: the others only help to find it.
     pseudonym
         Replaces customer keys, where personal data must not stay; it then goes from all columns.
     kept_fields
@@ -58,6 +60,7 @@ class Flattening:
     """
 
     identities: Sequence[str] = IDENTITIES
+    only_first: bool = False
     pseudonym: Pseudonym | None = None
     kept_fields: Sequence[str] = ()
 
@@ -100,13 +103,25 @@ class Flattening:
         rows: tuple[Any, Any],
         records: np.ndarray[Any, Any],
     ) -> tuple[Tables, list[tuple[str, int]]]:
+        identities = self._identities(customers)
         responses = self._responses(status, customers, rows, records)
-        keys = responses["customer_key"].combine_chunks()
+        # A failed answer may name someone whom the organisation does not know.
+        known = pc.or_(
+            responses["success"],
+            pc.greater(pc.add(responses["coupons_loaded"], responses["points_loaded"]), 0),
+        )
+        keys = pc.coalesce(*identities)
+        if self.only_first:
+            keys = pc.if_else(known, keys, identities[0])
+        keys = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
+        responses = responses.append_column("customer_key", keys)
         coupons = Elements(field_of(customers, "redemptions", "coupons", "coupon"))
         points = Elements(field_of(customers, "redemptions", "points", "point"))
         tables = {
             "responses": responses,
-            "customers": self._identities(customers, responses),
+            "customers": self._customers(customers, keys, identities).filter(
+                pc.and_(known, pc.is_valid(keys))
+            ),
             "coupons": _coupons(coupons, keys),
             "points": self._points(points, keys),
             "program_breakups": _program_breakups(points),
@@ -142,7 +157,6 @@ class Flattening:
             {
                 "record": pa.array(records[parents]),
                 "position": pa.array(positions),
-                "customer_key": self._customer_keys(customers),
                 "success": success,
                 "status_code": pc.coalesce(
                     integers_of(field_of(item, "code")), integers_of(field_of(status, "code"))
@@ -161,28 +175,25 @@ class Flattening:
             }
         )
 
-    def _customer_keys(self, customers: pa.StructArray) -> pa.Array:
+    def _identities(self, customers: pa.StructArray) -> list[pa.Array]:
+        """Give what may name customers, as keys are written."""
         named = [
-            pc.binary_join_element_wise(
-                pa.scalar(name), texts_of(field_of(customers, name)), pa.scalar(":")
-            )
+            pc.binary_join_element_wise(name, texts_of(field_of(customers, name)), ":")
             for name in self.identities
         ]
-        keys = pc.coalesce(*named)
-        return self.pseudonym(keys) if self.pseudonym else keys
+        return [self.pseudonym(keys) for keys in named] if self.pseudonym else named
 
-    def _identities(self, customers: pa.StructArray, responses: pa.Table) -> pa.Table:
+    def _customers(
+        self, customers: pa.StructArray, keys: pa.Array, identities: list[pa.Array]
+    ) -> pa.Table:
         names = (*IDENTITIES, "firstname", "lastname")
-        columns = {"customer_key": responses["customer_key"]} | {
+        columns = {"customer_key": keys} | {
             name: self._personal(texts_of(field_of(customers, name))) for name in names
         }
-        # A failed answer may name someone whom the organisation does not know.
-        known = pc.or_(
-            responses["success"],
-            pc.greater(pc.add(responses["coupons_loaded"], responses["points_loaded"]), 0),
-        )
-        named = pc.is_valid(responses["customer_key"])
-        return pa.table(columns).filter(pc.and_(known, named))
+        if self.pseudonym:
+            # What customers are united by, where it must not be seen.
+            columns |= dict(zip((f"_{name}" for name in self.identities), identities, strict=True))
+        return pa.table(columns)
 
     def _personal(self, texts: pa.Array) -> pa.Array:
         return texts if self.pseudonym is None else pa.nulls(len(texts), pa.string())
@@ -208,9 +219,8 @@ class Flattening:
             **points.places(),
         }
         keys, ranks = redemption_keys(columns, points.parents)
-        return pa.table(
-            {"redemption_key": keys, **columns, "_rank": ranks, RESPONSE: points.parents}
-        )
+        hidden = {"_rank": ranks, ANSWER: points.parents}
+        return pa.table({"redemption_key": keys, **columns, **hidden})
 
     def _custom_fields(self, elements: Elements) -> pa.Table:
         fields = elements.children("custom_fields", "field")
@@ -297,7 +307,7 @@ def _coupons(coupons: Elements, customer_keys: pa.Array) -> pa.Table:
             "redeemed_time": coupons.times("redeemed_time"),
             "redeemed_at": coupons.texts("redeemed_at"),
             **coupons.places(),
-            RESPONSE: coupons.parents,
+            ANSWER: coupons.parents,
         }
     )
 

@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.blocks import Block, Fault, batched
+from redemption_analytics.conflicts import PATH
 from redemption_analytics.contract import CONFORMED, arrow_schema
 from redemption_analytics.dating import EXPORT, Dating
 from redemption_analytics.errors import RejectedError, SourceError
 from redemption_analytics.exports import Export
-from redemption_analytics.flatten import RESPONSE, Tables
+from redemption_analytics.flatten import ANSWER, Tables
 from redemption_analytics.frames import arrow_schema_of, declared
 from redemption_analytics.keeping import Keep
 from redemption_analytics.ledger import Finding, findings, ledger
@@ -182,6 +183,26 @@ class Harvest:
         self._rejected.update(reject.element for reject in rejects)
         self._keep.append("rejects", _rejects_table(placed))
 
+    def _refuse_reversals(self, personal: bool) -> None:
+        """Refuse the reversals that merging found under two redemptions."""
+        refused = self._merging.refused
+        if not refused:
+            return
+        places = self._merging.answers([reversal.answer for reversal in refused.reversals])
+        placed = [
+            (
+                source,
+                Reject("reversals", record, None, PATH, one.reason, one.raw if personal else None),
+            )
+            for (source, record), one in zip(places, refused.reversals, strict=True)
+        ]
+        if self._strict:
+            raise RejectedError(_said(*placed[0]))
+        self._rejected["reversals"] += len(placed)
+        # What hangs below a refused element is a part of it.
+        self.seen.subtract(self._merging.below)
+        self._keep.append("late_rejects", _rejects_table(placed))
+
     def why_empty(self, exports: list[Export]) -> str:
         """Say why there are no answers."""
         return self._first_reject or (
@@ -193,7 +214,8 @@ class Harvest:
         nothing = _nothing(parser, self._dating)
         self._merging.add(nothing)
         self._keep.append("rejects", _rejects_table([]))
-        found = self._merging.finish()
+        found = self._merging.finish(parser.flattening)
+        self._refuse_reversals(parser.personal)
         loaded = _summed({name: self._keep.rows(name) for name in nothing})
         loaded["files"] = self.seen["files"] - self._rejected["files"]
         unknown = [
@@ -241,9 +263,7 @@ def _with_provenance(tables: Tables, origin: _Origin, dating: Dating) -> Tables:
     )
     exports = np.array([dating.number(export) for export in origin.exports], np.int32)[blocks]
     dated = {
-        name: tables[name]
-        .drop_columns([RESPONSE])
-        .append_column(EXPORT, pa.array(exports[tables[name][RESPONSE].to_numpy()]))
+        name: tables[name].append_column(EXPORT, pa.array(exports[tables[name][ANSWER].to_numpy()]))
         for name in ("points", "coupons")
     }
     return tables | dated | {"responses": declared("responses", responses)}

@@ -111,7 +111,12 @@ def gather(source: Source, keep: Keep, given: LoadOptions) -> tuple[pa.Table, pa
     options = checked(given)
     hidden = pseudonym(options.pii)
     parser = Parser(
-        Flattening(options.identities, hidden, options.keep_custom_fields),
+        Flattening(
+            options.identities,
+            options.only_first,
+            hidden,
+            options.keep_custom_fields,
+        ),
         options.points,
         options.zone,
     )

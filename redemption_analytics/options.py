@@ -69,7 +69,9 @@ class Checked:
     points, pii, keep_custom_fields, progress
         As they were given.
     identities
-        Which identities name a customer.
+        Which identities name a customer, the first before the others.
+    only_first
+        Whether in the end the first of them alone does.
     zone
         The time zone of the organisation.
     workers
@@ -84,6 +86,7 @@ class Checked:
     pii: Pii
     keep_custom_fields: list[str]
     identities: tuple[str, ...]
+    only_first: bool
     zone: ZoneInfo | None
     workers: int
     limit: int
@@ -99,7 +102,6 @@ def checked(given: LoadOptions) -> Checked:
         If one makes no sense; the text says what it takes.
     """
     options: LoadOptions = {**DEFAULTS, **given}
-    key = options["customer_key"]
     threads = options["threads"]
     return Checked(
         made_at(options["exported_at"]),
@@ -107,12 +109,20 @@ def checked(given: LoadOptions) -> Checked:
         _one_of("points", options["points"], get_args(PointsType)),
         _one_of("pii", options["pii"], get_args(Pii)),
         _texts("keep_custom_fields", options["keep_custom_fields"]),
-        IDENTITIES if key is None else (_one_of("customer_key", key, IDENTITIES),),
+        _identities(options["customer_key"]),
+        options["customer_key"] is not None,
         _zone(options["timezone"]),
         _workers() if threads is None else count("threads", threads),
         count("max_record_bytes", options["max_record_bytes"]),
         flag("progress", options["progress"], or_none=True),
     )
+
+
+def _identities(key: str | None) -> tuple[str, ...]:
+    if key is None:
+        return IDENTITIES
+    first = _one_of("customer_key", key, IDENTITIES)
+    return (first, *(name for name in IDENTITIES if name != first))
 
 
 def count(argument: str, value: Any) -> int:
