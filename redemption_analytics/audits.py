@@ -272,6 +272,8 @@ _CHECKS: tuple[tuple[str, str, _Check], ...] = (
     ("over_reversed", "error", _over_reversed),
     ("reversed_before_redeemed", "warning", _reversed_before_redeemed),
     ("vanished_reversals", "warning", _found("vanished_reversals")),
+    ("restated", "warning", _found("restated")),
+    ("conflicting_reversal", "error", _found("conflicting_reversal")),
     ("conflicting_customer", "error", _found("conflicting_customer")),
     ("split_customers", "warning", _split_customers),
     ("unknown_discount_type", "info", _unknown_discount_type),
