@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -97,7 +96,8 @@ class Merging:
     def answers(self, numbers: list[int]) -> list[tuple[str, int]]:
         """Give source and record of some answers, by their numbers."""
         wanted, places = np.unique(numbers, return_inverse=True)
-        found, start = [], 0
+        found: list[tuple[str, int]] = []
+        start = 0
         for batch in self._keep.batches("responses", ["source", "record"]):
             first, end = np.searchsorted(wanted, [start, start + batch.num_rows])
             chosen = batch.take(pa.array(wanted[first:end] - start)).to_pydict()

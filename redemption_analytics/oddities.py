@@ -75,7 +75,7 @@ class Oddities:
         return np.concatenate(times), np.concatenate(undated)
 
     def vanished(self, rows: Rows, points: Fate, reversals: Fate) -> None:
-        """Find reversals that the newest answer that tells any of their redemption does not show."""
+        """Find reversals that are not in the newest answer that tells any of their redemption."""
         if not points.several.any():
             return
         for batch in rows.batches("reversals", [PARENT, "reversal_id", "redemption_key"]):

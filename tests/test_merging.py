@@ -113,7 +113,7 @@ def test_a_redemption_in_three_exports_is_one_row_and_the_newest_wins() -> None:
     assert ledger(r, "points") == [3, 1, 2]
     assert ledger(r, "reversals") == [5, 2, 3]
     assert ledger(r, "source_breakups") == [6, 3, 3]
-    assert ledger(r, "reversal_breakups") == [4, 1, 3]
+    assert ledger(r, "reversal_breakups") == [4, 2, 2]
     assert found(r, "vanished_reversals") == (0, None)
 
 
