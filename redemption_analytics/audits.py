@@ -298,6 +298,8 @@ _CHECKS: tuple[tuple[str, str, _Check], ...] = (
     ("times_after_export", "error", _found("times_after_export")),
     ("undated_overlaps", "warning", _found("undated_overlaps")),
     ("vanished_reversals", "warning", _found("vanished_reversals")),
+    ("restated", "warning", _found("restated")),
+    ("conflicting_reversal", "error", _found("conflicting_reversal")),
     ("conflicting_customer", "error", _found("conflicting_customer")),
     ("split_customers", "warning", _split_customers),
     ("unknown_discount_type", "info", _unknown_discount_type),

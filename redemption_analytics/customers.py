@@ -43,7 +43,7 @@ def united_customers(keep: Keep, flattening: Flattening) -> tuple[Renaming, list
     """
     strengths = flattening.identities
     shared = {name: _shared(keep, flattening, name) for name in strengths[1:]}
-    concerned = {key for keys in shared.values() for together in keys for key in together}
+    concerned = {key for groups in shared.values() for together in groups for key in together}
     values = _values_of(keep, flattening, concerned)
     clusters = clustered({key: values[key] for key in sorted(values)})
     order = {name: place for place, name in enumerate(strengths)}

@@ -148,5 +148,5 @@ def _moved(shares: pd.DataFrame) -> pd.Series:
     change = pd.concat([put, taken]).groupby(["key", "step", "label"])["points"].sum()
     into = change.clip(lower=0).groupby(["key", "step"]).sum()
     out_of = -change.clip(upper=0).groupby(["key", "step"]).sum()
-    by_key: pd.Series = np.maximum(into, out_of).groupby("key").sum()
+    by_key: pd.Series = pd.concat([into, out_of], axis=1).max(axis=1).groupby("key").sum()
     return by_key

@@ -23,6 +23,8 @@ CHECKS = [
     "over_reversed",
     "reversed_before_redeemed",
     "vanished_reversals",
+    "restated",
+    "conflicting_reversal",
     "conflicting_customer",
     "split_customers",
     "unknown_discount_type",
@@ -135,7 +137,7 @@ def test_a_check_finds_its_case_and_no_other_does(check: str) -> None:
 def test_merging_is_told_with_what_was_odd_about_it() -> None:
     seen = [
         with_points({"redeemed_time": "2026-01-01", "reversals": [reversal(7, 5)]}, mobile="1"),
-        with_points({"redeemed_time": "2026-01-01"}, mobile="2"),
+        with_points({"redeemed_time": "2026-01-01", "reversals": [reversal(8, 5)]}, mobile="2"),
     ]
     assert found(ra.load(seen)) == {
         "vanished_reversals": (1, "reversal 7 of redemption aB0001"),

@@ -68,6 +68,16 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
         "reversals were in an earlier export and are in the newest no more",
         "They still count here.",
     ),
+    "restated": (
+        "redemption was told otherwise in an earlier export: points, program, shares or reversals",
+        "redemptions were told otherwise in earlier exports: points, program, shares or reversals",
+        "The newest export counts; figures drawn from earlier ones differ.",
+    ),
+    "conflicting_reversal": (
+        "reversal_id stands in two redemptions",
+        "reversal_ids stand in two redemptions",
+        "The newest redemption keeps it; the others are in the rejects.",
+    ),
     "conflicting_customer": (
         "redemption came with two different customers",
         "redemptions came with two different customers",
