@@ -16,7 +16,6 @@ from redemption_analytics.conform import Steps, Twice
 from redemption_analytics.xml_answers import Leaf, Node, XmlError, placed, xml_records
 
 
-
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     return found if len(found) == len(pairs) else Twice(pairs)
