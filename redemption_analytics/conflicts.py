@@ -90,7 +90,7 @@ def refused_reversals(rows: Rows, fate: Fate) -> Refused:
 def _refused(keep: Keep, found: pd.DataFrame) -> Refused:
     found["answer"] = _values_at(keep, "points", ANSWER, found[PARENT])
     found["exported_at"] = _values_at(keep, "responses", "exported_at", found["answer"])
-    last = found.groupby(["reversal_id", "redemption_key"], as_index=False)["exported_at"].max()
+    last = found.groupby(["reversal_id", "redemption_key"])["exported_at"].max().reset_index()
     last = last.sort_values(
         ["reversal_id", "exported_at", "redemption_key"], ascending=[True, False, True]
     )
@@ -123,7 +123,8 @@ def _values_at(keep: Keep, name: str, column: str, rows: pd.Series) -> np.ndarra
         first, end = np.searchsorted(wanted, [start, start + batch.num_rows])
         parts.append(batch[column].take(pa.array(wanted[first:end] - start)).to_pandas())
         start += batch.num_rows
-    return pd.concat(parts).to_numpy()[places]
+    found: np.ndarray = pd.concat(parts).to_numpy()[places]
+    return found
 
 
 def _reason(id_: int, key: str, kept_by: str) -> str:

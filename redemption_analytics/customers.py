@@ -58,10 +58,10 @@ def united_customers(keep: Keep, flattening: Flattening) -> tuple[Renaming, list
             named = final in values and _strength(final, values[final], order) == 0
             names[key] = final if named else None
     split = [
-        (name, min(final))
+        (name, min(ends))
         for name, groups in shared.items()
         for together in groups
-        if len(final := {k for key in together if (k := names.get(key, key))}) > 1
+        if len(ends := {k for key in together if (k := names.get(key, key))}) > 1
     ]
     return Renaming(names), split
 

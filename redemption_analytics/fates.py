@@ -172,7 +172,8 @@ def versions(rows: Rows, fate: Fate) -> Iterator[Versions]:
     """Give the rows whose keys occur more than once, with marks of what they tell.
 
     Beside what is compared they have a column ``_told`` (see :func:`told.bits`), for each table
-    that hangs on them whether something does (``_has_…``), and for breakups what they say, as a number.
+    that hangs on them whether something does (``_has_…``), and for breakups what they say, as a
+    number.
     """
     key = KEYS[fate.name]
     for bucket in buckets(_marked(rows, fate), key, int(fate.several.sum()), rows.keep.scratch):

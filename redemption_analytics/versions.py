@@ -127,4 +127,5 @@ def _hashes(values: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
     encoded = values.combine_chunks().dictionary_encode("encode")
     texts = encoded.dictionary.cast(pa.string()).fill_null("\x00").to_numpy(zero_copy_only=False)
     hashed: npt.NDArray[np.uint64] = pd.util.hash_array(texts.astype(object), categorize=False)
-    return hashed[encoded.indices.to_numpy()]
+    found: npt.NDArray[np.uint64] = hashed[encoded.indices.to_numpy()]
+    return found

@@ -27,7 +27,8 @@ def found(r: ra.Redemptions) -> dict[str, int]:
 
 
 def by_program(r: ra.Redemptions) -> dict[Any, int]:
-    rows = ra.net_points(r, by="program_id")
+    # Points that came back of no known program are in the null program.
+    rows = ra.net_points(r, by="program_id").dropna(subset="program_id")
     return dict(zip(rows["program_id"], rows["points_redeemed"], strict=True))
 
 
