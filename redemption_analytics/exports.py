@@ -1,9 +1,8 @@
-"""An export: one file of answers that can be opened; and what its name says."""
+"""An export: one file of answers that can be opened; and whether its name is that of one."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,14 +19,16 @@ DatedBy = Literal["given", "path", "modified", "read"]
 
 #: Names of files that should hold exports; others in a directory are read if they plainly do.
 EXPORT_SUFFIXES = frozenset(
-    {".json", ".jsonl", ".ndjson", ".xml", ".txt", ".log", ".parquet"}
-    | {".gz", ".bz2", ".zst", ".lz4", ".zip"}
+    {".json", ".jsonl", ".ndjson", ".xml", ".parquet"}
+    | {".gz", ".bz2", ".zst", ".lz4", ".xz", ".lzma"}
+    | {".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst"}
 )
 
-_DATE = re.compile(
-    r"(?<!\d)(?P<date>(?:19|20)\d\d-\d\d-\d\d|(?:19|20)\d{6})"
-    r"(?:[T_ -]?(?P<hour>\d\d)[-:.]?(?P<minute>\d\d)(?:[-:.]?(?P<second>\d\d))?)?(?!\d)"
-)
+#: Names of files that hold exports, or notes of those who made them: read if they hold JSON or XML.
+_NOTE_SUFFIXES = frozenset({".txt", ".log"})
+
+#: Why what is hidden is passed over.
+HIDDEN = 'hidden: a name in its path begins with "." or "_"'
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,19 @@ class Export:
         Opens the bytes from their beginning; None for decoded payloads.
     payloads
         The payloads themselves, where they were given in place of a file.
+    form
+        What kind of thing it is, where that is known before it is read.
     size
-        Bytes as stored, 0 where unknown.
+        Bytes as stored; None where unknown.
     expected
         Whether it should hold answers, so that its failing to is worth a reject: the user named it,
         or its name is that of an export.
     identity
         What tells that two of them are one file; None where nothing does.
+    passed_over
+        Why it is not read; None if it is.
+    twin
+        The name of the export that is the same file.
     """
 
     name: str
@@ -60,29 +67,12 @@ class Export:
     dated_by: DatedBy = "read"
     open: Callable[[], ByteStream] | None = None
     payloads: Iterable[Payload] = ()
-    size: int = 0
+    form: str | None = None
+    size: int | None = None
     expected: bool = True
     identity: str | None = None
-
-
-def date_in_name(name: str) -> datetime | None:
-    """Read the last date, and time if there is one, in a path.
-
-    >>> date_in_name("exports/2026-11-20T03-00/part-7.jsonl.gz")
-    datetime.datetime(2026, 11, 20, 3, 0)
-    >>> date_in_name("2025-stores.json") is None
-    True
-    """
-    for match in reversed(list(_DATE.finditer(name))):
-        date = match["date"].replace("-", "")
-        day = int(date[:4]), int(date[4:6]), int(date[6:])
-        hour, minute, second = (int(match[part] or 0) for part in ("hour", "minute", "second"))
-        for clock in ((hour, minute, second), (0, 0, 0)):
-            try:
-                return datetime(*day, *clock)
-            except ValueError:
-                continue
-    return None
+    passed_over: str | None = None
+    twin: str | None = None
 
 
 def is_hidden(*paths: str) -> bool:
@@ -95,3 +85,8 @@ def has_export_name(name: str) -> bool:
     """Tell whether a file of that name should hold answers."""
     # A path object would take long, for each of thousands of files.
     return os.path.splitext(name)[1].lower() in EXPORT_SUFFIXES  # noqa: PTH122
+
+
+def has_note_name(name: str) -> bool:
+    """Tell whether a file of that name may hold answers, or somebody's notes."""
+    return os.path.splitext(name)[1].lower() in _NOTE_SUFFIXES  # noqa: PTH122
