@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics import told
 from redemption_analytics.buckets import ROW, buckets, numbered
 from redemption_analytics.flatten import ANSWER, PARENT, PARENTS
 from redemption_analytics.keeping import Keep
 from redemption_analytics.renaming import Renaming
+from redemption_analytics.told import bits, branches
 from redemption_analytics.versions import Hanging, Mask, Versions, codes_of, digests
 
 #: The columns whose values must be there once.
@@ -171,9 +171,9 @@ def met(rows: Rows, name: str, refused: npt.NDArray[np.int64]) -> Fate:
 def versions(rows: Rows, fate: Fate) -> Iterator[Versions]:
     """Give the rows whose keys occur more than once, with marks of what they tell.
 
-    Beside what is compared they have a column ``_told`` (see :func:`told.bits`), for each table
-    that hangs on them whether something does (``_has_…``), and for breakups what they say, as a
-    number.
+    Beside what is compared they have a column ``_told`` (the bits of what they tell), for each
+    table that hangs on them whether something does (``_has_…``), and for breakups what they say,
+    as a number.
     """
     key = KEYS[fate.name]
     for bucket in buckets(_marked(rows, fate), key, int(fate.several.sum()), rows.keep.scratch):
@@ -182,7 +182,7 @@ def versions(rows: Rows, fate: Fate) -> Iterator[Versions]:
 
 def _marked(rows: Rows, fate: Fate) -> Iterator[pa.Table]:
     name = fate.name
-    parts = told.branches(name)
+    parts = branches(name)
     hanging = {child: Hanging(rows.keep, child, BREAKUPS.get(child, ())) for child in HANGING[name]}
     compared = (KEYS[name], *_COMPARED[name])
     columns = dict.fromkeys([*compared, *(column for part in parts for column in part)])
@@ -190,7 +190,7 @@ def _marked(rows: Rows, fate: Fate) -> Iterator[pa.Table]:
     for batch in rows.batches(name, columns):
         end = start + batch.num_rows
         marked = batch.select([*compared, ROW])
-        marked = marked.append_column("_told", pa.array(told.bits(batch, parts)))
+        marked = marked.append_column("_told", pa.array(bits(batch, parts)))
         for child, below in hanging.items():
             found = below.until(end)
             has = np.zeros(batch.num_rows, bool)
