@@ -22,6 +22,8 @@ CHECKS = [
     "source_breakup_mismatch",
     "over_reversed",
     "reversed_before_redeemed",
+    "times_after_export",
+    "undated_overlaps",
     "vanished_reversals",
     "restated",
     "conflicting_reversal",
@@ -31,8 +33,10 @@ CHECKS = [
     "unknown_fields",
     "failed_responses",
     "missing_redeemed_time",
+    "epoch_times",
     "merged_duplicates",
     "rejected",
+    "as_of_after_now",
 ]
 
 

@@ -146,7 +146,7 @@ def test_the_manifest_tells_what_was_read_and_what_was_written(
 ) -> None:
     said = json.loads((report / "manifest.json").read_text())
     assert (said["generator"], said["version"]) == ("redemption_analytics", ra.__version__)
-    assert (said["period"], said["as_of"]) == ("month", "2026-11-19T20:56:16")
+    assert (said["period"], said["as_of"]) == ("month", "2026-11-20T00:00:00")
     assert said["ledger"] == organisation.ledger.to_dict("records")
     assert said["tables"] == {name: len(table) for name, table in organisation.tables.items()}
     assert len(said["read"]) == 7
