@@ -10,9 +10,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from redemption_analytics.dating import date_in_name
 from redemption_analytics.exports import HIDDEN, Export, has_export_name, is_hidden
 from redemption_analytics.packing import MAGIC_BYTES, codec_of, unpacked
+from redemption_analytics.path_dates import date_in_name
 from redemption_analytics.streams import UNREADABLE, ByteStream, Rewindable
 from redemption_analytics.tars import BLOCK, Member, Tar, is_tar
 

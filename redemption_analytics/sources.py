@@ -19,7 +19,6 @@ import pyarrow as pa
 from pyarrow import fs
 
 from redemption_analytics.archives import members
-from redemption_analytics.dating import date_in_name
 from redemption_analytics.errors import SourceError, shortened
 from redemption_analytics.exports import (
     HIDDEN,
@@ -32,6 +31,7 @@ from redemption_analytics.exports import (
 from redemption_analytics.framed import is_frame, payloads_of
 from redemption_analytics.listing import Listed, listed
 from redemption_analytics.outputs import is_converted, is_report
+from redemption_analytics.path_dates import date_in_name
 from redemption_analytics.streams import ByteStream, Stream, spooled
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO | Payload | Iterable[Any]
@@ -365,4 +365,4 @@ def _describe(source: object, personal: bool) -> str:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    return datetime.now(UTC).replace(tzinfo=None)

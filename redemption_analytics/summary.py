@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from redemption_analytics.audits import Kind, truncated
 from redemption_analytics.frames import as_arrow
+from redemption_analytics.visible import visible
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -163,7 +164,7 @@ def _notes(s: Summary) -> Iterator[tuple[str, list[str]]]:
         )
     if rejects := s.rows["rejects"]:
         shown, rest = s.rejected_in[:_SHOWN_SOURCES], s.rejected_in[_SHOWN_SOURCES:]
-        places = [f"{count:,} in {source}" for source, count in shown]
+        places = [f"{count:,} in {visible(source)}" for source, count in shown]
         if rest:
             places.append(f"{sum(count for _, count in rest):,} in {len(rest):,} more")
         yield "rejected", [f"{rejects:,}: see rejects", *places]

@@ -14,11 +14,13 @@ from redemption_analytics.plot.look import (
     GREY,
     NUMBER,
     VERMILION,
+    inline,
     layered,
     named_colours,
     number,
     titled,
 )
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -27,6 +29,7 @@ _SIDE = 260
 _WHOLE, _TRUNCATED = "all loaded", "truncated: some are missing"
 
 
+@public
 def coverage(r: Redemptions) -> alt.FacetChart:
     """Draw how many redemptions customers have by what the answers say, against those loaded.
 
@@ -85,7 +88,7 @@ def coverage(r: Redemptions) -> alt.FacetChart:
         .facet(
             alt.Facet("kind:N", header=header, sort=list(get_args(Kind))),
             columns=2,
-            data=alt.InlineData(values=pairs),
+            data=inline(pairs),
         )
         .properties(
             **titled("Redemptions said against redemptions loaded, by customer", said),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -10,6 +9,7 @@ import altair as alt
 from redemption_analytics.metrics import reversal_curve as measure
 from redemption_analytics.metrics.durations import Weight
 from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.moments import Moment, Span
 from redemption_analytics.plot.groups import Groups, by_words, grouped, plain_rows
 from redemption_analytics.plot.look import (
     DASHES,
@@ -20,11 +20,13 @@ from redemption_analytics.plot.look import (
     NUMBER,
     PERCENT,
     WIDTH,
+    inline,
     layered,
     number,
     percent,
     titled,
 )
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -33,11 +35,12 @@ _TICKS = 3
 _TABLE_TOP, _LINE, _NAMES = 58, 15, -30  # in pixels, from the corner of the curve
 
 
+@public
 def reversal_curve(
     r: Redemptions,
     by: By = (),
-    horizon: str | timedelta = "90D",
-    as_of: str | date | datetime | None = None,
+    horizon: Span = "90D",
+    as_of: Moment | None = None,
     weight: Weight = "redemptions",
 ) -> alt.LayerChart:
     """Draw which share came back by which day after the redemption, with its 95 % interval.
@@ -129,7 +132,7 @@ def _colour(groups: Groups) -> alt.Color:
 
 
 def _band(groups: Groups) -> alt.Chart:
-    rows = alt.Chart(alt.InlineData(values=groups.rows))
+    rows = alt.Chart(inline(groups.rows))
     band: alt.Chart = rows.mark_area(opacity=0.18, interpolate="step-after")
     return band.encode(_x(), alt.Y("ci_low:Q"), alt.Y2("ci_high:Q"), _colour(groups))
 
@@ -145,7 +148,7 @@ def _line(groups: Groups, weight: Weight) -> alt.Chart:
         alt.Tooltip("ci_high:Q", format=PERCENT, title="to"),
         alt.Tooltip("at_risk:Q", format=NUMBER, title="at risk"),
     ]
-    rows = alt.Chart(alt.InlineData(values=groups.rows))
+    rows = alt.Chart(inline(groups.rows))
     line: alt.Chart = rows.mark_line(interpolate="step-after", strokeWidth=2)
     return line.encode(
         _x(),
@@ -162,7 +165,7 @@ def _at_risk(groups: Groups, horizon: int, weight: Weight) -> list[alt.Chart]:
     texts = [row | {"text": number(row["at_risk"])} for row in groups.rows if row["day"] in days]
     top = HEIGHT + _TABLE_TOP
     head = (
-        alt.Chart(alt.InlineData(values=[{"text": f"{weight} at risk"}]))
+        alt.Chart(inline([{"text": f"{weight} at risk"}]))
         .mark_text(align="left", color=GREY, fontStyle="italic")
         .encode(text="text:N", x=alt.value(0), y=alt.value(top))
     )
@@ -170,10 +173,10 @@ def _at_risk(groups: Groups, horizon: int, weight: Weight) -> list[alt.Chart]:
     for line, label in enumerate(groups.labels):
         rows = [row for row in texts if row["label"] == label]
         y = alt.value(top + _LINE * (line + 1))
-        marks = alt.Chart(alt.InlineData(values=rows)).mark_text(color=INK)
+        marks = alt.Chart(inline(rows)).mark_text(color=INK)
         charts.append(marks.encode(_x(), alt.Text("text:N"), y=y))
         if groups.grouped:
-            name = alt.Chart(alt.InlineData(values=[{"label": label}]))
+            name = alt.Chart(inline([{"label": label}]))
             marks = name.mark_text(align="right", color=INK)
             charts.append(marks.encode(alt.Text("label:N"), x=alt.value(_NAMES), y=y))
     return charts

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from redemption_analytics.metrics import source_flows as measure
-from redemption_analytics.plot.groups import names_of, plain_rows
-from redemption_analytics.plot.look import NUMBER, layered, number, percent, titled
+from redemption_analytics.plot.groups import names_of, plain_rows, told_apart
+from redemption_analytics.plot.look import NUMBER, inline, layered, number, percent, titled
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -17,6 +18,7 @@ _SIDE, _ROW = 44, 28
 _OTHERS, _UNKNOWN = "other stores", "not known"
 
 
+@public
 def source_flows(r: Redemptions, most: int = 12) -> alt.LayerChart:
     """Draw where points were earned against where they were burnt.
 
@@ -69,12 +71,10 @@ def _cells(
             if code is not None:
                 sizes[code] = sizes.get(code, 0) + row["points_consumed"]
     largest = sorted(sizes, key=lambda code: (-sizes[code], code))[:most]
-    own = set(largest)
+    shown = told_apart({(code,): names.get(code, code) for code in largest}, (_OTHERS, _UNKNOWN))
 
     def label(code: str | None) -> str:
-        if code is None:
-            return _UNKNOWN
-        return names.get(code, code) if code in own else _OTHERS
+        return _UNKNOWN if code is None else shown.get((code,), _OTHERS)
 
     cells: dict[tuple[str, str], float] = {}
     for row in flows:
@@ -91,7 +91,7 @@ def _cells(
         }
         for (earned, redeemed), points in cells.items()
     ]
-    order = list(dict.fromkeys([*(label(code) for code in largest), _OTHERS, _UNKNOWN]))
+    order = [*shown.values(), _OTHERS, _UNKNOWN]
     return rows, order
 
 
@@ -102,7 +102,7 @@ def _marks(rows: list[dict[str, Any]], order: list[str]) -> list[alt.Chart]:
         axis=alt.Axis(title="store that took the points", labelAngle=-40, orient="bottom"),
     )
     y = alt.Y("earned:N", sort=order, axis=alt.Axis(title="store that awarded the points"))
-    cells = alt.Chart(alt.InlineData(values=rows))
+    cells = alt.Chart(inline(rows))
     scale = alt.Scale(scheme="blues", domainMin=0)
     tips = [
         alt.Tooltip("earned:N", title="earned in"),
@@ -110,7 +110,7 @@ def _marks(rows: list[dict[str, Any]], order: list[str]) -> list[alt.Chart]:
         alt.Tooltip("points:Q", format=NUMBER),
     ]
     colour = alt.Color("points:Q", scale=scale, legend=None)
-    same = alt.Chart(alt.InlineData(values=[row for row in rows if row["same"]]))
+    same = alt.Chart(inline([row for row in rows if row["same"]]))
     texts = cells.mark_text(fontSize=10).encode(
         x, y,
         text=alt.Text("points:Q", format=".2~s"),

@@ -9,6 +9,7 @@ import altair as alt
 from redemption_analytics.metrics import reversal_outliers as measure
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.outliers import SIGNIFICANT, control_limits
+from redemption_analytics.moments import Moment
 from redemption_analytics.plot.groups import by_words, grouped
 from redemption_analytics.plot.look import (
     BLUE,
@@ -18,11 +19,13 @@ from redemption_analytics.plot.look import (
     PERCENT,
     VERMILION,
     WIDTH,
+    inline,
     layered,
     named_colours,
     percent,
     titled,
 )
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -33,14 +36,17 @@ _WIDE = 50
 _OUTLIER, _OTHER = "stands out", "within chance"
 
 
-def reversal_funnel(r: Redemptions, by: By = "till_code") -> alt.LayerChart:
+@public
+def reversal_funnel(
+    r: Redemptions, by: By = "till_code", as_of: Moment | None = None
+) -> alt.LayerChart:
     """Draw the reversal rate of each till against what chance allows for its size.
 
     Parameters
     ----------
     r
         The bundle, on any engine.
-    by
+    by, as_of
         As in :func:`redemption_analytics.reversal_outliers`.
 
     Returns
@@ -52,7 +58,7 @@ def reversal_funnel(r: Redemptions, by: By = "till_code") -> alt.LayerChart:
     Raises
     ------
     UsageError
-        If ``by`` is not one of those named, or names nothing.
+        If ``by`` is not one of those named, or names nothing, or ``as_of`` is no moment.
 
     Notes
     -----
@@ -69,7 +75,7 @@ def reversal_funnel(r: Redemptions, by: By = "till_code") -> alt.LayerChart:
     '1 of 37 stands out (q below 1 %): station.till2. Rate of the others 6.8 %.'
     """
     columns = names(by, custom=True)
-    groups = grouped(r, measure(r, columns), columns, "redemptions", most=2000, newest=2000)
+    groups = grouped(r, measure(r, columns, as_of), columns, "redemptions", most=2000, newest=2000)
     tills = [row for row in groups.rows if row["p_value"] is not None]
     for row in tills:
         row["label"] = " · ".join(filter(None, (row.get("period"), row["label"])))
@@ -121,10 +127,8 @@ def _limits(tills: list[dict[str, Any]], rate: float | None) -> list[alt.Chart]:
             {"redemptions": n, "from": a, "to": b}
             for n, (a, b) in zip(grid, control_limits(rate, grid, share), strict=True)
         ]
-        chart = alt.Chart(alt.InlineData(values=rows)).mark_line(
-            color=GREY, strokeWidth=1, strokeDash=dash
-        )
-        end = alt.Chart(alt.InlineData(values=rows[:1])).mark_text(
+        chart = alt.Chart(inline(rows)).mark_line(color=GREY, strokeWidth=1, strokeDash=dash)
+        end = alt.Chart(inline(rows[:1])).mark_text(
             align="left", dx=4, dy=-6, color=GREY, text=f"{share * 100:.3g} %"
         )
         lines += [
@@ -132,12 +136,12 @@ def _limits(tills: list[dict[str, Any]], rate: float | None) -> list[alt.Chart]:
             chart.encode(_x(tills), y="to:Q"),
             end.encode(_x(tills), y="to:Q"),
         ]
-    middle = alt.Chart(alt.InlineData(values=[{"rate": rate}])).mark_rule(color=GREY)
+    middle = alt.Chart(inline([{"rate": rate}])).mark_rule(color=GREY)
     return [middle.encode(y="rate:Q"), *lines]
 
 
 def _points(tills: list[dict[str, Any]]) -> list[alt.Chart]:
-    rows = alt.Chart(alt.InlineData(values=tills))
+    rows = alt.Chart(inline(tills))
     y = alt.Y("rate:Q", axis=alt.Axis(title="share of redemptions reversed (%)", format=PERCENT))
     colour = named_colours({_OTHER: BLUE, _OUTLIER: VERMILION})
     shape = alt.Scale(domain=[_OTHER, _OUTLIER], range=["circle", "diamond"])
@@ -157,6 +161,6 @@ def _points(tills: list[dict[str, Any]]) -> list[alt.Chart]:
         tooltip=tips,
     )
     found = [row for row in tills if row["kind"] == _OUTLIER]
-    named = alt.Chart(alt.InlineData(values=found)).mark_text(dy=-10, fontWeight="bold")
+    named = alt.Chart(inline(found)).mark_text(dy=-10, fontWeight="bold")
     # Text without rows would make Vega look for an extent of nothing, and say so.
     return [marks, named.encode(_x(tills), y, text="label:N")] if found else [marks]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import altair as alt
 import narwhals as nw
@@ -14,10 +14,14 @@ import narwhals as nw
 from redemption_analytics.frames import as_arrow
 from redemption_analytics.metrics.grouping import PERIODS, frame, native
 from redemption_analytics.periods import period_name, period_start
-from redemption_analytics.plot.look import FACET, HEIGHT, ROW, WIDTH, Chart, layered
+from redemption_analytics.plot.look import FACET, HEIGHT, ROW, WIDTH, Chart, inline, layered
+from redemption_analytics.visible import shortened
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
+
+#: The values that name a group, one for each column of ``by`` that is no period.
+Key: TypeAlias = tuple[Any, ...]
 
 _TICKS = 8
 
@@ -76,7 +80,7 @@ class Groups:
 
     def along_time(self, *charts: alt.Chart, shared: bool) -> Chart:
         """Draw charts along the periods, once or for each group, on one scale or on its own."""
-        data = alt.InlineData(values=self.rows)
+        data = inline(self.rows)
         if not self.grouped:
             return layered(*charts, data=data).properties(width=WIDTH, height=HEIGHT)
         header = alt.Header(title=None, labelAnchor="start", labelFontWeight="bold")
@@ -87,7 +91,7 @@ class Groups:
 
     def in_rows(self, *charts: alt.Chart) -> alt.LayerChart:
         """Draw charts that have a row for each group, as :meth:`label` gives it."""
-        data = alt.InlineData(values=self.rows)
+        data = inline(self.rows)
         return layered(*charts, data=data).properties(width=WIDTH, height=ROW * len(self.labels))
 
     def label(self) -> alt.Y:
@@ -132,7 +136,7 @@ def grouped(
         if len(moments) > newest:
             notes.append(f"The newest {newest} of {len(moments):,} periods.")
         rows = [row | _moments(row[period], period) for row in timed if row[period] >= first[0]]
-    keys = {tuple(row[name] for name in others) for row in rows}
+    keys = dict.fromkeys(tuple(row[name] for name in others) for row in rows)
     labels = _labels(keys, others, {name: names_of(r, name) for name in others})
     sizes = dict.fromkeys(labels.values(), 0.0)
     for row in rows:
@@ -147,18 +151,33 @@ def grouped(
 
 
 def _labels(
-    keys: Iterable[tuple[Any, ...]], columns: Sequence[str], names: Mapping[str, Mapping[Any, str]]
-) -> dict[tuple[Any, ...], str]:
-    """Name groups for people; where two have one name, their codes tell them apart."""
+    keys: Iterable[Key], columns: Sequence[str], names: Mapping[str, Mapping[Any, str]]
+) -> dict[Key, str]:
+    """Name groups for people; as they may be shown."""
     pretty = {
         key: " · ".join(_label(v, names[c], c) for v, c in zip(key, columns, strict=True)) or "all"
         for key in keys
     }
-    counts = Counter(pretty.values())
-    return {
-        key: label if counts[label] == 1 else f"{label} ({' · '.join(map(str, key))})"
-        for key, label in pretty.items()
-    }
+    return told_apart(pretty)
+
+
+def told_apart(labels: Mapping[Key, str], taken: Iterable[str] = ()) -> dict[Key, str]:
+    """Make labels fit to be shown, and each another: by their codes, or numbers if need be.
+
+    >>> told_apart({(7,): "Main", (8,): "Main", (9,): "all"}, taken=["all"])
+    {(7,): 'Main (7)', (8,): 'Main (8)', (9,): 'all (2)'}
+    """
+    counts, found = Counter(labels.values()), {}
+    used, alike = set(taken), Counter[str]()
+    for key, label in labels.items():
+        codes = "" if counts[label] == 1 else f" ({' · '.join(map(str, key))})"
+        name = shown = shortened(label + codes)
+        while name in used:
+            alike[shown] += 1
+            name = f"{shown} ({alike[shown] + 1})"
+        used.add(name)
+        found[key] = name
+    return found
 
 
 def plain_rows(metric: Any) -> list[dict[str, Any]]:
@@ -198,7 +217,7 @@ def _moments(start: datetime, period: str) -> dict[str, str]:
 
 def _utc(moment: datetime) -> str:
     """Write a wall-clock moment as one of UTC: charts then show it as it is, in any time zone."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}Z"
+    return f"{moment.isoformat(timespec='seconds')}Z"  # strftime writes year 1 as "1" on some
 
 
 def _epoch(moment: str) -> int:
@@ -243,4 +262,4 @@ def by_words(columns: Sequence[str]) -> str:
 def _word(column: str) -> str:
     for end in ("_id", "_code", "_key"):
         column = column.removesuffix(end)
-    return column.removeprefix("custom:").replace("_", " ")
+    return shortened(column.removeprefix("custom:").replace("_", " "))

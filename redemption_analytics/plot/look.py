@@ -6,9 +6,13 @@ colour vision tell apart. Colour is never alone: position, shape or dashes say t
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias, cast
 
 import altair as alt
+
+from redemption_analytics.visible import visible
 
 Chart: TypeAlias = alt.LayerChart | alt.FacetChart
 
@@ -36,9 +40,22 @@ PERCENT = ".1~%"
 
 def titled(title: str, *said: str) -> dict[str, Any]:
     """Give a chart its title, below it what its numbers say, and all of it to screen readers."""
-    lines = [line for line in said if line]
+    title, lines = visible(title), [visible(line) for line in said if line]
     shown = alt.TitleParams(title, subtitle=lines, anchor="start", subtitleColor=SUBTLE, offset=10)
     return {"title": shown, "description": f"{title}. {' '.join(lines)}"}
+
+
+def inline(rows: Iterable[Mapping[str, Any]]) -> alt.InlineData:
+    """Hand rows to a chart: texts as they may be shown, and null for what is no number."""
+    return alt.InlineData(
+        values=[{visible(name): _plain(value) for name, value in row.items()} for row in rows]
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return visible(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def layered(*charts: alt.Chart, data: Any = alt.Undefined) -> alt.LayerChart:

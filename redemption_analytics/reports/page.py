@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jinja2
+import markupsafe
 
 import redemption_analytics
+from redemption_analytics.moments import moment_name
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports import quality
 from redemption_analytics.reports.contents import Period
@@ -16,6 +18,7 @@ from redemption_analytics.reports.embedding import fingerprint, scripts
 from redemption_analytics.reports.headline import headline
 from redemption_analytics.reports.manifest import sources
 from redemption_analytics.reports.sections import Tables, sections
+from redemption_analytics.visible import visible
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -41,7 +44,11 @@ def render(
     """
     folder = files("redemption_analytics.reports") / "templates"
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
     template = environment.from_string((folder / "report.html.jinja").read_text("utf-8"))
     script = scripts((folder / "report.js").read_text("utf-8"))
@@ -49,7 +56,7 @@ def render(
     moment = as_of or datetime.min
     read = sources(r)
     page = template.render(
-        as_of="" if as_of is None else f"{as_of.day} {as_of:%B %Y, %H:%M}",
+        as_of="" if as_of is None else moment_name(as_of),
         period=period,
         read=read,
         answers=number(sum(row["responses"] for row in read)),
@@ -65,3 +72,9 @@ def render(
         fingerprint=fingerprint(script),
     )
     return page.rstrip("\n") + "\n"
+
+
+def _shown(value: Any) -> Any:
+    """Let a text show what cannot be seen in it; markup, which the template calls safe, stays."""
+    is_plain = isinstance(value, str) and not isinstance(value, markupsafe.Markup)
+    return visible(value) if is_plain else value

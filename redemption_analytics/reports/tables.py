@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeAlias
 import great_tables as gt
 import pandas as pd
 
+from redemption_analytics.visible import shortened
+
 Kind = Literal["text", "count", "points", "money", "percent", "days", "small"]
 
 #: For each column that a table shows, its title and what it holds.
@@ -25,7 +27,7 @@ _FORMATS: dict[Kind, Callable[[gt.GT, list[str]], gt.GT]] = {
 
 
 def html_table(name: str, rows: Iterable[Mapping[str, Any]], columns: Columns) -> str:
-    """Lay rows out as an HTML table; texts from the data are escaped.
+    """Lay rows out as an HTML table; texts from the data are escaped, and shortened.
 
     Parameters
     ----------
@@ -37,7 +39,7 @@ def html_table(name: str, rows: Iterable[Mapping[str, Any]], columns: Columns) -
         For each column that is shown, its title and what it holds.
     """
     frame = pd.DataFrame(
-        [[row[column] for column in columns] for row in rows], columns=list(columns)
+        [[_cell(row[column]) for column in columns] for row in rows], columns=list(columns)
     )
     table = gt.GT(frame, id=name).cols_label(
         cases={column: title for column, (title, _) in columns.items()}
@@ -49,3 +51,7 @@ def html_table(name: str, rows: Iterable[Mapping[str, Any]], columns: Columns) -
     table = table.sub_missing(missing_text="-").cols_align("left", texts)
     plain = table.tab_options(table_width="100%", table_font_size="14px", data_row_padding="4px")
     return str(plain.as_raw_html())
+
+
+def _cell(value: Any) -> Any:
+    return shortened(value) if isinstance(value, str) else value
