@@ -58,12 +58,3 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     found = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {found[0]!r}?" if found else ""
-
-
-def shortened(text: str, most: int = 100) -> str:
-    """Shorten a text that stands for a path, for it may be anything.
-
-    >>> shortened("exports"), len(shortened("x" * 1000))
-    ('exports', 100)
-    """
-    return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"

@@ -31,6 +31,15 @@ _NOTE_SUFFIXES = frozenset({".txt", ".log"})
 HIDDEN = 'hidden: a name in its path begins with "." or "_"'
 
 
+class NoSourceError(Exception):
+    """What is wrong with a path: it is quoted in one place only, for it may be anything."""
+
+    def __init__(self, path: str, said: str):
+        super().__init__(said)
+        self.path = path
+        self.said = said
+
+
 @dataclass(frozen=True)
 class Export:
     """One file of answers, or one run of payloads.

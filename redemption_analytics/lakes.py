@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from redemption_analytics.errors import SourceError
+from redemption_analytics.exports import NoSourceError
 
 #: The folder that makes a directory a Delta table.
 LOG = "_delta_log/"
@@ -31,12 +32,12 @@ def delta_tables(paths: Sequence[str]) -> list[str]:
     return sorted(_folders_before(paths, LOG), key=len, reverse=True)
 
 
-def check_tables(paths: Sequence[str], shown: str) -> None:
+def check_tables(paths: Sequence[str], root: str) -> None:
     """Refuse directories that hold tables which only their own tools can read.
 
     Raises
     ------
-    SourceError
+    NoSourceError
         If one is an Iceberg or a Hudi table.
     """
     iceberg = [path for path in paths if path.endswith(".metadata.json")]
@@ -45,9 +46,10 @@ def check_tables(paths: Sequence[str], shown: str) -> None:
         ("an Iceberg table", _folders_before(iceberg, "metadata/")),
     ):
         if found:
-            raise SourceError(
-                f"{shown} holds {kind}, whose files do not tell which of them count: write its"
-                " newest version to plain Parquet files elsewhere, and load these"
+            raise NoSourceError(
+                root,
+                f"holds {kind}, whose files do not tell which of them count: write its newest"
+                " version to plain Parquet files elsewhere, and load these",
             )
 
 
@@ -67,29 +69,29 @@ class DeltaTable:
     ----------
     uri
         Where it is, for the package ``deltalake``.
-    shown
-        What errors call it.
 
     Raises
     ------
-    SourceError
+    NoSourceError
         If the package is not installed, or cannot read the table.
     """
 
-    def __init__(self, uri: str, shown: str):
-        self._shown = shown
+    def __init__(self, uri: str):
         try:
             import deltalake
         except ImportError:
-            raise SourceError(
-                f"{shown} is a Delta table, of which some files may not count any more: {_REMEDY}"
+            raise NoSourceError(
+                uri, f"is a Delta table, of which some files may not count any more: {_REMEDY}"
             ) from None
-        self._table: Any = self._tried(lambda: deltalake.DeltaTable(uri))
-        protocol = self._tried(self._table.protocol)
+        try:
+            self._table: Any = _tried(lambda: deltalake.DeltaTable(uri))
+            protocol = _tried(self._table.protocol)
+            actions = _tried(self._table.get_add_actions)
+        except SourceError as error:
+            raise NoSourceError(uri, str(error)) from None
         features = {*(protocol.reader_features or ())}
         configuration = self._table.metadata().configuration
         mapped = configuration.get("delta.columnMapping.mode", "none") != "none"
-        actions = self._tried(self._table.get_add_actions)
         written: list[str] = [str(path) for path in _column(actions, "path")]
         #: The files that count, by their paths in the table as they are written in its log.
         self.files = {unquote(path) for path in written} | {*written}
@@ -102,23 +104,24 @@ class DeltaTable:
 
     def payloads(self, column: str) -> Iterator[bytes]:
         """Give the texts of a column, where files alone do not tell them."""
-        reader = self._tried(lambda: self._table.scan(columns=[column]))
+        reader = _tried(lambda: self._table.scan(columns=[column]))
         for batch in reader:
             for value in batch.column(0).to_pylist():
                 if value is not None:
                     yield value.encode() if isinstance(value, str) else bytes(value)
 
-    def _tried(self, read: Callable[[], Any]) -> Any:
-        try:
-            return read()
-        except BaseException as error:
-            # What its Rust code gives up with is no Exception.
-            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-                raise
-            raise SourceError(
-                f"{self._shown} is a Delta table that the package deltalake cannot read: it is"
-                " damaged, or has % or \\ in its path"
-            ) from None
+
+def _tried(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except BaseException as error:
+        # What its Rust code gives up with is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise SourceError(
+            "is a Delta table that the package deltalake cannot read: it is damaged, or has % or \\"
+            " in its path"
+        ) from None
 
 
 def _column(actions: Any, name: str) -> list[Any]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from redemption_analytics.contract import PAYLOAD_COLUMN
-from redemption_analytics.errors import shortened
 from redemption_analytics.exports import HIDDEN
 from redemption_analytics.lakes import (
     LOG,
@@ -44,7 +43,7 @@ class Listed:
     payloads: Iterator[bytes] | None = None
 
 
-def listed(paths: Sequence[str], root: str, *, personal: bool = True) -> list[Listed]:
+def listed(paths: Sequence[str], root: str) -> list[Listed]:
     """Say of each file below a directory whether it is read.
 
     Parameters
@@ -53,23 +52,20 @@ def listed(paths: Sequence[str], root: str, *, personal: bool = True) -> list[Li
         Their paths there, with slashes.
     root
         The directory, by its path or URI.
-    personal
-        Whether errors may quote paths.
 
     Raises
     ------
-    SourceError
+    NoSourceError
         If a table among them needs a tool that is not there.
     """
-    shown = shortened(root) if personal else "the path given"
-    check_tables(paths, shown)
+    check_tables(paths, root)
     reasons: dict[str, str] = {}
     extra: list[Listed] = []
     taken: set[str] = set()
     for folder in delta_tables(paths):
-        table = DeltaTable(os.path.join(root, folder) if folder else root, shown)
+        table = DeltaTable(os.path.join(root, folder) if folder else root)
         own = {path for path in paths if path.startswith(folder) and path not in reasons}
-        reasons |= {path: _of_table(path.removeprefix(folder), table) for path in own}
+        reasons |= {path: _of_table(path.removeprefix(folder)) for path in own}
         files = {folder + file for file in table.files}
         if table.plain:
             taken |= own & files
@@ -85,7 +81,7 @@ def listed(paths: Sequence[str], root: str, *, personal: bool = True) -> list[Li
     ] + extra
 
 
-def _of_table(path: str, table: DeltaTable) -> str:
+def _of_table(path: str) -> str:
     return OF_THE_LOG if path.startswith(LOG) else NOT_IN_TABLE
 
 
@@ -96,8 +92,10 @@ def _own_folders(paths: Sequence[str], root: str) -> Iterator[tuple[str, str]]:
         if path.endswith(f"/{PART}"):
             folder, _, table = path.removesuffix(f"/{PART}").rpartition("/")
             tables[f"{folder}/" if folder else ""].add(table)
-        elif path.endswith(MANIFEST) and is_report(os.path.join(root, os.path.dirname(path))):
-            yield path.removesuffix(MANIFEST), _REPORT
+        elif path.endswith(MANIFEST):
+            folder = path.removesuffix(MANIFEST)
+            if is_report(os.path.join(root, folder)):
+                yield folder, _REPORT
     for folder, names in tables.items():
         if have_tables(names):
             yield folder, _CONVERTED

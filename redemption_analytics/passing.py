@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
+from redemption_analytics.contract import PAYLOAD_COLUMN
 from redemption_analytics.exports import has_export_name, has_note_name
 
 #: How the reasons begin of what somebody should look at.
 MAY_HOLD = "may hold answers: "
+
+#: Why a table is not read whose columns are called otherwise.
+NO_PAYLOADS = (
+    f'{MAY_HOLD}a table without a column "{PAYLOAD_COLUMN}": call the one so that holds them'
+)
 
 _NOT_READ = MAY_HOLD + "{what}, which is not read: {remedy}"
 _UNPACK, _DECRYPT = "unpack it first", "decrypt it first"
@@ -46,7 +52,9 @@ _HOLDS_TEXT = MAY_HOLD + "text in which an answer stands: " + _TEXT
 _PARTIAL = MAY_HOLD + "a download that did not end: ask for it again"
 _PLAIN = "no export, by its name and its content"
 
-_IS_PAGE = re.compile(rb"\s*(?:<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+_IS_PAGE = re.compile(
+    rb"\s*(?:<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+)
 _ANSWER = re.compile(rb'[{,]\s*(?:""|\\"|&quot;|")response(?:""|\\"|&quot;|")\s*:')
 _HARMLESS = re.compile(
     r"readme.*|licen[cs]e.*|copying.*|notice.*|changelog.*|contributing.*|manifest|makefile"
@@ -85,9 +93,11 @@ def reason_of(name: str, head: bytes) -> str:
     if is_harmless(name):
         return _PLAIN
     suffix = PurePosixPath(own).suffix.lower()
-    for what, magics, suffixes, remedy in _KINDS:
-        if head.startswith(magics) or suffix in suffixes:
-            return _NOT_READ.format(what=what, remedy=remedy)
+    called = own.lower().split(".")[1:]
+    by_name = [kind for kind in _KINDS if any(f".{part}" in kind[2] for part in called)]
+    by_content = [kind for kind in _KINDS if head.startswith(kind[1])]
+    for what, _, _, remedy in (*by_name, *by_content):
+        return _NOT_READ.format(what=what, remedy=remedy)
     if suffix in _PARTS_OF_DOWNLOADS:
         return _PARTIAL
     if _IS_PAGE.match(head) or suffix in (".html", ".htm"):
@@ -95,13 +105,15 @@ def reason_of(name: str, head: bytes) -> str:
     return _HOLDS_TEXT if _ANSWER.search(head) else _PLAIN
 
 
-def reason_of_hidden(name: str, reason: str, *, answers: bool) -> str:
+def reason_of_hidden(name: str, head: bytes, reason: str, *, answers: bool) -> str:
     """Say why a hidden file is passed over, and whether it may hold answers.
 
     Parameters
     ----------
     name
         Its path.
+    head
+        Its first bytes, unpacked, where they were read.
     reason
         That it is hidden.
     answers
@@ -109,7 +121,7 @@ def reason_of_hidden(name: str, reason: str, *, answers: bool) -> str:
     """
     names = PurePosixPath(name).name.lower().split(".")
     of_export = any(has_export_name(f"x.{part}") for part in names[1:])
-    may_hold = of_export or has_note_name(name) or reason_of(name, b"").startswith(MAY_HOLD)
+    may_hold = of_export or has_note_name(name) or reason_of(name, head).startswith(MAY_HOLD)
     return MAY_HOLD + reason if not is_harmless(name) and (answers or may_hold) else reason
 
 

@@ -19,11 +19,12 @@ import pyarrow as pa
 from pyarrow import fs
 
 from redemption_analytics.archives import members
-from redemption_analytics.errors import SourceError, shortened
+from redemption_analytics.errors import SourceError
 from redemption_analytics.exports import (
     HIDDEN,
     DatedBy,
     Export,
+    NoSourceError,
     Payload,
     has_export_name,
     is_hidden,
@@ -33,17 +34,13 @@ from redemption_analytics.listing import Listed, listed
 from redemption_analytics.outputs import is_converted, is_report
 from redemption_analytics.path_dates import date_in_name
 from redemption_analytics.streams import ByteStream, Stream, spooled
+from redemption_analytics.visible import shortened
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO | Payload | Iterable[Any]
 
 
-class _NoSource(Exception):  # noqa: N818
-    """What is wrong with a path, which is quoted in one place only."""
-
-    def __init__(self, path: str, said: str):
-        super().__init__(said)
-        self.path = path
-        self.said = said
+#: A text that stands for a path may be anything: so many characters of it are quoted.
+MOST_QUOTED = 100
 
 
 def find_exports(
@@ -67,7 +64,7 @@ def find_exports(
     """
     try:
         exports = list(_distinct(chain.from_iterable(map(members, _exports(source)))))
-    except _NoSource as error:
+    except NoSourceError as error:
         raise SourceError(f"{_quoted(error.path, personal)} {error.said}") from None
     if not exports:
         raise SourceError(
@@ -80,7 +77,7 @@ def find_exports(
 
 
 def _quoted(path: str, personal: bool) -> str:
-    return shortened(path) if personal else "the path given"
+    return shortened(path, MOST_QUOTED) if personal else "the path given"
 
 
 def _distinct(exports: Iterable[Export]) -> Iterator[Export]:
@@ -167,7 +164,7 @@ def _from_stream(stream: Any) -> Export:
             # Its first bytes are looked at more than once.
             stream = spooled(stream)
     except (OSError, ValueError) as error:
-        raise _NoSource(name, f"cannot be read: {error}") from error
+        raise NoSourceError(name, f"cannot be read: {error}") from error
     start = stream.tell()
 
     def reopen() -> ByteStream:
@@ -185,9 +182,9 @@ def _from_uri(uri: str) -> Iterator[Export]:
         chosen = fs.FileSelector(path, recursive=True)
         entries = filesystem.get_file_info(chosen) if folder else []
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise _NoSource(uri, f"cannot be reached: {error}") from None
+        raise NoSourceError(uri, f"cannot be reached: {error}") from None
     if info.type is fs.FileType.NotFound:
-        raise _NoSource(uri, "does not exist")
+        raise NoSourceError(uri, "does not exist")
     if not folder:
         yield _remote(filesystem, info, uri, named=True)
         return
@@ -225,11 +222,11 @@ def _of_table(file: Listed, name: str, below: str) -> Export:
 
 def _check_some_are_read(files: Sequence[Listed | Export], named: str) -> None:
     if not files:
-        raise _NoSource(named, "holds no files: is it the right directory?")
+        raise NoSourceError(named, "holds no files: is it the right directory?")
     if all(file.passed_over for file in files):
         hidden = sum(file.passed_over == HIDDEN for file in files)
         also = ', whose names, or those of their folders, begin with "." or "_"' if hidden else ""
-        raise _NoSource(
+        raise NoSourceError(
             named, f"holds no files to read, but {len(files):,} that are passed over{also}"
         )
 
@@ -244,16 +241,18 @@ def _from_path(path: str) -> Iterator[Export]:
     elif glob.has_magic(path) and "\0" not in path:
         yield from _from_glob(path)
     else:
-        raise _NoSource(path, "does not exist")
+        raise NoSourceError(path, "does not exist")
 
 
 def _from_directory(path: str) -> Iterator[Export]:
     if is_converted(path):
-        raise _NoSource(
+        raise NoSourceError(
             path, "was converted already, and is no export: open it with redemption_analytics.open"
         )
     if is_report(path):
-        raise _NoSource(path, "holds a report, and no export: load what the report was made from")
+        raise NoSourceError(
+            path, "holds a report, and no export: load what the report was made from"
+        )
     exports = list(_below(path))
     _check_some_are_read(exports, path)
     yield from exports
@@ -295,7 +294,7 @@ def _from_glob(pattern: str) -> Iterator[Export]:
             found = True
             yield replace(_local(match, named=named), passed_over=HIDDEN if hidden else None)
     if not found:
-        raise _NoSource(pattern, "matches no file")
+        raise NoSourceError(pattern, "matches no file")
 
 
 def _files_below(directory: str) -> list[str]:
@@ -312,7 +311,7 @@ def _files_below(directory: str) -> list[str]:
                 continue
             walked.add(place)
             directories += filter(os.path.islink, (os.path.join(folder, f) for f in folders))
-            files += filter(_is_file, (os.path.join(folder, name) for name in names))
+            files.extend(filter(_is_file, (os.path.join(folder, name) for name in names)))
     return [file.removeprefix(directory).lstrip(os.sep) for file in files]
 
 
@@ -330,7 +329,7 @@ def _local(path: str, *, named: bool, below: str = "") -> Export:
     try:
         status = os.stat(path)
         if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
-            raise _NoSource(path, "is a device, which may have no end: give a file")
+            raise NoSourceError(path, "is a device, which may have no end: give a file")
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             # A FIFO such as the shell's <(…): it can be read once only.
             with opener() as stream:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from lzma import LZMAError
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -29,10 +29,15 @@ UNREADABLE = (
 )
 
 
-class ByteStream(Protocol):
-    """What is read from: a file, a member of a .zip, an object in a store."""
+class Readable(Protocol):
+    """What can be read once."""
 
     def read(self, size: int = -1, /) -> bytes: ...  # noqa: D102
+
+
+class ByteStream(Readable, Protocol):
+    """What is read from: a file, a member of a .zip, an object in a store."""
+
     def seek(self, offset: int, whence: int = 0, /) -> int: ...  # noqa: D102
     def tell(self) -> int: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
@@ -45,7 +50,7 @@ class Spool(SpooledTemporaryFile[bytes]):
         self.close()
 
 
-def spooled(stream: ByteStream, head: bytes = b"", most: int | None = None) -> Spool:
+def spooled(stream: Readable, head: bytes = b"", most: int | None = None) -> Spool:
     """Copy what can be read once only, to where it can be gone back in.
 
     Parameters
@@ -70,7 +75,7 @@ def spooled(stream: ByteStream, head: bytes = b"", most: int | None = None) -> S
     return spool
 
 
-def skipped(stream: ByteStream, count: int) -> int:
+def skipped(stream: Readable, count: int) -> int:
     """Read over so many bytes; give how many were there."""
     left = count
     while left and (piece := stream.read(min(left, 1 << 20))):
@@ -84,7 +89,7 @@ class Rewindable(io.BufferedIOBase):
     Near the beginning that costs nothing; further on all of it is copied, as Parquet needs.
     """
 
-    def __init__(self, stream: ByteStream, close: Callable[[], object]):
+    def __init__(self, stream: Readable, close: Callable[[], object]):
         self._stream = stream
         self._close = close
         self._kept = b""
@@ -144,6 +149,8 @@ class Stream(io.BufferedIOBase):
         What is read.
     on_read
         Told how many bytes were read, each time; fewer than none where it starts anew.
+    on_data
+        Told what was read, and from which place.
     start
         Where in the stream the view has its beginning.
     close
@@ -155,23 +162,29 @@ class Stream(io.BufferedIOBase):
         stream: ByteStream,
         *,
         on_read: Callable[[int], object] | None = None,
+        on_data: Callable[[int, bytes], object] | None = None,
         start: int = 0,
         close: Callable[[], object] | None = None,
     ):
         self._stream = stream
         self._on_read = on_read
+        self._on_data = on_data
+        self._place = 0
         self._start = start
         self._close = close or stream.close
         self._count = 0
 
     def read(self, size: int | None = -1, /) -> bytes:  # noqa: D102
         data = self._stream.read(-1 if size is None else size)
+        if self._on_data and (data or size):
+            self._on_data(self._place, data)
+        self._place += len(data)
         self._counted(len(data))
         return data
 
     def seek(self, offset: int, whence: int = 0, /) -> int:  # noqa: D102
         start = self._start if whence == os.SEEK_SET else 0
-        position = self._stream.seek(start + offset, whence) - self._start
+        position = self._place = self._stream.seek(start + offset, whence) - self._start
         if position == 0:
             self._counted(-self._count)
         return position

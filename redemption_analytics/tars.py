@@ -1,5 +1,6 @@
-"""A .tar, packed or not, read forward: Python's own reader holds whatever a header says in memory,
-and ends in silence at a damaged one.
+"""Tape archives: a .tar, packed or not, read forward.
+
+Python's own reader holds whatever a header says in memory, and ends in silence at a damaged one.
 """
 
 from __future__ import annotations
