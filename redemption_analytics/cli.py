@@ -18,7 +18,9 @@ from redemption_analytics.flags import given, loading
 from redemption_analytics.frames import as_arrow
 from redemption_analytics.moments import end
 from redemption_analytics.options import DEFAULTS, LoadOptions
+from redemption_analytics.passing import passed_over
 from redemption_analytics.reports.extra import PAGE, REMEDY
+from redemption_analytics.visible import visible
 
 DONE, DONE_WITH_REJECTS, UNUSABLE = 0, 1, 2
 
@@ -103,6 +105,7 @@ def convert(
     """Convert exports to Parquet, one folder per table."""
     ledger = ra.convert(_sources(source), directory, overwrite=overwrite, **options)
     typer.echo(_table(ledger))
+    _tell_passed_over(ra.open(directory, engine="pyarrow").files)
     typer.echo(f"\nwritten to {directory}")
     _leave(ledger, strict)
 
@@ -138,6 +141,7 @@ def report(
     shown = ["redemptions", "reversed_redemptions", "redemption_reversal_rate"]
     typer.echo(_table(rates[[*shown, "points_reversal_rate"]]))
     _tell_audit(_pandas(ra.audit(r, as_of)))
+    _tell_passed_over(r.files)
     typer.echo(f"\n{len(files)} files written to {directory}")
     read_it = Path(directory) / PAGE
     if read_it in files:
@@ -159,6 +163,7 @@ def audit(
     r = _bundle(source, options)
     ledger = _pandas(r.ledger)
     typer.echo(_table(ledger))
+    _tell_passed_over(r.files)
     _tell_audit(_pandas(ra.audit(r)))
     _leave(ledger, strict)
 
@@ -192,6 +197,15 @@ def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
             )
         return ra.open(source[0], engine="duckdb")
     return ra.load(_sources(source), **options)
+
+
+def _tell_passed_over(files: Any) -> None:
+    found = passed_over(files)
+    if not found:
+        return
+    rows = [(one.count, visible(one.example), one.reason) for one in found]
+    typer.echo("")
+    typer.echo(_table(pd.DataFrame(rows, columns=["passed over", "example", "why"])))
 
 
 def _tell_audit(found: pd.DataFrame) -> None:

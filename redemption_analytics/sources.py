@@ -32,6 +32,7 @@ from redemption_analytics.exports import (
 from redemption_analytics.framed import is_frame, payloads_of
 from redemption_analytics.listing import Listed, listed
 from redemption_analytics.outputs import is_converted, is_report
+from redemption_analytics.passing import SAME
 from redemption_analytics.path_dates import date_in_name
 from redemption_analytics.streams import ByteStream, Stream, spooled
 from redemption_analytics.visible import shortened
@@ -97,7 +98,7 @@ def _distinct(exports: Iterable[Export]) -> Iterator[Export]:
             seen.setdefault(export.identity, name)
         export = replace(export, name=name)
         if twin and export.passed_over is None:
-            export = replace(export, passed_over="the same file as", twin=twin)
+            export = replace(export, passed_over=SAME, twin=twin)
         yield export
 
 
