@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pyarrow as pa
 
 from redemption_analytics.contract import IDENTITIES, PointsType
-from redemption_analytics.cutting import MAX_RECORD_BYTES
 from redemption_analytics.errors import SourceError, UsageError
 from redemption_analytics.exports import Export
 from redemption_analytics.flatten import Flattening, Tables
 from redemption_analytics.harvest import Harvest
 from redemption_analytics.keeping import InMemory, Keep
+from redemption_analytics.limits import MAX_RECORD_BYTES
 from redemption_analytics.memory import system_memory
 from redemption_analytics.parsing import Parser
 from redemption_analytics.personal import Pii, pseudonym, renamed

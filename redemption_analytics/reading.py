@@ -24,8 +24,9 @@ from redemption_analytics.blocks import (
     array_ends,
     as_run,
 )
-from redemption_analytics.cutting import MAX_RECORD_BYTES, cut_blocks, within
+from redemption_analytics.cutting import cut_blocks, within
 from redemption_analytics.exports import Export, Payload
+from redemption_analytics.limits import MAX_RECORD_BYTES
 from redemption_analytics.streams import UNREADABLE, ByteStream
 from redemption_analytics.xml_answers import ANSWER_START, opened_in, wrapper
 
