@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from redemption_analytics.loading import load as load
     from redemption_analytics.metrics import coupon_summary as coupon_summary
     from redemption_analytics.metrics import expected_reversals as expected_reversals
-    from redemption_analytics.metrics import kpis as kpis
     from redemption_analytics.metrics import net_points as net_points
     from redemption_analytics.metrics import reversal_curve as reversal_curve
     from redemption_analytics.metrics import reversal_outliers as reversal_outliers
     from redemption_analytics.metrics import reversal_rates as reversal_rates
     from redemption_analytics.metrics import source_flows as source_flows
     from redemption_analytics.metrics import time_to_reversal as time_to_reversal
+    from redemption_analytics.metrics.kpis import kpis as kpis
     from redemption_analytics.redemptions import Redemptions as Redemptions
     from redemption_analytics.reports.writing import write_reports as write_reports
 

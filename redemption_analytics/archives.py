@@ -9,7 +9,8 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
-from redemption_analytics.exports import Export, date_in_name, has_export_name, is_hidden
+from redemption_analytics.exports import Export, has_export_name, is_hidden
+from redemption_analytics.path_dates import date_in_name
 from redemption_analytics.streams import UNREADABLE, ByteStream, Stream
 
 #: Archives within archives are opened so deep.
@@ -31,7 +32,8 @@ def members(export: Export, depth: int = 0) -> Iterator[Export]:
         return
     for member in found:
         name = f"{export.name}/{member.filename}"
-        date = date_in_name(name)
+        # An archive is as good as a folder, but of two dates its own may be its making's.
+        date = date_in_name(member.filename, sure=True) or date_in_name(name)
         yield from members(
             replace(
                 export,

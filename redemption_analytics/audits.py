@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import narwhals as nw
 
 from redemption_analytics.contract import DISCOUNT_TYPES
 from redemption_analytics.metrics.grouping import Frame, frame, native
+from redemption_analytics.moments import Moment, end
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -18,13 +21,18 @@ Kind = Literal["points", "coupons"]
 _Check: TypeAlias = "Callable[[Redemptions], Frame]"
 
 
-def audit(r: Redemptions) -> Any:
+@public
+def audit(r: Redemptions, as_of: Moment | None = None) -> Any:
     """Check the data for what makes numbers wrong, truncated exports first of all.
 
     Parameters
     ----------
     r
         The bundle.
+    as_of
+        The moment that other functions are asked about, if any: where it lies on a later day than
+        now (:attr:`redemption_analytics.Redemptions.now`), that is a warning of its own, since
+        nobody knows yet what will have happened by then.
 
     Returns
     -------
@@ -38,7 +46,11 @@ def audit(r: Redemptions) -> Any:
     -----
     truncated_points and truncated_coupons count customers of whom an answer says that they have
     more redemptions in all than were loaded, from whatever answers: the API pages its answers, 10
-    redemptions by default and 500 at most.
+    redemptions by default and 500 at most. times_after_export counts redemptions and reversals
+    dated more than a day after the export that they are in, which cannot be: no rate, curve or
+    reserve looks at them. undated_overlaps counts redemptions that came in several exports of which
+    one is dated by the file's modification only (or by the reading), which copies do not keep: what
+    is taken for the newest may not be.
 
     Examples
     --------
@@ -56,7 +68,7 @@ def audit(r: Redemptions) -> Any:
             count=nw.col("count").fill_null(0).cast(nw.Int64),
             example=nw.col("example").cast(nw.String),
         )
-        for name, severity, check in _CHECKS
+        for name, severity, check in (*_CHECKS, _as_of_after_now(end(as_of, "as_of")))
     ]
     return native(nw.concat(rows))
 
@@ -245,6 +257,18 @@ def _found(name: str) -> _Check:
     return check
 
 
+def _as_of_after_now(as_of: datetime | None) -> tuple[str, str, _Check]:
+    """Hold the moment that is asked about against now, by the day: exports may tell no more."""
+
+    def check(r: Redemptions) -> Frame:
+        later = as_of is not None and r.now is not None and as_of.date() > r.now.date()
+        said = f"as of {as_of:%Y-%m-%d %H:%M}, now is {r.now:%Y-%m-%d %H:%M}" if later else None
+        one = frame(r.findings).select(count=nw.len())
+        return one.with_columns(count=nw.lit(int(later)), example=nw.lit(said, nw.String))
+
+    return "as_of_after_now", "warning", check
+
+
 _CHECKS: tuple[tuple[str, str, _Check], ...] = (
     ("truncated_points", "error", _truncated("points")),
     ("truncated_coupons", "error", _truncated("coupons")),
@@ -271,13 +295,18 @@ _CHECKS: tuple[tuple[str, str, _Check], ...] = (
     ),
     ("over_reversed", "error", _over_reversed),
     ("reversed_before_redeemed", "warning", _reversed_before_redeemed),
+    ("times_after_export", "error", _found("times_after_export")),
+    ("undated_overlaps", "warning", _found("undated_overlaps")),
     ("vanished_reversals", "warning", _found("vanished_reversals")),
+    ("restated", "warning", _found("restated")),
+    ("conflicting_reversal", "error", _found("conflicting_reversal")),
     ("conflicting_customer", "error", _found("conflicting_customer")),
     ("split_customers", "warning", _split_customers),
     ("unknown_discount_type", "info", _unknown_discount_type),
     ("unknown_fields", "info", _found("unknown_fields")),
     ("failed_responses", "warning", _failed_responses),
     ("missing_redeemed_time", "warning", _missing_redeemed_time),
+    ("epoch_times", "warning", _found("epoch_times")),
     ("merged_duplicates", "info", _merged_duplicates),
     ("rejected", "error", _rejected),
 )

@@ -23,7 +23,9 @@ _SEPARATORS = b" \t\r\n,[]"
 _OPENING = b" \t\r\n["
 _TO_BLANKS = bytes.maketrans(b",[]", b"   ")
 # Of brackets that go on and on each would be looked at once for every one before it.
-_BETWEEN = re.compile(r"(?:[\s,\]\ufeff]|\[\s*+(?:\[\s*+){0,99}+(?=[{\]]|\Z))*+")
+_BETWEEN = re.compile(
+    r"(?:[\s,\]\ufeff]|\[\s*+(?:\[\s*+){0,99}+(?=[{\]]|\"(?:\\[nrt]| )*+\{|\Z))*+"
+)
 
 _DECODER = json.JSONDecoder()
 #: What is left of a value, or of an escape in a text, that breaks off.
@@ -33,6 +35,9 @@ _STUMP = re.compile(
 
 #: How far a record's beginning is looked for before its first key.
 REACH = 1024
+
+#: How a text begins that holds an object in JSON, before the object's first key.
+_TEXT_START = re.compile(rb'(?<!\\)"(?:\\[nrt]|[ \[])*\{(?:\\[nrt]| )*\Z')
 
 
 @dataclass(frozen=True)
@@ -77,10 +82,21 @@ def _before_key(data: bytes, place: int) -> int:
     before = data[max(0, place - REACH) : place].rstrip()
     if not before.endswith(b"{"):
         return 0
-    nested = before[:-1].rstrip(_OPENING).endswith(b":") and not before.endswith(b"\n{")
+    outside = before[:-1].rstrip(_OPENING)
+    # What a colon follows that is no key, as in a line of a log, holds nothing.
+    nested = outside.endswith(b":") and outside[:-1].rstrip().endswith(b'"')
+    nested = nested and not before.endswith(b"\n{")
     if nested or not before[:-1].rstrip(_SEPARATORS):
         return 0
     return max(0, place - REACH) + len(before) - 1
+
+
+def _before_text(data: bytes, place: int) -> int:
+    before = data[max(0, place - REACH) : place]
+    start = _TEXT_START.search(before)
+    if start is None or not before[: start.start()].rstrip(_SEPARATORS):
+        return 0
+    return max(0, place - REACH) + start.start()
 
 
 def _at_tag(data: bytes, place: int) -> int:
@@ -88,7 +104,11 @@ def _at_tag(data: bytes, place: int) -> int:
 
 
 BY_KEY = _Mark(b'"response"', _before_key)
-_BY_LINE = _Mark(b"\n{", lambda _, place: place + 1)
+_MARKS = {
+    "key": BY_KEY,
+    "line": _Mark(b"\n{", lambda _, place: place + 1),
+    "text": _Mark(b'\\"response\\"', _before_text),
+}
 _BY_TAG = _Mark(b"<response", _at_tag)
 
 
@@ -104,8 +124,9 @@ class Block:
         Number of its first line in the file; None where records came one by one.
     lines
         Whether a record that does not decode ends with its line (JSON Lines).
-    by_line
-        Whether records start where a line starts with a brace. Else their key ``response`` tells.
+    begins
+        What tells where records of JSON start: their key ``response``, a line that starts with a
+        brace, or a text that holds an answer, as JSON has that was encoded twice.
     decoded
         Payloads that came decoded.
     refused
@@ -116,14 +137,14 @@ class Block:
     data: bytes = b""
     line: int | None = None
     lines: bool = False
-    by_line: bool = False
+    begins: Literal["key", "line", "text"] = "key"
     decoded: tuple[dict[str, Any], ...] = ()
     refused: str | None = None
 
     @property
     def mark(self) -> _Mark:
         """What tells where records start."""
-        return _BY_TAG if self.form == "xml" else _BY_LINE if self.by_line else BY_KEY
+        return _BY_TAG if self.form == "xml" else _MARKS[self.begins]
 
     @property
     def end_mark(self) -> bytes | None:
@@ -205,11 +226,12 @@ def as_run(block: Block) -> Block:
     opening = _ARRAY_START.match(data)
     begin = opening.end() if opening else 0
     parts = [data[:begin].translate(_TO_BLANKS)]
+    ending = b'"' if block.begins == "text" else b"}"
     for start, end in block.stretches():
         record = data[max(start, begin) : end]
         whole = record.rstrip(_SEPARATORS)
         # What ends otherwise is damaged, and none the better for blanks.
-        length = len(whole) if whole.endswith(b"}") else len(record)
+        length = len(whole) if whole.endswith(ending) else len(record)
         parts += (record[:length], record[length:].translate(_TO_BLANKS))
     return replace(block, data=b"".join(parts))
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import redemption_analytics as ra
-from redemption_analytics.limits import MAX_RECORD_BYTES
+from redemption_analytics.flags import given, loading
+from redemption_analytics.options import DEFAULTS, LoadOptions
 from redemption_analytics.program import put_away_on_signals
 from redemption_analytics.reports.extra import PAGE, REMEDY
 from redemption_analytics.visible import visible
@@ -38,30 +39,6 @@ app = typer.Typer(
 )
 
 
-class Points(enum.StrEnum):
-    """How points are written."""
-
-    INT = "int"
-    DECIMAL = "decimal"
-
-
-class Personal(enum.StrEnum):
-    """What happens to personal data."""
-
-    KEEP = "keep"
-    PSEUDONYMIZE = "pseudonymize"
-    DROP = "drop"
-
-
-class Identity(enum.StrEnum):
-    """What names a customer."""
-
-    USER_ID = "user_id"
-    EXTERNAL_ID = "external_id"
-    MOBILE = "mobile"
-    EMAIL = "email"
-
-
 class Period(enum.StrEnum):
     """A grain of time."""
 
@@ -80,55 +57,6 @@ SourceArgument = Annotated[
         show_default=False,
     ),
 ]
-PointsOption = Annotated[
-    Points, typer.Option(help="Whole points, or points with up to three decimal places.")
-]
-PiiOption = Annotated[
-    Personal,
-    typer.Option(
-        help="Keep personal data; replace customers by hashes under the key in the environment"
-        " variable REDEMPTION_ANALYTICS_PII_KEY and drop the rest; or drop it all. Files are called"
-        " by hashes too."
-    ),
-]
-CustomFieldOption = Annotated[
-    list[str],
-    typer.Option(
-        "--keep-custom-field",
-        metavar="NAME",
-        help="Custom field whose values stay under any --pii; may be repeated.",
-        show_default=False,
-    ),
-]
-KeyOption = Annotated[
-    Identity | None,
-    typer.Option(
-        help="Identity that names a customer.  [default: the first present of user_id,"
-        " external_id, mobile, email]",
-        show_default=False,
-    ),
-]
-ZoneOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ZONE",
-        help="Time zone of the organisation, as Europe/Paris; needed only where times carry a UTC"
-        " offset.",
-        show_default=False,
-    ),
-]
-ExportedOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TIME",
-        help="When the exports were made.  [default: the date in each path, else the file's time]",
-        show_default=False,
-    ),
-]
-OnErrorOption = Annotated[
-    bool,
-    typer.Option("--fail-fast", help="Stop at the first element that does not fit the contract."),
-]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Exit with status 1 if anything was rejected.")
 ]
@@ -137,32 +65,6 @@ PageOption = Annotated[
     typer.Option(
         "--page/--no-page",
         help=f"Write {PAGE}.  [default: where the extra `report` is installed]",
-        show_default=False,
-    ),
-]
-ThreadsOption = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="Blocks to parse at once.  [default: as many as there are cores, up to 4]",
-        show_default=False,
-    ),
-]
-RecordOption = Annotated[
-    int,
-    typer.Option(
-        "--max-record-bytes",
-        min=1,
-        metavar="BYTES",
-        help="Refuse records of more bytes unread.  [default: 64 MiB]",
-        show_default=False,
-    ),
-]
-ProgressOption = Annotated[
-    bool | None,
-    typer.Option(
-        "--progress/--no-progress",
-        help="Show a progress bar.  [default: on a terminal]",
         show_default=False,
     ),
 ]
@@ -193,40 +95,6 @@ def _say(text: str, *, err: bool = False) -> None:
     typer.echo("\n".join(map(visible, text.split("\n"))), err=err)
 
 
-def _options(
-    points: Points,
-    pii: Personal,
-    keep_custom_field: list[str],
-    customer_key: Identity | None,
-    timezone: str | None,
-    exported_at: str | None,
-    fail_fast: bool,
-    threads: int | None,
-    max_record_bytes: int,
-    progress: bool | None,
-) -> dict[str, Any]:
-    return {
-        "points": points.value,
-        "pii": pii.value,
-        "keep_custom_fields": keep_custom_field,
-        "customer_key": customer_key.value if customer_key else None,
-        "timezone": timezone,
-        "exported_at": exported_at,
-        "on_error": "raise" if fail_fast else "quarantine",
-        "threads": threads,
-        "max_record_bytes": max_record_bytes,
-        "progress": progress,
-    }
-
-
-_DEFAULTS = _options(
-    Points.INT, Personal.KEEP, [], None, None, None, False, None, MAX_RECORD_BYTES, None
-)
-
-#: What options of the library are called here, where that is not their name.
-_FLAGS = {"on_error": "--fail-fast", "keep_custom_fields": "--keep-custom-field"}
-
-
 def _sources(source: list[str]) -> Any:
     found: list[Any] = [sys.stdin.buffer if path == "-" else path for path in source]
     return found[0] if len(found) == 1 else found
@@ -234,6 +102,7 @@ def _sources(source: list[str]) -> Any:
 
 @app.command()
 @_reporting_errors
+@loading
 def convert(
     source: SourceArgument,
     directory: Annotated[
@@ -242,31 +111,10 @@ def convert(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the directory where it exists.")
     ] = False,
-    points: PointsOption = Points.INT,
-    pii: PiiOption = Personal.KEEP,
-    keep_custom_field: CustomFieldOption = [],  # noqa: B006
-    customer_key: KeyOption = None,
-    timezone: ZoneOption = None,
-    exported_at: ExportedOption = None,
-    fail_fast: OnErrorOption = False,
     strict: StrictOption = False,
-    threads: ThreadsOption = None,
-    max_record_bytes: RecordOption = MAX_RECORD_BYTES,
-    progress: ProgressOption = None,
+    options: LoadOptions = DEFAULTS,
 ) -> None:
     """Convert exports to Parquet, one folder per table."""
-    options = _options(
-        points,
-        pii,
-        keep_custom_field,
-        customer_key,
-        timezone,
-        exported_at,
-        fail_fast,
-        threads,
-        max_record_bytes,
-        progress,
-    )
     ledger = ra.convert(_sources(source), directory, overwrite=overwrite, **options)
     _say(_table(ledger))
     _say(f"\nwritten to {directory}")
@@ -275,6 +123,7 @@ def convert(
 
 @app.command()
 @_reporting_errors
+@loading
 def report(
     source: SourceArgument,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the report.")],
@@ -282,44 +131,29 @@ def report(
     as_of: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="Leave out what happened later than this.", show_default=False
+            metavar="TIME",
+            help="Leave out what happened later: 2026-10-31 (all of that day), 2026-10 (all of that"
+            " month), or 2026-10-31T18:00.  [default: when the newest export was made]",
+            show_default=False,
         ),
     ] = None,
     page: PageOption = None,
-    points: PointsOption = Points.INT,
-    pii: PiiOption = Personal.KEEP,
-    keep_custom_field: CustomFieldOption = [],  # noqa: B006
-    customer_key: KeyOption = None,
-    timezone: ZoneOption = None,
-    exported_at: ExportedOption = None,
-    fail_fast: OnErrorOption = False,
     strict: StrictOption = False,
-    threads: ThreadsOption = None,
-    max_record_bytes: RecordOption = MAX_RECORD_BYTES,
-    progress: ProgressOption = None,
+    options: LoadOptions = DEFAULTS,
 ) -> None:
     """Write a report: Parquet files, a manifest, and a page to read; show its main figures."""
-    options = _options(
-        points,
-        pii,
-        keep_custom_field,
-        customer_key,
-        timezone,
-        exported_at,
-        fail_fast,
-        threads,
-        max_record_bytes,
-        progress,
-    )
+    from redemption_analytics.moments import end
+
+    end(as_of, "as_of")  # before anything is read
     r = _bundle(source, options)
     files = ra.write_reports(r, directory, period=period.value, as_of=as_of, page=page)
     known = r if as_of is None else r.filter(as_of=as_of)
     _say(_table(_small(ra.net_points(known, by="program_id"))))
     _say("")
-    rates = _small(ra.reversal_rates(known))
+    rates = _small(ra.reversal_rates(known, as_of=as_of))
     shown = ["redemptions", "reversed_redemptions", "redemption_reversal_rate"]
     _say(_table(rates[[*shown, "points_reversal_rate"]]))
-    _tell_audit(ra.audit(r))
+    _tell_audit(ra.audit(r, as_of))
     _say(f"\n{len(files)} files written to {directory}")
     read_it = Path(directory) / PAGE
     if read_it in files:
@@ -331,33 +165,13 @@ def report(
 
 @app.command()
 @_reporting_errors
+@loading
 def audit(
     source: SourceArgument,
-    points: PointsOption = Points.INT,
-    pii: PiiOption = Personal.KEEP,
-    keep_custom_field: CustomFieldOption = [],  # noqa: B006
-    customer_key: KeyOption = None,
-    timezone: ZoneOption = None,
-    exported_at: ExportedOption = None,
-    fail_fast: OnErrorOption = False,
     strict: StrictOption = False,
-    threads: ThreadsOption = None,
-    max_record_bytes: RecordOption = MAX_RECORD_BYTES,
-    progress: ProgressOption = None,
+    options: LoadOptions = DEFAULTS,
 ) -> None:
     """Tell what to know about the data before trusting its numbers, and show the ledger."""
-    options = _options(
-        points,
-        pii,
-        keep_custom_field,
-        customer_key,
-        timezone,
-        exported_at,
-        fail_fast,
-        threads,
-        max_record_bytes,
-        progress,
-    )
     r = _bundle(source, options)
     _say(_table(_small(r.ledger)))
     _tell_audit(ra.audit(r))
@@ -384,13 +198,13 @@ def sample(
         _say(f"{path}  {path.stat().st_size:,} bytes")
 
 
-def _bundle(source: list[str], options: dict[str, Any]) -> ra.Redemptions:
+def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
     """Load exports, or open a directory that was converted before."""
     if len(source) == 1 and (Path(source[0]) / "ledger").is_dir():
-        given = [name for name, value in options.items() if value != _DEFAULTS[name]]
-        if given:
-            named = ", ".join(_FLAGS.get(name, f"--{name.replace('_', '-')}") for name in given)
-            raise ra.UsageError(f"{source[0]} is converted already, too late for {named}")
+        if named := given(options):
+            raise ra.UsageError(
+                f"{source[0]} is converted already, too late for {', '.join(named)}"
+            )
         return ra.open(source[0], engine="duckdb")
     return ra.load(_sources(source), **options)
 

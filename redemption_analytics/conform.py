@@ -6,10 +6,12 @@ that does not fit takes only itself out, with all that hangs below it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
 from redemption_analytics.contract import (
@@ -24,10 +26,33 @@ from redemption_analytics.contract import (
     Shape,
 )
 from redemption_analytics.values import Reader, Unfit, is_nothing, readers
+from redemption_analytics.xml_answers import Repeated
 
 Steps = tuple[str | int, ...]
 _Object = dict[str, Any]
 _Check = Callable[[_Object, _Object, Steps], None]
+
+#: How PHP names the items of a list that has gaps.
+_NUMBER = re.compile("[0-9]+")
+
+
+#: What is read of a response.
+_IN_RESPONSE = RESPONSE.fields.keys() | {"customers"}
+
+
+class Twice(dict[str, Any]):
+    """An object in which a key comes twice.
+
+    Attributes
+    ----------
+    names
+        The keys that come more than once, in their order.
+    """
+
+    def __init__(self, pairs: list[tuple[str, Any]]):
+        super().__init__(pairs)
+        times = Counter(name for name, _ in pairs)
+        self.names = [name for name in self if times[name] > 1]
 
 
 @dataclass(frozen=True)
@@ -94,9 +119,11 @@ class Conformer:
     def _response(self, value: object) -> dict[str, Any] | None:
         if not isinstance(value, dict):
             raise Unfit("not an answer of this API: the record is no object")
+        _demand_once(value, ANSWER.known, ())
         response = value.get("response")
         if not isinstance(response, dict):
             raise Unfit('not an answer of this API: it has no object "response"')
+        _demand_once(response, _IN_RESPONSE, ("response",))
         status = self._object(self._status, response.get("status"), ("response", "status"))
         failed = status is not None and status.get("success") is False
         form = self._failed_customer if failed else self._customer
@@ -118,11 +145,15 @@ class Conformer:
 
     def _object(self, form: _Form, value: object, steps: Steps) -> dict[str, Any] | None:
         if not isinstance(value, dict):
+            if isinstance(value, Repeated):
+                raise _twice(steps)
             if is_nothing(value):
                 return None
             raise Unfit("the value is no object", steps=steps)
         if not value:
             return None
+        if isinstance(value, Twice):
+            _demand_once(value, form.names, steps)
         conformed: dict[str, Any] = {}
         readers, parts = form.readers, form.parts
         for name, given in value.items():
@@ -132,6 +163,8 @@ class Conformer:
                 try:
                     conformed[name] = readers[name](given)
                 except Unfit as unfit:
+                    if isinstance(given, Repeated):
+                        raise _twice((*steps, name)) from None
                     unfit.steps = (*steps, name)
                     raise
             elif name in parts:
@@ -149,10 +182,11 @@ class Conformer:
         return conformed
 
     def _list(self, form: _Form, value: object, steps: Steps) -> list[dict[str, Any]]:
-        items = value if isinstance(value, list) else [value]
+        if is_numbered(value):
+            _demand_once(value, value, steps)
         conformed = []
-        for position, item in enumerate(items):
-            place = (*steps, position) if items is value else steps
+        for item, step in items_of(value):
+            place = (*steps, *step)
             refusals = len(self.refusals)
             try:
                 fit = self._object(form, item, place)
@@ -173,6 +207,7 @@ class _Form:
         self.check = check
         self.element = shape.element
         self.required = shape.required
+        self.names = shape.fields
         self.readers = {n: read[kind] for n, kind in shape.fields.items() if isinstance(kind, Kind)}
         self.parts = {
             name: (True, _Form(part.shape, read))
@@ -180,6 +215,39 @@ class _Form:
             else (False, _Form(part, read))
             for name, part in shape.nested
         }
+
+
+def items_of(value: object) -> Iterator[tuple[Any, Steps]]:
+    """Give the items of a list, and the step to each.
+
+    A bare object stands for a list of one, and one whose keys are numbers for a list with gaps.
+    """
+    if isinstance(value, list):
+        for position, item in enumerate(value):
+            yield item, (position,)
+    elif is_numbered(value):
+        for name, item in value.items():
+            yield item, (name,)
+    else:
+        yield value, ()
+
+
+def is_numbered(value: object) -> TypeGuard[_Object]:
+    """Tell an object whose keys are numbers, which stands for a list."""
+    if not isinstance(value, dict) or not value:
+        return False
+    return all(isinstance(name, str) and _NUMBER.fullmatch(name) for name in value)
+
+
+def _demand_once(value: _Object, names: Container[str], steps: Steps) -> None:
+    """Refuse an object in which one of some keys comes twice: nothing tells which is meant."""
+    for name in value.names if isinstance(value, Twice) else ():
+        if name in names:
+            raise _twice((*steps, name))
+
+
+def _twice(steps: Steps) -> Unfit:
+    return Unfit(f'"{steps[-1]}" comes twice', steps=steps)
 
 
 def _demand_redemptions(given: _Object, conformed: _Object, steps: Steps) -> None:
@@ -211,6 +279,10 @@ def _customers(response: dict[str, Any]) -> Iterator[tuple[object, Steps]]:
     wrapped = response.get("customers")
     # A customer itself is the bare object that stands for a list of one.
     if isinstance(wrapped, dict) and ("customer" in wrapped or not wrapped.keys() & CUSTOMER.known):
+        if is_numbered(wrapped):
+            yield wrapped, ("response", "customers")
+            return
+        _demand_once(wrapped, ("customer",), ("response", "customers"))
         yield wrapped.get("customer"), ("response", "customers", "customer")
     else:
         yield wrapped, ("response", "customers")
@@ -235,7 +307,7 @@ def unknown_fields(
     for name, inner_shape in shape.parts:
         inner = value.get(name)
         if inner:
-            for item in inner if isinstance(inner, list) else (inner,):
+            for item, _ in items_of(inner):
                 # Most have none, so their path is written only when one is found.
                 below = unknown_fields(item, inner_shape, "", named=named)
                 found += [f"{path}.{name}{end}" for end in below]

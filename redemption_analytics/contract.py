@@ -9,19 +9,31 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Literal
 
 import pyarrow as pa
 
-PointsType = Literal["int", "decimal"]
+from redemption_analytics.options import PointsType as PointsType
 
-#: What the API writes for "no such time" and "no such bill".
-NO_TIMES = ("0000-00-00 00:00:00", "0000-00-00")
+#: The zero dates of MySQL, PHP, .NET and Java: whatever the time of day, they are no time.
+ZERO_DATES = ("0000-00-00", "-0001-11-30", "0001-01-01", "0002-11-30")
+#: How they are mostly written.
+NO_TIMES = tuple(
+    date + time for date in ZERO_DATES for time in ("", " 00:00:00", "T00:00:00", "T00:00:00Z")
+)
+#: The zero of Unix, in whatever time zone: times from the first to the last of these are no times
+#: either, but one could be meant, so they are reported.
+EPOCH_TIMES = (datetime(1969, 12, 31), datetime(1970, 1, 2))
+
+#: What the API writes for "no such bill".
 NO_BILLS = (0, -1)
 
 #: Points are fewer than that: sums of them have to fit 64 bits too.
 POINTS_LIMIT = 10**18
+#: Of decimal points, all below that are held by 64-bit floats to three places, and only some above.
+EXACT_POINTS = 2**43
 
 #: How the identities of a customer are called, the strongest first.
 IDENTITIES = ("user_id", "external_id", "mobile", "email")
@@ -185,7 +197,7 @@ COUPON = Shape(
 )
 STATUS = Shape(
     {"success": Kind.BOOLEAN, "code": Kind.INTEGER, "message": Kind.TEXT},
-    unused=frozenset({"total", "success_count"}),
+    unused=frozenset({"total", "success_count", "warnings"}),
 )
 CUSTOMER = Shape(
     {
@@ -198,6 +210,8 @@ CUSTOMER = Shape(
         "rows": Kind.INTEGER,
         "coupons_count": Kind.INTEGER,
         "points_count": Kind.INTEGER,
+        # Of the one kind that was asked for, in place of the two counts.
+        "count": Kind.INTEGER,
         "redemptions": Shape(
             {
                 "coupons": Shape({"coupon": Many(COUPON)}),
@@ -208,12 +222,13 @@ CUSTOMER = Shape(
     },
     element="responses",
     # The start ids are paging marks, often blank; user_groups2 comes empty since 2025.
-    unused=frozenset({"coupons_start_id", "points_start_id", "user_groups2"}),
+    unused=frozenset({"coupons_start_id", "points_start_id", "start", "user_groups2"}),
 )
 #: Of these fields of a customer this API gives one at least, unless the answer failed. One who has
 #: none of them, but others that are not known, is of an answer of another API.
 TELLING = frozenset(
     {"redemptions", "rows", "coupons_count", "points_count", "coupons_start_id", "points_start_id"}
+    | {"count", "start"}
 )
 RESPONSE = Shape(
     {"status": STATUS, "customer": Many(CUSTOMER)},

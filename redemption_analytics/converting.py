@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, Unpack
 
 import pandas as pd
 import pyarrow as pa
@@ -18,23 +18,31 @@ from redemption_analytics.frames import connected, pandas_frame
 from redemption_analytics.keeping import OnDisk
 from redemption_analytics.ledger import FINDINGS, LEDGER
 from redemption_analytics.loading import gather
+from redemption_analytics.option_checks import checked, flag
+from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.redemptions import Redemptions, own_files
 from redemption_analytics.schemas import MODELS
 from redemption_analytics.sources import Source
 from redemption_analytics.storage import check_replaceable, write_folders, written_beside
+from redemption_analytics.usage import public, public_with, refused
 
 Engine: TypeAlias = Literal["pandas", "duckdb", "polars", "pyarrow"]
 
 #: The two parts of one table, in the order of its rows.
-_PLACES = {"point_fields": ("custom_fields", 0), "coupon_fields": ("custom_fields", 1)}
+_PLACES = {
+    "point_fields": ("custom_fields", 0),
+    "coupon_fields": ("custom_fields", 1),
+    "late_rejects": ("rejects", 1),
+}
 
 
+@public_with(DECLARED)
 def convert(
     source: Source,
     directory: str | os.PathLike[str],
     *,
     overwrite: bool = False,
-    **options: Any,
+    **options: Unpack[LoadOptions],
 ) -> pd.DataFrame:
     """Load an export and write its tables as Parquet, one folder per table.
 
@@ -61,7 +69,7 @@ def convert(
     ------
     UsageError
         If the directory exists and is not empty, without ``overwrite``; or holds what this function
-        did not write.
+        did not write; or an option is unknown or makes no sense.
     WriteError
         If the disk is full, the directory may not be written to, or another run is writing it.
 
@@ -74,16 +82,18 @@ def convert(
     >>> len(ra.open(folder).points)
     2
     """
-    check = partial(check_replaceable, own=own_files, overwrite=overwrite)
+    checked(options)  # before anything is made
+    check = partial(check_replaceable, own=own_files, overwrite=flag("overwrite", overwrite))
     with written_beside(directory, check) as fresh:
         with TemporaryDirectory(dir=fresh) as scratch, OnDisk(fresh, scratch, _PLACES) as keep:
-            books, found = gather(source, keep, **options)
+            books, found = gather(source, keep, options)
             keep.finish()
         write_folders({LEDGER: books, FINDINGS: found}, fresh)
     ledger: pd.DataFrame = books.to_pandas()
     return ledger
 
 
+@public
 def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions:  # noqa: A001
     """Open what :func:`convert` wrote.
 
@@ -119,8 +129,8 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
     >>> print(ra.net_points(ra.open(folder, engine="duckdb")).fetchall())
     [(2, 120, 30, 90)]
     """
-    if engine not in _ENGINES:
-        raise UsageError(f"engine is one of {', '.join(map(repr, _ENGINES))}, not {engine!r}")
+    if not isinstance(engine, str) or engine not in _ENGINES:
+        raise refused("engine", f"one of {', '.join(map(repr, _ENGINES))}", engine)
     if not (Path(path) / LEDGER).is_dir():
         raise SourceError(f"{path} holds no converted export: convert one into it first")
     read = _ENGINES[engine]()

@@ -34,6 +34,10 @@ class ValidationError(RedemptionAnalyticsError):
 class UsageError(RedemptionAnalyticsError, ValueError):
     """An argument that means nothing here: an unknown name, or a value that is not allowed."""
 
+    #: The argument and the function that it is about, where that is known.
+    argument: str = ""
+    function: str = ""
+
 
 class WriteError(RedemptionAnalyticsError, OSError):
     """Output that cannot be written: a full disk, no permission, or another run at work there.

@@ -1,9 +1,8 @@
-"""An export: one file of answers that can be opened; and what its name says."""
+"""An export: one file of answers that can be opened."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,12 +20,7 @@ DatedBy = Literal["given", "path", "modified", "read"]
 #: Names of files that should hold exports; others in a directory are read if they plainly do.
 EXPORT_SUFFIXES = frozenset(
     {".json", ".jsonl", ".ndjson", ".xml", ".txt", ".log", ".parquet"}
-    | {".gz", ".bz2", ".zst", ".lz4", ".zip"}
-)
-
-_DATE = re.compile(
-    r"(?<!\d)(?P<date>(?:19|20)\d\d-\d\d-\d\d|(?:19|20)\d{6})"
-    r"(?:[T_ -]?(?P<hour>\d\d)[-:.]?(?P<minute>\d\d)(?:[-:.]?(?P<second>\d\d))?)?(?!\d)"
+    | {".gz", ".bz2", ".zst", ".lz4", ".xz", ".lzma", ".zip"}
 )
 
 
@@ -63,26 +57,6 @@ class Export:
     size: int = 0
     expected: bool = True
     identity: str | None = None
-
-
-def date_in_name(name: str) -> datetime | None:
-    """Read the last date, and time if there is one, in a path.
-
-    >>> date_in_name("exports/2026-11-20T03-00/part-7.jsonl.gz")
-    datetime.datetime(2026, 11, 20, 3, 0)
-    >>> date_in_name("2025-stores.json") is None
-    True
-    """
-    for match in reversed(list(_DATE.finditer(name))):
-        date = match["date"].replace("-", "")
-        day = int(date[:4]), int(date[4:6]), int(date[6:])
-        hour, minute, second = (int(match[part] or 0) for part in ("hour", "minute", "second"))
-        for clock in ((hour, minute, second), (0, 0, 0)):
-            try:
-                return datetime(*day, *clock)
-            except ValueError:
-                continue
-    return None
 
 
 def is_hidden(*paths: str) -> bool:

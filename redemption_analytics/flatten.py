@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,19 +13,21 @@ import pyarrow.compute as pc
 from redemption_analytics.columns import (
     DoesNotFit,
     booleans_of,
-    cast_to,
-    demand,
     field_of,
     floats_of,
     integers_of,
     lengths,
     texts_of,
 )
-from redemption_analytics.contract import IDENTITIES, NO_BILLS, NO_TIMES, POINTS_LIMIT
+from redemption_analytics.contract import IDENTITIES
+from redemption_analytics.elements import Elements
 from redemption_analytics.keys import redemption_keys
 
 #: Column that names the row of the parent table, by position; it never leaves the library.
 PARENT = "_parent"
+
+#: Column of redemptions that names the row of ``responses`` which told them, likewise.
+ANSWER = "_answer"
 
 #: The table whose rows a child's ``_parent`` counts.
 PARENTS = {
@@ -50,6 +51,8 @@ class Flattening:
     ----------
     identities
         Which identities name a customer, the first present wins.
+    only_first
+        Whether in the end the first of them alone names customers: the others only help to find it.
     pseudonym
         Replaces customer keys, where personal data must not stay; it then goes from all columns.
     kept_fields
@@ -57,10 +60,13 @@ class Flattening:
     """
 
     identities: Sequence[str] = IDENTITIES
+    only_first: bool = False
     pseudonym: Pseudonym | None = None
     kept_fields: Sequence[str] = ()
 
-    def tables(self, answers: pa.StructArray, records: np.ndarray[Any, Any]) -> Tables:
+    def tables(
+        self, answers: pa.StructArray, records: np.ndarray[Any, Any]
+    ) -> tuple[Tables, list[tuple[str, int]]]:
         """Flatten answers.
 
         Parameters
@@ -75,6 +81,9 @@ class Flattening:
         dict of str to pyarrow.Table
             Tables by name, still with ``_parent`` columns in place of their parents' keys, and
             without ``source`` and ``exported_at``.
+        list of tuple of str and int
+            Times that are the zero of Unix, and so were taken for none: the field and the record
+            of each.
 
         Raises
         ------
@@ -93,19 +102,26 @@ class Flattening:
         customers: pa.StructArray,
         rows: tuple[Any, Any],
         records: np.ndarray[Any, Any],
-    ) -> Tables:
+    ) -> tuple[Tables, list[tuple[str, int]]]:
+        identities = self._identities(customers)
         responses = self._responses(status, customers, rows, records)
-        keys = responses["customer_key"].combine_chunks()
-        coupon_list = field_of(customers, "redemptions", "coupons", "coupon")
-        point_list = field_of(customers, "redemptions", "points", "point")
-        responses = responses.append_column("coupons_loaded", lengths(coupon_list)).append_column(
-            "points_loaded", lengths(point_list)
+        # A failed answer may name someone whom the organisation does not know.
+        known = pc.or_(
+            responses["success"],
+            pc.greater(pc.add(responses["coupons_loaded"], responses["points_loaded"]), 0),
         )
-        coupons = _Elements(coupon_list)
-        points = _Elements(point_list)
+        keys = pc.coalesce(*identities)
+        if self.only_first:
+            keys = pc.if_else(known, keys, identities[0])
+        keys = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
+        responses = responses.append_column("customer_key", keys)
+        coupons = Elements(field_of(customers, "redemptions", "coupons", "coupon"))
+        points = Elements(field_of(customers, "redemptions", "points", "point"))
         tables = {
             "responses": responses,
-            "customers": self._identities(customers, responses),
+            "customers": self._customers(customers, keys, identities).filter(
+                pc.and_(known, pc.is_valid(keys))
+            ),
             "coupons": _coupons(coupons, keys),
             "points": self._points(points, keys),
             "program_breakups": _program_breakups(points),
@@ -116,7 +132,12 @@ class Flattening:
         reversals = points.children("reversals")
         tables["reversals"] = _reversals(reversals)
         tables["reversal_breakups"] = _reversal_breakups(reversals)
-        return tables
+        epochs = [
+            (name, int(record))
+            for name, elements in points.epochs + coupons.epochs
+            for record in records[rows[0]][elements.to_numpy()]
+        ]
+        return tables, epochs
 
     def _responses(
         self,
@@ -127,13 +148,15 @@ class Flattening:
     ) -> pa.Table:
         parents, positions = rows
         item = field_of(customers, "item_status")
+        coupon_list = field_of(customers, "redemptions", "coupons", "coupon")
+        point_list = field_of(customers, "redemptions", "points", "point")
+        coupons_counted, points_counted = _counted(customers, coupon_list, point_list)
         item_success = booleans_of(field_of(item, "success"))
         success = pc.coalesce(item_success, booleans_of(field_of(status, "success")), True)
         return pa.table(
             {
                 "record": pa.array(records[parents]),
                 "position": pa.array(positions),
-                "customer_key": self._customer_keys(customers),
                 "success": success,
                 "status_code": pc.coalesce(
                     integers_of(field_of(item, "code")), integers_of(field_of(status, "code"))
@@ -145,38 +168,37 @@ class Flattening:
                     )
                 ),
                 "rows": integers_of(field_of(customers, "rows")),
-                "coupons_count": integers_of(field_of(customers, "coupons_count")),
-                "points_count": integers_of(field_of(customers, "points_count")),
+                "coupons_count": coupons_counted,
+                "points_count": points_counted,
+                "coupons_loaded": lengths(coupon_list),
+                "points_loaded": lengths(point_list),
             }
         )
 
-    def _customer_keys(self, customers: pa.StructArray) -> pa.Array:
+    def _identities(self, customers: pa.StructArray) -> list[pa.Array]:
+        """Give what may name customers, as keys are written."""
         named = [
-            pc.binary_join_element_wise(
-                pa.scalar(name), texts_of(field_of(customers, name)), pa.scalar(":")
-            )
+            pc.binary_join_element_wise(name, texts_of(field_of(customers, name)), ":")
             for name in self.identities
         ]
-        keys = pc.coalesce(*named)
-        return self.pseudonym(keys) if self.pseudonym else keys
+        return [self.pseudonym(keys) for keys in named] if self.pseudonym else named
 
-    def _identities(self, customers: pa.StructArray, responses: pa.Table) -> pa.Table:
+    def _customers(
+        self, customers: pa.StructArray, keys: pa.Array, identities: list[pa.Array]
+    ) -> pa.Table:
         names = (*IDENTITIES, "firstname", "lastname")
-        columns = {"customer_key": responses["customer_key"]} | {
+        columns = {"customer_key": keys} | {
             name: self._personal(texts_of(field_of(customers, name))) for name in names
         }
-        # A failed answer may name someone whom the organisation does not know.
-        known = pc.or_(
-            responses["success"],
-            pc.greater(pc.add(responses["coupons_loaded"], responses["points_loaded"]), 0),
-        )
-        named = pc.is_valid(responses["customer_key"])
-        return pa.table(columns).filter(pc.and_(known, named))
+        if self.pseudonym:
+            # What customers are united by, where it must not be seen.
+            columns |= dict(zip((f"_{name}" for name in self.identities), identities, strict=True))
+        return pa.table(columns)
 
     def _personal(self, texts: pa.Array) -> pa.Array:
         return texts if self.pseudonym is None else pa.nulls(len(texts), pa.string())
 
-    def _points(self, points: _Elements, customer_keys: pa.Array) -> pa.Table:
+    def _points(self, points: Elements, customer_keys: pa.Array) -> pa.Table:
         ids = points.integers("id")
         redemption_ids = points.texts("redemption_id")
         points.demand(pc.or_(pc.is_valid(ids), pc.is_valid(redemption_ids)))
@@ -197,9 +219,10 @@ class Flattening:
             **points.places(),
         }
         keys, ranks = redemption_keys(columns, points.parents)
-        return pa.table({"redemption_key": keys, **columns, "_rank": ranks})
+        hidden = {"_rank": ranks, ANSWER: points.parents}
+        return pa.table({"redemption_key": keys, **columns, **hidden})
 
-    def _custom_fields(self, elements: _Elements) -> pa.Table:
+    def _custom_fields(self, elements: Elements) -> pa.Table:
         fields = elements.children("custom_fields", "field")
         names = fields.texts("name")
         fields.demand(pc.is_valid(names))
@@ -208,80 +231,6 @@ class Flattening:
             kept = pc.is_in(names, pa.array(self.kept_fields, pa.string()))
             values = pc.if_else(kept, values, pa.scalar(None, pa.string()))
         return pa.table({PARENT: fields.parents, "name": names, "value": values})
-
-
-class _Elements:
-    """The elements of a list column, end to end, each with the row that it belongs to."""
-
-    def __init__(self, lists: pa.ListArray, above: _Elements | None = None):
-        self.structs: pa.StructArray = pc.list_flatten(lists)
-        self.parents: pa.Int64Array = pc.list_parent_indices(lists)
-        self._above = above
-
-    def children(self, *path: str) -> _Elements:
-        return _Elements(field_of(self.structs, *path), self)
-
-    def demand(self, holds: pa.BooleanArray) -> None:
-        """Refuse answers in which some element does not fit."""
-        with self._naming_answers():
-            demand(holds)
-
-    @contextmanager
-    def _naming_answers(self) -> Iterator[None]:
-        """Let what refuses elements of this list name the answers that hold them."""
-        try:
-            yield
-        except DoesNotFit as unfit:
-            rows, elements = pa.array(unfit.rows, pa.int64()), self
-            while elements._above is not None:
-                rows, elements = elements.parents.take(rows), elements._above
-            raise DoesNotFit(elements.parents.take(rows).to_pylist()) from None
-
-    def texts(self, *path: str) -> pa.StringArray:
-        return texts_of(field_of(self.structs, *path))
-
-    def integers(self, *path: str) -> pa.Int64Array:
-        with self._naming_answers():
-            return integers_of(field_of(self.structs, *path))
-
-    def bills(self) -> pa.Int64Array:
-        bills = self.integers("bill_id")
-        none = pc.is_in(bills, pa.array(NO_BILLS, pa.int64()))
-        return pc.if_else(none, pa.scalar(None, pa.int64()), bills)
-
-    def points(self, name: str) -> pa.Array:
-        read = field_of(self.structs, name)
-        whole = pa.types.is_integer(read.type) or (
-            pa.types.is_decimal(read.type) and read.type.scale == 0
-        )
-        points = self.integers(name) if whole else floats_of(read)
-        self.demand(pc.is_valid(points))
-        self.demand(pc.greater_equal(points, 0))
-        self.demand(pc.less(points, pa.scalar(POINTS_LIMIT).cast(points.type, safe=False)))
-        return points
-
-    def times(self, name: str) -> pa.TimestampArray:
-        read = field_of(self.structs, name)
-        if pa.types.is_timestamp(read.type):
-            return read
-        texts = texts_of(read)
-        none = pc.is_in(texts, pa.array(NO_TIMES))
-        written = pc.if_else(none, pa.scalar(None, pa.string()), texts)
-        with self._naming_answers():
-            times = cast_to(written, pa.timestamp("us"))
-        self.demand(pc.greater_equal(times, _FIRST_YEAR))
-        return times
-
-    def places(self) -> dict[str, pa.StringArray]:
-        return {
-            f"{place}_{part}": self.texts(f"redeemed_{place}", part)
-            for place in ("store", "till")
-            for part in ("code", "name")
-        }
-
-
-#: Arrow reads the year 0, which neither Python nor the calendar has.
-_FIRST_YEAR = pa.scalar(np.datetime64("0001-01-01T00:00:00", "us"))
 
 
 def _customers(
@@ -309,7 +258,37 @@ def _customers(
     return status.take(pa.array(rows)), flat.take(taken), (rows, np.arange(len(rows)) - first + 1)
 
 
-def _coupons(coupons: _Elements, customer_keys: pa.Array) -> pa.Table:
+def _counted(
+    customers: pa.StructArray, coupons: pa.ListArray, points: pa.ListArray
+) -> tuple[pa.Array, pa.Array]:
+    """Give how many coupon and points redemptions a customer is said to have in all.
+
+    Answers that were asked for one kind only may say ``count``. It is of the kind of which there
+    are any here; where there are of none, of the kind whose list is here; else of neither.
+    """
+    count = integers_of(field_of(customers, "count"))
+    said = [integers_of(field_of(customers, f"{kind}_count")) for kind in ("coupons", "points")]
+    if count.null_count == len(count):
+        return said[0], said[1]
+    some = [pc.greater(lengths(lists), 0) for lists in (coupons, points)]
+    told = [pc.is_valid(lists) for lists in (coupons, points)]
+    none = pc.invert(pc.or_(*some))
+    meant = [
+        pc.or_(
+            pc.and_not(some[own], some[other]),
+            pc.and_(none, pc.and_not(told[own], told[other])),
+        )
+        for own, other in ((0, 1), (1, 0))
+    ]
+    nothing = pa.scalar(None, pa.int64())
+    coalesced = [
+        pc.coalesce(number, pc.if_else(own, count, nothing))
+        for number, own in zip(said, meant, strict=True)
+    ]
+    return coalesced[0], coalesced[1]
+
+
+def _coupons(coupons: Elements, customer_keys: pa.Array) -> pa.Table:
     ids = coupons.integers("id")
     coupons.demand(pc.is_valid(ids))
     return pa.table(
@@ -328,11 +307,12 @@ def _coupons(coupons: _Elements, customer_keys: pa.Array) -> pa.Table:
             "redeemed_time": coupons.times("redeemed_time"),
             "redeemed_at": coupons.texts("redeemed_at"),
             **coupons.places(),
+            ANSWER: coupons.parents,
         }
     )
 
 
-def _program_breakups(points: _Elements) -> pa.Table:
+def _program_breakups(points: Elements) -> pa.Table:
     shares = points.children("redemption_breakup_by_program")
     return pa.table(
         {
@@ -344,7 +324,7 @@ def _program_breakups(points: _Elements) -> pa.Table:
     )
 
 
-def _source_breakups(points: _Elements) -> pa.Table:
+def _source_breakups(points: Elements) -> pa.Table:
     batches = points.children("redemption_breakup_by_source")
     starts = batches.parents.to_numpy()
     position = np.arange(len(starts)) - np.searchsorted(starts, starts) + 1
@@ -360,7 +340,7 @@ def _source_breakups(points: _Elements) -> pa.Table:
     )
 
 
-def _reversals(reversals: _Elements) -> pa.Table:
+def _reversals(reversals: Elements) -> pa.Table:
     ids = reversals.integers("reversal_id")
     reversals.demand(pc.is_valid(ids))
     return pa.table(
@@ -374,7 +354,7 @@ def _reversals(reversals: _Elements) -> pa.Table:
     )
 
 
-def _reversal_breakups(reversals: _Elements) -> pa.Table:
+def _reversal_breakups(reversals: Elements) -> pa.Table:
     shares = reversals.children("reversal_breakup_by_program")
     return pa.table(
         {

@@ -53,6 +53,11 @@ def arrow_schema_of(table: str, *, decimal_points: bool = False) -> pa.Schema:
     return pa.schema(fields)
 
 
+def columns_of(frame: Any) -> list[str]:
+    """List the columns of a frame of any kind."""
+    return list(nw.from_native(frame).collect_schema().names())
+
+
 def declared(table: str, data: pa.Table) -> pa.Table:
     """Put the columns of a table into the declared order and types.
 

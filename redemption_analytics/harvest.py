@@ -16,14 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.blocks import Block, Fault, batched
+from redemption_analytics.conflicts import PATH
 from redemption_analytics.contract import CONFORMED, arrow_schema
+from redemption_analytics.dating import EXPORT, Dating
 from redemption_analytics.errors import RejectedError, SourceError
 from redemption_analytics.exports import Export
-from redemption_analytics.flatten import Tables
+from redemption_analytics.flatten import ANSWER, Tables
 from redemption_analytics.frames import arrow_schema_of, declared
 from redemption_analytics.keeping import Keep
-from redemption_analytics.ledger import findings, ledger
-from redemption_analytics.merging import Finding, Merging
+from redemption_analytics.ledger import Finding, findings, ledger
+from redemption_analytics.merging import Merging
 from redemption_analytics.parsing import Parsed, Parser, Reject
 from redemption_analytics.reading import read_blocks
 from redemption_analytics.settling import PARTS, settled
@@ -74,9 +76,13 @@ class _Origin:
         """Give the source of a reject, and the reject with the number of its record there."""
         if reject.record is None:
             return self.exports[0].name, reject
-        block = bisect_left(self.starts, reject.record) - 1
-        record = reject.record - self.starts[block] + self.before[block]
-        return self.exports[block].name, replace(reject, record=record)
+        source, record = self.of(reject.record)
+        return source, replace(reject, record=record)
+
+    def of(self, number: int) -> tuple[str, int]:
+        """Give the source of a record, and its number there."""
+        block = bisect_left(self.starts, number) - 1
+        return self.exports[block].name, number - self.starts[block] + self.before[block]
 
 
 class Harvest:
@@ -87,12 +93,15 @@ class Harvest:
         self._keep = keep
         self._strict = strict
         self._limit = limit
-        self._merging = Merging(keep)
+        self._dating = Dating()
+        self._merging = Merging(keep, self._dating)
         self._rejected: Counter[str] = Counter()
         self._first_reject: str | None = None
         self._records: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
         self._unknown_in: dict[str, str] = {}
+        self._epochs: Counter[str] = Counter()
+        self._epoch_in: dict[str, str] = {}
 
     def gather(
         self,
@@ -146,9 +155,13 @@ class Harvest:
         self._unknown.update(parsed.unknown)
         for name, block in parsed.unknown_in.items():
             self._unknown_in.setdefault(name, exports[block].name)
+        self._epochs.update(parsed.epochs)
+        for name, number in parsed.epoch_in.items():
+            source, record = origin.of(number)
+            self._epoch_in.setdefault(name, f"record {record} of {source}")
         self._reject(origin, parsed.rejects)
         for tables in result.tables:
-            self._merging.add(_with_provenance(tables, origin))
+            self._merging.add(_with_provenance(tables, origin, self._dating))
         self._merging.merged.update(result.merged)
 
     def _origin(self, exports: list[Export], parsed: Parsed) -> _Origin:
@@ -170,6 +183,26 @@ class Harvest:
         self._rejected.update(reject.element for reject in rejects)
         self._keep.append("rejects", _rejects_table(placed))
 
+    def _refuse_reversals(self, personal: bool) -> None:
+        """Refuse the reversals that merging found under two redemptions."""
+        refused = self._merging.refused
+        if not refused:
+            return
+        places = self._merging.answers([reversal.answer for reversal in refused.reversals])
+        placed = [
+            (
+                source,
+                Reject("reversals", record, None, PATH, one.reason, one.raw if personal else None),
+            )
+            for (source, record), one in zip(places, refused.reversals, strict=True)
+        ]
+        if self._strict:
+            raise RejectedError(_said(*placed[0]))
+        self._rejected["reversals"] += len(placed)
+        # What hangs below a refused element is a part of it.
+        self.seen.subtract(self._merging.below)
+        self._keep.append("late_rejects", _rejects_table(placed))
+
     def why_empty(self, exports: list[Export]) -> str:
         """Say why there are no answers."""
         return self._first_reject or (
@@ -178,18 +211,23 @@ class Harvest:
 
     def finish(self, parser: Parser) -> tuple[pa.Table, pa.Table]:
         """Merge what was gathered; give the ledger and the findings."""
-        nothing = _nothing(parser)
+        nothing = _nothing(parser, self._dating)
         self._merging.add(nothing)
         self._keep.append("rejects", _rejects_table([]))
-        found = self._merging.finish()
+        found = self._merging.finish(parser.flattening)
+        self._refuse_reversals(parser.personal)
         loaded = _summed({name: self._keep.rows(name) for name in nothing})
         loaded["files"] = self.seen["files"] - self._rejected["files"]
         unknown = [
             Finding("unknown_fields", count, f"{path} in {self._unknown_in[path]}")
             for path, count in sorted(self._unknown.items())
         ]
+        epochs = [
+            Finding("epoch_times", count, f"{name} in {self._epoch_in[name]}")
+            for name, count in sorted(self._epochs.items())
+        ]
         books = ledger(self.seen, loaded, _summed(self._merging.merged), self._rejected)
-        return books, findings([*found, *unknown])
+        return books, findings([*found, *epochs, *unknown])
 
 
 def _summed(counts: Mapping[str, int]) -> Counter[str]:
@@ -200,7 +238,7 @@ def _summed(counts: Mapping[str, int]) -> Counter[str]:
     return summed
 
 
-def _with_provenance(tables: Tables, origin: _Origin) -> Tables:
+def _with_provenance(tables: Tables, origin: _Origin, dating: Dating) -> Tables:
     rows = tables["responses"]
     numbers = rows["record"].to_numpy()
     blocks = np.searchsorted(origin.starts, numbers) - 1
@@ -223,7 +261,12 @@ def _with_provenance(tables: Tables, origin: _Origin) -> Tables:
         .append_column("exported_at", made.take(rows_of))
         .append_column("dated_by", dated_by.take(rows_of))
     )
-    return tables | {"responses": declared("responses", responses)}
+    exports = np.array([dating.number(export) for export in origin.exports], np.int32)[blocks]
+    dated = {
+        name: tables[name].append_column(EXPORT, pa.array(exports[tables[name][ANSWER].to_numpy()]))
+        for name in ("points", "coupons")
+    }
+    return tables | dated | {"responses": declared("responses", responses)}
 
 
 def _rejects_table(placed: list[tuple[str, Reject]]) -> pa.Table:
@@ -245,11 +288,12 @@ def _said(source: str, reject: Reject) -> str:
     return f"{', '.join(place)}: {reject.reason}"
 
 
-def _nothing(parser: Parser) -> Tables:
+def _nothing(parser: Parser, dating: Dating) -> Tables:
     """Give tables without rows, so that each table has its columns whatever was read."""
     answer = arrow_schema(CONFORMED, parser.points).field("response").type
-    tables, _ = settled(parser.flattening.tables(pa.array([], answer), np.array([], np.int64)))
-    return _with_provenance(tables, _Origin([Export("", datetime.min)], [0], [0]))
+    flat, _ = parser.flattening.tables(pa.array([], answer), np.array([], np.int64))
+    tables, _ = settled(flat)
+    return _with_provenance(tables, _Origin([Export("", datetime.min, "path")], [0], [0]), dating)
 
 
 def _watched(export: Export, advance: Callable[[int], object]) -> Export:

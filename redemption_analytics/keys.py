@@ -1,4 +1,4 @@
-"""Keys of points redemptions: given since 2025, built before; and how the two are found again."""
+"""Keys of points redemptions: given since 2025, built before."""
 
 from __future__ import annotations
 
@@ -10,45 +10,51 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-#: In what a redemption of an old edition agrees with the same one of a new edition.
-AGREEING = ("customer_key", "redeemed_time", "transaction_number", "points_redeemed")
-
-
-def agreement(points: dict[str, Any]) -> pa.StringArray:
-    """Write what tells that a redemption of an old edition and one of a new are the same."""
-    amount = points["points_redeemed"].cast(pa.decimal128(22, 3))
-    written = points | {"points_redeemed": amount}
-    return _joined([written[name].cast(pa.string()) for name in AGREEING])
+#: What tells a redemption without any id of its own from others.
+_SAID = (
+    *("customer_key", "redeemed_time", "transaction_number", "points_redeemed"),
+    *("program_id", "bill_id"),
+)
 
 
 def redemption_keys(
-    columns: dict[str, Any], responses: pa.Int64Array
+    columns: dict[str, Any], answers: pa.Int64Array
 ) -> tuple[pa.StringArray, pa.Int64Array]:
-    """Give each points redemption its key, and the old ones their rank among equals.
+    """Give each points redemption its key, and those without any id their rank among equals.
 
-    Since 2025 the key is the redemption_id. Older ones are told apart by what they say, and by
-    their rank among those in the answer that say the same. The text is hashed, for it holds the
-    customer's identity.
+    Since 2025 the key is the redemption_id. An older one has a real id, which with its customer and
+    its time makes the key. Where the id is but its place in the answer's list (1, 2, 3 …) it tells
+    nothing: such redemptions are told apart by what they say, and by their rank among those in the
+    answer that say the same. The text is hashed, for it holds the customer's identity.
+
+    Parameters
+    ----------
+    columns
+        The columns of the redemptions.
+    answers
+        The answer of each, ascending.
     """
     given = columns["redemption_id"]
     old = pc.indices_nonzero(pc.is_null(given))
+    ranks = pa.nulls(len(given), pa.int64())
     if not len(old):
-        return given, pa.nulls(len(given), pa.int64())
-    equals = agreement({name: column.take(old) for name, column in columns.items()})
-    programs = columns["program_id"].take(old)
-    answers = responses.take(old).to_numpy()
-    said = _joined([equals, programs.cast(pa.string())])
-    rank = _rank(answers, said)
-    texts = _joined([said, pa.array(rank).cast(pa.string())]).to_pylist()
+        return given, ranks
+    every = answers.to_numpy()
+    places = np.arange(len(every)) - np.searchsorted(every, every) + 1
+    said = {name: columns[name].take(old) for name in ("id", *_SAID)}
+    ranked = pc.equal(said["id"], pa.array(places).take(old))
+    whole = said["points_redeemed"].cast(pa.decimal128(22, 3))
+    written = [(said | {"points_redeemed": whole})[name].cast(pa.string()) for name in _SAID]
+    by_id = _joined([*written[:2], pa.scalar("id"), said["id"].cast(pa.string())])
+    rank = pa.array(_rank(every[old.to_numpy()], _joined(written)))
+    by_rank = _joined([*written, rank.cast(pa.string())])
+    texts = pc.if_else(ranked, by_rank, by_id).to_pylist()
     built = pa.array(
         [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts], pa.string()
     )
     mask = pc.is_null(given)
-    ranks = pa.array(_rank(answers, equals))
-    return (
-        pc.replace_with_mask(given, mask, built),
-        pc.replace_with_mask(pa.nulls(len(given), pa.int64()), mask, ranks),
-    )
+    rank = pc.if_else(ranked, rank, pa.scalar(None, pa.int64()))
+    return pc.replace_with_mask(given, mask, built), pc.replace_with_mask(ranks, mask, rank)
 
 
 def _joined(columns: list[Any]) -> pa.StringArray:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from redemption_analytics.contract import ELEMENTS
 from redemption_analytics.errors import RedemptionAnalyticsError
-from redemption_analytics.merging import Finding
 
 #: Folders and attributes in which they stand beside the ten tables.
 LEDGER, FINDINGS = "ledger", "findings"
+
+#: The check whose example is what now is, as ISO text: the one finding that is no case of anything.
+NOW = "now"
 
 _LEDGER = pa.schema(
     [("element", pa.string())]
     + [(name, pa.int64()) for name in ("seen", "loaded", "merged", "rejected")]
 )
 _FINDINGS = pa.schema([("check", pa.string()), ("count", pa.int64()), ("example", pa.string())])
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that only the loader can see, for :func:`redemption_analytics.audit`."""
+
+    check: str
+    count: int
+    example: str | None
 
 
 def ledger(

@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
-from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Unpack
 
 import pyarrow as pa
 
-from redemption_analytics.contract import IDENTITIES, PointsType
-from redemption_analytics.errors import SourceError, UsageError
+from redemption_analytics.errors import SourceError
 from redemption_analytics.exports import Export
 from redemption_analytics.flatten import Flattening, Tables
 from redemption_analytics.harvest import Harvest
 from redemption_analytics.keeping import InMemory, Keep
-from redemption_analytics.limits import MAX_RECORD_BYTES
 from redemption_analytics.memory import system_memory
+from redemption_analytics.option_checks import checked
+from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.parsing import Parser
-from redemption_analytics.personal import Pii, pseudonym, renamed
+from redemption_analytics.personal import pseudonym, renamed
 from redemption_analytics.progress import progress_bar
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.settling import PARTS
 from redemption_analytics.sources import Source, find_exports
-
-OnError = Literal["quarantine", "raise"]
-CustomerKey = Literal["user_id", "external_id", "mobile", "email"]
-
-#: What parsing gains from more threads than these, merging in order holds up.
-_MOST_WORKERS = 4
+from redemption_analytics.usage import public_with
 
 
-def load(
-    source: Source,
-    *,
-    exported_at: str | datetime | None = None,
-    on_error: OnError = "quarantine",
-    points: PointsType = "int",
-    pii: Pii = "keep",
-    keep_custom_fields: Sequence[str] = (),
-    customer_key: CustomerKey | None = None,
-    timezone: str | None = None,
-    threads: int | None = None,
-    max_record_bytes: int = MAX_RECORD_BYTES,
-    progress: bool | None = None,
-) -> Redemptions:
+@public_with(DECLARED)
+def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
     """Load redemption exports into validated pandas DataFrames.
 
     Parameters
@@ -58,9 +38,11 @@ def load(
         XML in either dialect, or Parquet with a column ``payload``; plain, .gz, .bz2, .zst, .lz4
         or in a .zip. Contents tell what they are, not names.
     exported_at
-        When the exports were made. By default the last date (and time) in each file's path tells,
-        and where there is none the file's modification time (UTC). Where a redemption was seen more
-        than once, the newest export wins, and of equally new ones the later one read.
+        When the exports were made: a date (its midnight), a datetime, or text such as
+        ``"2026-11-20"`` or ``"2026-11-20T03:00"``, which may carry a UTC offset. By default the
+        last date (and time) in each file's path tells, and where there is none the file's
+        modification time (UTC). Where a redemption was seen more than once, the newest export wins,
+        and of equally new ones the later one read.
     on_error
         ``"quarantine"`` puts what does not fit the contract into ``rejects`` and goes on;
         ``"raise"`` stops there.
@@ -97,6 +79,8 @@ def load(
     ------
     SourceError
         If a path is missing, or nothing in the source can be read.
+    UsageError
+        If an option is unknown or makes no sense.
     RejectedError
         Under ``on_error="raise"``, at the first element that does not fit the contract.
 
@@ -110,20 +94,7 @@ def load(
     """
     with system_memory():
         keep = InMemory()
-        books, found = gather(
-            source,
-            keep,
-            exported_at=exported_at,
-            on_error=on_error,
-            points=points,
-            pii=pii,
-            keep_custom_fields=keep_custom_fields,
-            customer_key=customer_key,
-            timezone=timezone,
-            threads=threads,
-            max_record_bytes=max_record_bytes,
-            progress=progress,
-        )
+        books, found = gather(source, keep, options)
         return Redemptions.from_arrow(_ten(keep.tables()), books, found).validate()
 
 
@@ -136,36 +107,26 @@ def _ten(tables: Tables) -> Tables:
     return ten
 
 
-def gather(
-    source: Source,
-    keep: Keep,
-    *,
-    exported_at: str | datetime | None = None,
-    on_error: OnError = "quarantine",
-    points: PointsType = "int",
-    pii: Pii = "keep",
-    keep_custom_fields: Sequence[str] = (),
-    customer_key: CustomerKey | None = None,
-    timezone: str | None = None,
-    threads: int | None = None,
-    max_record_bytes: int = MAX_RECORD_BYTES,
-    progress: bool | None = None,
-) -> tuple[pa.Table, pa.Table]:
+def gather(source: Source, keep: Keep, given: LoadOptions) -> tuple[pa.Table, pa.Table]:
     """Load as :func:`load` does, into tables that grow; give the ledger and the findings."""
-    hidden = pseudonym(pii)
+    options = checked(given)
+    hidden = pseudonym(options.pii)
     parser = Parser(
-        Flattening(_identities(customer_key), hidden, _names(keep_custom_fields)),
-        _one_of("points", points, ("int", "decimal")),
-        _zone(timezone),
+        Flattening(
+            options.identities,
+            options.only_first,
+            hidden,
+            options.keep_custom_fields,
+        ),
+        options.points,
+        options.zone,
     )
-    strict = _one_of("on_error", on_error, ("quarantine", "raise")) == "raise"
-    workers = _workers(threads)
-    exports = find_exports(source, _instant(exported_at))
+    exports = find_exports(source, options.exported_at)
     if hidden is not None:
         exports = renamed(exports, hidden)
-    harvest = Harvest(keep, strict, _limit(max_record_bytes))
-    with _progress_bar(exports, progress) as advance:
-        harvest.gather(exports, parser, workers, advance)
+    harvest = Harvest(keep, options.strict, options.limit)
+    with _progress_bar(exports, options.progress) as advance:
+        harvest.gather(exports, parser, options.workers, advance)
     if not harvest.seen["responses"]:
         raise SourceError(harvest.why_empty(exports))
     return harvest.finish(parser)
@@ -175,57 +136,3 @@ def _progress_bar(
     exports: list[Export], progress: bool | None
 ) -> AbstractContextManager[Callable[[int], object]]:
     return progress_bar(sum(export.size for export in exports), progress)
-
-
-def _identities(customer_key: str | None) -> tuple[str, ...]:
-    if customer_key is None:
-        return IDENTITIES
-    return (_one_of("customer_key", customer_key, IDENTITIES),)
-
-
-def _names(keep_custom_fields: Sequence[str]) -> list[str]:
-    if isinstance(keep_custom_fields, str):
-        raise UsageError(f"keep_custom_fields is a list of names: [{keep_custom_fields!r}]")
-    return list(keep_custom_fields)
-
-
-def _workers(threads: int | None) -> int:
-    if threads is None:
-        return max(2, min(_MOST_WORKERS, os.cpu_count() or 2))
-    if threads < 1:
-        raise UsageError(f"threads is 1 or more, not {threads}")
-    return threads
-
-
-def _limit(max_record_bytes: int) -> int:
-    if max_record_bytes < 1:
-        raise UsageError(f"max_record_bytes is 1 or more, not {max_record_bytes}")
-    return max_record_bytes
-
-
-def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:
-    if value not in allowed:
-        raise UsageError(f"{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")
-    return value
-
-
-def _zone(timezone: str | None) -> ZoneInfo | None:
-    try:
-        return None if timezone is None else ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise UsageError(
-            f"timezone is an IANA name such as 'Europe/Paris', not {timezone!r}"
-        ) from None
-
-
-def _instant(exported_at: str | datetime | None) -> datetime | None:
-    if isinstance(exported_at, str):
-        try:
-            exported_at = datetime.fromisoformat(exported_at)
-        except ValueError:
-            raise UsageError(
-                f"exported_at is a time such as '2026-11-20T03:00', not {exported_at!r}"
-            ) from None
-    if exported_at is not None and exported_at.tzinfo is not None:
-        return exported_at.astimezone(UTC).replace(tzinfo=None)
-    return exported_at

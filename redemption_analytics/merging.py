@@ -1,101 +1,73 @@
 """Merging: what was seen more than once becomes one row.
 
 Exports overlap and repeat. Tables come in here in the order of the exports' times, so of two
-occurrences the later row is the newer; everything else follows from that. Which rows stay is found
-from the keys alone; then each batch of a table is put into its final form by itself.
+occurrences the later row is the newer. What an answer does not tell does not erase what an older
+one told: of each thing the newest occurrence that tells it counts. Which rows stay, and what they
+take from those that go, is found from narrow columns; then each batch of a table is put into its
+final form by itself.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.buckets import ROW, buckets, numbered
-from redemption_analytics.editions import Renamed, united_editions
+from redemption_analytics.conflicts import Refused, refused_reversals
+from redemption_analytics.customers import united_customers
+from redemption_analytics.dating import Dating
+from redemption_analytics.editions import settled_editions
 from redemption_analytics.errors import RedemptionAnalyticsError
-from redemption_analytics.flatten import PARENT, PARENTS, Tables
-from redemption_analytics.keeping import Keep
-
-Mask = npt.NDArray[np.bool_]
-
-#: The columns whose values must be there once.
-KEYS = {
-    "customers": "customer_key",
-    "coupons": "redemption_key",
-    "points": "redemption_key",
-    "reversals": "reversal_id",
-}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that only the loader can see, for :func:`redemption_analytics.audit`."""
-
-    check: str
-    count: int
-    example: str | None
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """Which rows of a table stay, when of those with equal keys only the last one does.
-
-    Attributes
-    ----------
-    stays
-        Whether each row stays.
-    several
-        Whether its key occurs more than once.
-    """
-
-    stays: Mask
-    several: Mask
-
-    @property
-    def all(self) -> bool:
-        return bool(self.stays.all())
+from redemption_analytics.fates import HANGING, KEYS, Fate, Rows, met, versions
+from redemption_analytics.flatten import ANSWER, PARENT, PARENTS, Flattening, Tables
+from redemption_analytics.keeping import Change, Keep
+from redemption_analytics.ledger import Finding
+from redemption_analytics.oddities import Oddities
+from redemption_analytics.renaming import Renaming
+from redemption_analytics.told import Given
 
 
 class Merging:
     """Merges tables that grow block by block.
 
-    A redemption is one row, its fields and breakups those of its newest occurrence, its reversals
-    those of all of them; so is a customer, a coupon, and a reversal.
+    A redemption is one row, its fields and breakups those of its newest occurrence that tells them,
+    its reversals those of all of them; so is a customer, a coupon, and a reversal.
 
     Attributes
     ----------
     merged
         How many rows of each table went into others.
+    refused
+        Reversals that could not stay, since another redemption has them too.
+    below
+        How many rows of each table hung on these.
     """
 
-    def __init__(self, keep: Keep):
+    def __init__(self, keep: Keep, dating: Dating):
         self.merged: Counter[str] = Counter()
+        self.refused = Refused()
+        self.below: Counter[str] = Counter()
         self._keep = keep
-        self._editions: set[str] = set()
+        self._dating = dating
+        self._old = False
 
     def add(self, tables: Tables) -> None:
         """Add the settled tables of a block, which are newer than those before."""
-        starts = {parent: self._keep.rows(parent) for parent in set(PARENTS.values())}
+        starts = {name: self._keep.rows(name) for name in {*PARENTS.values(), "responses"}}
         for name, table in tables.items():
-            if name in PARENTS:
-                place = table.schema.get_field_index(PARENT)
-                shifted = pc.add(table[PARENT], starts[PARENTS[name]])
-                table = table.set_column(place, PARENT, shifted)
+            for column, whose in ((PARENT, PARENTS.get(name)), (ANSWER, "responses")):
+                if whose is not None and column in table.column_names:
+                    place = table.schema.get_field_index(column)
+                    shifted = pc.add(table[column], starts[whose])
+                    table = table.set_column(place, column, shifted)
             self._keep.append(name, table)
-        old = tables["points"]["redemption_id"].null_count
-        if old:
-            self._editions.add("old")
-        if old < tables["points"].num_rows:
-            self._editions.add("new")
+        self._old |= tables["points"]["redemption_id"].null_count > 0
 
-    def finish(self) -> list[Finding]:
+    def finish(self, flattening: Flattening) -> list[Finding]:
         """Merge what was added, and tell what only merging can see.
 
         Raises
@@ -103,122 +75,107 @@ class Merging:
         RedemptionAnalyticsError
             If a key is there twice after that: a fault of this library, never of the data.
         """
-        mixed = self._editions == {"old", "new"}
-        renamed = united_editions(self._keep) if mixed else Renamed()
-        kept = {name: self._kept(name, renamed) for name in KEYS}
-        findings = [
-            self._vanished(kept["points"], kept["reversals"], renamed),
-            self._conflicting(kept["points"], renamed),
-        ]
-        changes = {}
-        for name in (*KEYS, *PARENTS):
+        keep = self._keep
+        customers, split = united_customers(keep, flattening)
+        redemptions = settled_editions(keep, customers) if self._old else Renaming()
+        rows = Rows(keep, customers, redemptions)
+        fates = {name: met(rows, name, self.refused.rows) for name in KEYS}
+        self.refused = refused_reversals(rows, fates["reversals"])
+        if self.refused:
+            fates["reversals"] = met(rows, "reversals", self.refused.rows)
+        odd = Oddities(keep)
+        given = {name: self._given(rows, fate, odd) for name, fate in fates.items()}
+        odd.vanished(rows, fates["points"], fates["reversals"])
+        found = [*odd.findings(), *self._dating.findings(rows, fates)]
+        if self.refused:
+            found.append(Finding("conflicting_reversal", self.refused.ids, self.refused.example))
+        if flattening.pseudonym is not None and split:
+            # The tables do not show it where they have no identities.
+            name, key = min(split)
+            found.append(Finding("split_customers", len(split), f"the {name} of customer {key}"))
+        self._rewrite(rows, fates, given)
+        return found
+
+    def answers(self, numbers: list[int]) -> list[tuple[str, int]]:
+        """Give source and record of some answers, by their numbers."""
+        wanted, places = np.unique(numbers, return_inverse=True)
+        found: list[tuple[str, int]] = []
+        start = 0
+        for batch in self._keep.batches("responses", ["source", "record"]):
+            first, end = np.searchsorted(wanted, [start, start + batch.num_rows])
+            chosen = batch.take(pa.array(wanted[first:end] - start)).to_pydict()
+            found += zip(chosen["source"], chosen["record"], strict=True)
+            start += batch.num_rows
+        return [found[place] for place in places.tolist()]
+
+    def _given(self, rows: Rows, fate: Fate, odd: Oddities) -> Given:
+        """Decide which of the rows of one key tells what, and look for what is odd about them."""
+        given = Given(fate.name, self._keep.scratch)
+        if fate.several.any():
+            for several in versions(rows, fate):
+                given.look(several)
+                for child in HANGING[fate.name]:
+                    has = several.table[f"_has_{child}"].to_numpy()
+                    chosen = several.rows[several.last_where(has)]
+                    fate.choose(several.rows, chosen, child)
+                odd.look(fate.name, several)
+            if given.columns:
+                given.collect(rows.batches(fate.name, given.columns))
+        return given
+
+    def _rewrite(self, rows: Rows, fates: dict[str, Fate], given: dict[str, Given]) -> None:
+        """Put all that changes into its final form."""
+        changes: dict[str, Change] = {}
+        for name in (*KEYS, *PARENTS, "responses"):
             # A reversal stays by its own id; other children do as their parents do.
-            whose = name if name in KEYS else PARENTS[name]
-            ids = renamed if "points" in (name, PARENTS.get(name)) else Renamed()
-            if ids or not kept[whose].all:
-                stays = kept[whose].stays
-                changes[name] = partial(_final, stays=stays, own=whose == name, renamed=ids)
+            fate = fates.get(name) or fates.get(PARENTS.get(name, ""))
+            if rows.renamings(name) or (fate and not fate.all_stay):
+                changes[name] = partial(_final, name, rows, fate, given.get(name))
         before = {name: self._keep.rows(name) for name in changes}
+        if self.refused:
+            self.below["reversal_breakups"] = self._hanging_on_refused()
         self._keep.rewrite(changes)
         self.merged.update({name: before[name] - self._keep.rows(name) for name in changes})
+        self.merged["reversals"] -= len(self.refused.rows)
+        self.merged.subtract(self.below)
         self._check_unique(changes)
-        return findings
+        for each in given.values():
+            each.close()
+
+    def _hanging_on_refused(self) -> int:
+        return sum(
+            int(np.isin(batch[PARENT].to_numpy(), self.refused.rows).sum())
+            for batch in self._keep.batches("reversal_breakups", [PARENT])
+        )
 
     def _check_unique(self, changed: Iterable[str]) -> None:
+        none = np.array([], np.int64)
         for name in KEYS.keys() & changed:
-            key = KEYS[name]
-            if not self._kept(name, Renamed()).all:
+            if met(Rows(self._keep), name, none).several.any():
                 raise RedemptionAnalyticsError(
-                    f"{name}: a {key} is there twice after merging. This is a fault of"
+                    f"{name}: a {KEYS[name]} is there twice after merging. This is a fault of"
                     " redemption_analytics: please report it"
                 )
 
-    def _rows(self, name: str, columns: list[str], renamed: Renamed) -> Iterator[pa.Table]:
-        """Give some columns of a table, under the keys that its rows have in the end."""
-        for batch in numbered(self._keep.batches(name, columns)):
-            if renamed and name == "points":
-                keys = renamed.in_place_of(batch["redemption_key"], batch[ROW].to_numpy())
-                place = batch.schema.get_field_index("redemption_key")
-                batch = batch.set_column(place, "redemption_key", keys)
-            yield batch
 
-    def _kept(self, name: str, renamed: Renamed) -> _Kept:
-        key, count = KEYS[name], self._keep.rows(name)
-        stays, several = np.ones(count, bool), np.zeros(count, bool)
-        for bucket in buckets(self._rows(name, [key], renamed), key, count, self._keep.scratch):
-            codes, keys = _codes(bucket[key])
-            if keys < len(codes):
-                rows = bucket[ROW].to_numpy()
-                times = np.bincount(codes, minlength=keys)
-                several[rows] = times[codes] > 1
-                stays[rows] = False
-                stays[rows[_last(codes, keys)]] = True
-        return _Kept(stays, several)
-
-    def _vanished(self, points: _Kept, reversals: _Kept, renamed: Renamed) -> Finding:
-        """Find reversals that the newest export of their redemption does not show any more."""
-        count, example = 0, None
-        if not points.all:
-            columns = [PARENT, "reversal_id", "redemption_key"]
-            for batch in numbered(self._keep.batches("reversals", columns)):
-                parents = batch[PARENT].to_numpy()
-                gone = reversals.stays[batch[ROW].to_numpy()] & ~points.stays[parents]
-                first = int(np.argmax(gone)) if gone.any() else None
-                if first is not None and example is None:
-                    keys = renamed.in_place_of(batch["redemption_key"], parents)
-                    example = f"reversal {batch['reversal_id'][first]} of redemption {keys[first]}"
-                count += int(gone.sum())
-        return Finding("vanished_reversals", count, example)
-
-    def _conflicting(self, points: _Kept, renamed: Renamed) -> Finding:
-        """Find redemption_ids that came with more than one customer."""
-        repeated = int(points.several.sum())
-        if not repeated:
-            return Finding("conflicting_customer", 0, None)
-        key = "redemption_key"
-        rows = (
-            batch.filter(pa.array(points.several[batch[ROW].to_numpy()]))
-            for batch in self._rows("points", [key, "customer_key"], renamed)
+def _final(
+    name: str,
+    rows: Rows,
+    fate: Fate | None,
+    given: Given | None,
+    batch: pa.Table,
+    start: int,
+) -> pa.Table:
+    """Give a batch its final form: the rows that stay, with all that was told, under final keys."""
+    batch = rows.renamed(name, batch)
+    numbers = np.arange(start, start + batch.num_rows)
+    if given is not None:
+        batch = given.put_into(batch, start)
+    if fate is not None:
+        stays = (
+            fate.stays(numbers) if fate.name == name else fate.stays(batch[PARENT].to_numpy(), name)
         )
-        count, example, earliest = 0, None, len(points.stays)
-        for bucket in buckets(rows, key, repeated, self._keep.scratch):
-            codes, keys = _codes(bucket[key])
-            last = bucket[ROW].to_numpy()[_last(codes, keys)]
-            named = pc.is_valid(bucket["customer_key"]).to_numpy()
-            customers, _ = _codes(bucket["customer_key"])
-            pairs = np.unique(np.column_stack([codes[named], customers[named]]), axis=0)
-            several = np.flatnonzero(np.bincount(pairs[:, 0], minlength=keys) > 1)
-            count += len(several)
-            if len(several) and last[several].min() < earliest:
-                earliest = last[several].min()
-                place = int(np.flatnonzero(bucket[ROW].to_numpy() == earliest)[0])
-                example = f"redemption {bucket[key][place]}"
-        return Finding("conflicting_customer", count, example)
-
-
-def _codes(values: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], int]:
-    """Give a number for each value of a column, the same to equal ones, and how many there are."""
-    encoded = values.combine_chunks().dictionary_encode("encode")
-    return encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
-
-
-def _last(codes: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
-    """Find the last place of each code."""
-    last = np.zeros(count, np.int64)
-    # Of several assignments to one place numpy keeps the last.
-    last[codes] = np.arange(len(codes))
-    return last
-
-
-def _final(batch: pa.Table, start: int, *, stays: Mask, own: bool, renamed: Renamed) -> pa.Table:
-    """Give a batch its final form: the rows that stay, under their final keys."""
-    rows = np.arange(start, start + batch.num_rows)
-    parents = batch[PARENT].to_numpy() if PARENT in batch.column_names else rows
-    for name in ("redemption_key", "redemption_id"):
-        if renamed and name in batch.column_names:
-            place = batch.schema.get_field_index(name)
-            ids = renamed.in_place_of(batch[name], parents)
-            batch = batch.set_column(place, batch.schema.field(name), ids)
-    mask = stays[rows if own else parents]
-    batch = batch.select([name for name in batch.column_names if not name.startswith("_")])
-    return batch if mask.all() else batch.filter(pa.array(mask))
+        if not stays.all():
+            batch = batch.filter(pa.array(stays))
+    # From here on nothing needs the columns any more that served merging.
+    return batch.select([column for column in batch.column_names if not column.startswith("_")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ from redemption_analytics.records import Record, decoded, read_records
 SAMPLES = 64
 _SAMPLED = 128 << 10
 _GOLDEN = (5**0.5 - 1) / 2
+
+#: Numbers beyond which floats do not hold all decimal points.
+_LARGE = re.compile(rb"\d{13}\.\d|e\+1")
 
 #: A block in which more is refused is damaged all over.
 _MOST_REFUSALS = 32
@@ -66,6 +70,10 @@ class Parsed:
         Fields that the contract does not have, and how often they were met.
     unknown_in
         The number of the block in which each was met first.
+    epochs
+        Fields with times that are the zero of Unix, and so none: how many there were.
+    epoch_in
+        The first record that holds one.
     """
 
     tables: list[Tables] = field(default_factory=list)
@@ -75,6 +83,15 @@ class Parsed:
     seen: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     unknown_in: dict[str, int] = field(default_factory=dict)
+    epochs: Counter[str] = field(default_factory=Counter)
+    epoch_in: dict[str, int] = field(default_factory=dict)
+
+    def take(self, tables: Tables, epochs: Iterable[tuple[str, int]]) -> None:
+        """Take what flattening gave."""
+        for name, record in epochs:
+            self.epochs[name] += 1
+            self.epoch_in[name] = min(record, self.epoch_in.get(name, record))
+        self.tables.append(tables)
 
     def refuse(self, reject: Reject) -> None:
         """Count and note a refused element."""
@@ -161,12 +178,12 @@ class Parser:
             starts = _starts(table[BLOCK], len(blocks))
             answers = table["response"].combine_chunks()
             records = parsed.records + np.arange(1, table.num_rows + 1)
-            tables = self.flattening.tables(answers, records)
+            flat = self.flattening.tables(answers, records)
         except (pa.ArrowInvalid, DoesNotFit):
             return False
         parsed.starts += (parsed.records + starts.astype(np.int64)).tolist()
         parsed.records += len(records)
-        parsed.tables.append(tables)
+        parsed.take(*flat)
         parsed.seen.update(elements_of(answers))
         return True
 
@@ -244,12 +261,12 @@ class Parser:
             answers = pa.concat_arrays([run.answers for run in together])
             records = np.concatenate([run.records for run in together])
             try:
-                tables = self.flattening.tables(answers, records)
+                flat = self.flattening.tables(answers, records)
             except DoesNotFit as unfit:
                 rest = self._without(np.array(unfit.rows), together, parsed)
                 self._flatten(block, list(rest), parsed)
             else:
-                parsed.tables.append(tables)
+                parsed.take(*flat)
                 parsed.seen.update(elements_of(answers))
 
     def _in_arrow(self, block: Block, runs: Sequence[_Run | _Conformed]) -> Iterator[_Run]:
@@ -273,6 +290,9 @@ class Parser:
         self, responses: list[dict[str, Any]], dialect: Dialect
     ) -> pa.StructArray | None:
         text = in_dialect(responses, dialect)
+        if text and self.points == "decimal" and _LARGE.search(text):
+            # Not every float is written as the decimal that it was read from.
+            return None
         try:
             table = text and read_answers(text, self.points, dialect)
         except (pa.ArrowInvalid, DoesNotFit):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from redemption_analytics.moments import after
+
 #: Days of a period, and months of one.
 _DAYS = {"day": 1, "week": 7}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
@@ -40,6 +42,19 @@ def period_start(moment: datetime, period: str, shift: int = 0) -> datetime:
         return datetime(months // 12, months % 12 + 1, 1)
     except (OverflowError, ValueError):
         return datetime.max if shift > 0 else datetime.min
+
+
+def running_start(moment: datetime, period: str) -> datetime:
+    """Give the start of the period that is not over at a moment: all before it are.
+
+    At the end of a day that day is over, and what ends with it.
+
+    >>> running_start(datetime(2026, 10, 31, 23, 59, 59, 999999), "month")
+    datetime.datetime(2026, 11, 1, 0, 0)
+    >>> running_start(datetime(2026, 11, 16, 2), "week")
+    datetime.datetime(2026, 11, 16, 0, 0)
+    """
+    return period_start(after(moment), period)
 
 
 def period_name(start: datetime, period: str) -> str:

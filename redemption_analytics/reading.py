@@ -12,7 +12,6 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from redemption_analytics.archives import ZIP_MAGIC
@@ -27,6 +26,8 @@ from redemption_analytics.blocks import (
 from redemption_analytics.cutting import cut_blocks, within
 from redemption_analytics.exports import Export, Payload
 from redemption_analytics.limits import MAX_RECORD_BYTES
+from redemption_analytics.packing import MAGIC_BYTES, codec_of, unpacked
+from redemption_analytics.records import is_encoded
 from redemption_analytics.streams import UNREADABLE, ByteStream
 from redemption_analytics.xml_answers import ANSWER_START, opened_in, wrapper
 
@@ -34,16 +35,13 @@ from redemption_analytics.xml_answers import ANSWER_START, opened_in, wrapper
 PAYLOAD_COLUMN = "payload"
 
 _LOG = logging.getLogger(__name__)
-_CODECS = {
-    b"\x1f\x8b": "gzip",
-    b"BZh": "bz2",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\x04\x22\x4d\x18": "lz4",
-}
+_BOM = re.compile(b"\xff\xfe|\xfe\xff|\0\0\xfe\xff")
 _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)[\"']")
 
 #: What a file is, is told by so many bytes at its beginning.
 HEAD_BYTES = 64 << 10
+#: What holds no answer there is searched for one so far.
+_SEARCHED_BYTES = 4 << 20
 #: What begins with so much white space is not read further, for it might go on without end.
 _BLANK_BYTES = 64 << 20
 _BLANK = "holds nothing but white space as far as it was read"
@@ -51,7 +49,22 @@ _FIRST_KEY = re.compile(rb'[\s,\[]*\{\s*"([^"\\]*)"')
 _JSON = re.compile(rb'[\s\[]*(?:\{\s*(?:["}]|\Z)|\]|\Z)')
 _ANSWER = re.compile(rb'\{\s*"response"\s*:')
 _ANSWER_FIRST = re.compile(rb'[\s\[]*\{\s*"response"\s*:')
+# An answer in a text, as JSON has that was encoded twice; however deep, or as XML.
+_TEXT = re.compile(
+    rb'"(?:\\[nrt]|[ \[])*(?:\\+"|\{(?:\\[nrt]| )*(?:\\"|\})|<(?:[?!]|response|root))'
+)
+_TEXT_FIRST = re.compile(rb"[\s\[]*" + _TEXT.pattern)
+_ANSWER_TEXT = re.compile(rb'"(?:\\[nrt]|[ \[])*\{(?:\\[nrt]| )*\\"response\\"')
+_ANSWER_BEGINS = re.compile(rb'(?:^|[\0}\]])[ \t\r\[]*\{\s*"response"\s*:\s*\{', re.MULTILINE)
+_TEXT_BEGINS = re.compile(rb"^[ \t\r\[]*" + _ANSWER_TEXT.pattern, re.MULTILINE)
+#: Names of what people write.
+_DOCUMENT = re.compile(
+    r"(?i)(?:^|[/\\])(?:readme|changelog|contributing|license)[^/\\]*$"
+    r"|\.(?:md|rst|adoc|html?|tex|py|ipynb|js|ts|java|go|rs|rb|php|sh|ya?ml|toml|docx?|pdf)$"
+)
 _ANSWER_LINE = re.compile(rb'^\{\s*"response"\s*:.*\}[ \t\r]*+,?[ \t\r]*+$', re.MULTILINE)
+# A text of JSON ends with its line.
+_TEXTS = Block("json", lines=True, begins="text")
 _DECODER = json.JSONDecoder()
 
 
@@ -70,18 +83,18 @@ def read_blocks(
         return
     try:
         with closing(export.open()) as stream:
-            magic = stream.read(4)
+            magic = stream.read(MAGIC_BYTES)
             stream.seek(0)
-            if magic == b"PAR1":
+            if magic.startswith(b"PAR1"):
                 yield from _parquet_blocks(export, stream, size, limit)
-            elif magic == ZIP_MAGIC:
+            elif magic.startswith(ZIP_MAGIC):
                 if export.expected:
                     yield Fault(
                         "is a .zip that cannot be opened: it is damaged, breaks off, or is deep in"
                         " other archives"
                     )
             else:
-                codec = next((c for start, c in _CODECS.items() if magic.startswith(start)), None)
+                codec = codec_of(magic)
                 yield from _text_blocks(export, _Text(stream, export.open, codec, size), limit)
     except UNREADABLE as error:
         yield Fault(f"cannot be read: {_said(error)}")
@@ -150,17 +163,17 @@ class _Text:
                 continue
 
     def _plain(self, stream: ByteStream) -> Any:
-        return pa.CompressedInputStream(stream, self._codec) if self._codec else stream
+        return unpacked(stream, self._codec)
 
 
-def _peeked(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+def _peeked(chunks: Iterator[bytes], enough: int = HEAD_BYTES) -> tuple[bytes, Iterator[bytes]]:
     """Look at the beginning of what chunks hold."""
     head = bytearray()
     held = []
     for chunk in chunks:
         held.append(chunk)
         head += chunk
-        if len(head) >= HEAD_BYTES and (len(head) >= _BLANK_BYTES or not head.isspace()):
+        if len(head) >= enough and (len(head) >= _BLANK_BYTES or not head.isspace()):
             break
     return bytes(head), chain(held, chunks)
 
@@ -174,7 +187,7 @@ def _without(start: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _encoding(head: bytes) -> str | None:
     """Tell how text is encoded, None if as UTF-8."""
     encoding = json.detect_encoding(head)
-    if not encoding.startswith("utf-8"):
+    if not encoding.startswith("utf-8") and (_BOM.match(head) or _is_read_as(encoding, head)):
         return encoding
     declared = _XML_ENCODING.match(head)
     name = declared[1].decode().lower() if declared else "utf-8"
@@ -182,13 +195,24 @@ def _encoding(head: bytes) -> str | None:
     return None if name.startswith(("utf", "ucs", "iso-10646", "ascii", "us-ascii")) else name
 
 
+def _is_read_as(encoding: str, head: bytes) -> bool:
+    """Tell text in UTF-16 or UTF-32 from zeros that stand before other text."""
+    text = head[:HEAD_BYTES].decode(encoding, "replace").replace("\0", "")
+    return 4 * sum(map(str.isascii, text)) > len(text)
+
+
 def _text_blocks(export: Export, text: _Text, limit: int) -> Iterator[Block | Fault]:
     head, chunks = _peeked(text.chunks())
     blank = len(head) >= HEAD_BYTES and head.isspace()
-    head = head.lstrip()[:HEAD_BYTES]
+    further, head = head, head.lstrip()[:HEAD_BYTES]
     form = _form(head)
+    if form is None and len(further) >= HEAD_BYTES and not blank:
+        # Much may stand before the first answer.
+        further, chunks = _peeked(chunks, _SEARCHED_BYTES)
+        head = further.lstrip()[:_SEARCHED_BYTES]
+        form = _form(head)
     broken = None if head else text.fault
-    if not export.expected and not (form and _is_certain(form, head)) and not broken:
+    if not export.expected and not (form and _is_certain(form, head, export)) and not broken:
         _LOG.info("%s is no export, and passed over", export.name)
         return
     if form is None:
@@ -215,11 +239,15 @@ def _form(head: bytes) -> Block | None:
     answers = ANSWER_START.search(head)
     if head.startswith(b"<") and (answers or wrapper(head) in (b"root", b"responses")):
         return Block("xml")
+    if _TEXT_FIRST.match(head):
+        return _TEXTS
     if head and (_JSON.match(head) or _ANSWER.search(head)):
         key = _FIRST_KEY.match(head)
         strange = key is not None and key[1] != b"response"
         by_line = strange and BY_KEY.after(head, 0) == len(head)
-        return Block("json", lines=_are_lines(head), by_line=by_line)
+        return Block("json", lines=_are_lines(head), begins="line" if by_line else "key")
+    if _ANSWER_TEXT.search(head):
+        return _TEXTS
     return Block("xml") if answers else None
 
 
@@ -235,8 +263,17 @@ def _is_tar(head: bytes) -> bool:
     return head[257:262] == b"ustar"
 
 
-def _is_certain(form: Block, head: bytes) -> bool:
-    return head.startswith(b"<") if form.form == "xml" else bool(_ANSWER_FIRST.match(head))
+def _is_certain(form: Block, head: bytes, export: Export) -> bool:
+    """Tell whether what no name calls an export is one: an answer begins a line of it.
+
+    What people wrote may show an answer, and is none.
+    """
+    if form.form == "xml":
+        return head.startswith(b"<")
+    if _ANSWER_FIRST.match(head):
+        return True
+    begins = (_ANSWER_BEGINS if form.begins == "key" else _TEXT_BEGINS).search(head)
+    return begins is not None and not _DOCUMENT.search(export.name)
 
 
 def _is_array(head: bytes) -> bool:
@@ -247,7 +284,10 @@ def _is_array(head: bytes) -> bool:
         value, _ = _DECODER.raw_decode(head.decode(errors="replace"))
     except (ValueError, RecursionError):
         return True
-    return not value or any(isinstance(item, (dict, list)) for item in value)
+    return not value or any(
+        isinstance(item, (dict, list)) or (isinstance(item, str) and is_encoded(item))
+        for item in value
+    )
 
 
 def _are_lines(head: bytes) -> bool:
@@ -305,8 +345,7 @@ def _payload_blocks(payloads: Iterable[Payload], size: int, limit: int) -> Itera
             form, weight = Block("decoded"), 1 + size // 512
         else:
             item = _payload_text(payload)
-            spread = b"\n" in item
-            form = Block("xml") if item.startswith(b"<") else Block("json", lines=not spread)
+            form = _payload_form(item)
             weight = len(item)
         if run and (form != kind or length + weight > size):
             yield from within(_payload_block(kind, run), limit)
@@ -316,6 +355,15 @@ def _payload_blocks(payloads: Iterable[Payload], size: int, limit: int) -> Itera
         length += weight
     if run:
         yield from within(_payload_block(kind, run), limit)
+
+
+def _payload_form(item: bytes) -> Block:
+    if item.startswith(b"<"):
+        return Block("xml")
+    spread = b"\n" in item
+    if item.startswith((b"{", b"[")):
+        return Block("json", lines=not spread)
+    return _form(item[:HEAD_BYTES]) or Block("json", lines=not spread)
 
 
 def _payload_text(payload: bytes) -> bytes:

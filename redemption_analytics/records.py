@@ -12,17 +12,44 @@ from functools import cached_property
 from typing import Any
 
 from redemption_analytics.blocks import Block, after_separators, breaks_off
-from redemption_analytics.conform import Steps
+from redemption_analytics.conform import Steps, Twice
 from redemption_analytics.xml_answers import Leaf, Node, XmlError, placed, xml_records
 
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else Twice(pairs)
+
+
 _SPACE = re.compile(r"\s*")
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=str)
+_READING: dict[str, Any] = {
+    "parse_float": Decimal,
+    "parse_constant": str,
+    "object_pairs_hook": _object,
+}
+_DECODER = json.JSONDecoder(**_READING)
 # Python refuses to read integers of very many digits as such.
-_LONG_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal, parse_constant=str)
+_LONG_DECODER = json.JSONDecoder(**_READING, parse_int=Decimal)
 _DECODING_ERRORS = (ValueError, RecursionError)
 #: What stands in place of bytes that are no UTF-8, and at the end of a text of half a character.
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
 _HALF_CHARACTER = re.compile("[\udc80-\udcff]{1,3}\\Z")
+_ENCODED = re.compile(r"[\s\[]*[{\"<]")
+#: What stands between answers in one piece: zeros of a sparse copy, what HTTP says, a page.
+_RUBBISH = re.compile(
+    r"(?P<zeros>\0[\0\s]*)"
+    r"|(?P<headers>(?:HTTP/\d[^\n]*(?:\n[!#$%&'*+.^`|~\w-]+:[^\n]*)*\s*)+)"
+    r"|(?P<page><(?:!doctype\s+)?html\b.*?(?:</html\s*>|\Z))",
+    re.ASCII | re.DOTALL | re.IGNORECASE,
+)
+_RUBBISH_IS = {
+    "zeros": "NUL bytes, as the copy of a file has that is not whole",
+    "headers": "headers of HTTP",
+    "page": "a page of HTML",
+}
+_ZEROS = re.compile(r"\0{2,}")
+#: What follows a number, true, false or null that is a record.
+_ALONE = re.compile(r"[ \t\r]*(?:[\n,\]]|\Z)")
 #: How much of what follows is looked at to decode a value, step by step.
 _FURTHER = (64 << 10, 4 << 20)
 
@@ -89,7 +116,7 @@ class _JsonRecord(Record):
         for step in steps:
             # A record may hold many refused elements: what was found is not looked for again.
             if position not in self._inner:
-                self._inner[position] = dict(_values_in(self.source.text, position))
+                self._inner[position] = _places_in(self.source.text, position)
             if step not in self._inner[position]:
                 break
             position = self._inner[position][step]
@@ -125,6 +152,16 @@ class _XmlRecord(Record):
         return element
 
 
+@dataclass(frozen=True)
+class _InText(Record):
+    """A record in a text, as JSON has that was encoded twice: all of it is on the text's line."""
+
+    inner: Record = field(default_factory=lambda: Record(None))
+
+    def text_of(self, steps: Steps, value: object) -> str:
+        return self.inner.text_of(steps, value)
+
+
 def read_records(block: Block) -> Iterator[Record]:
     """Decode the records of a block, one after the other."""
     if block.refused:
@@ -149,11 +186,14 @@ def value_at(text: str, position: int) -> tuple[Any, int]:
 
 
 def decoded(data: bytes) -> object:
-    """Decode the text of one record; None where that fails."""
+    """Decode the text of one record, however often it was encoded; None where that fails."""
+    value: object = data
     try:
-        return json.loads(data)
+        while isinstance(value, (bytes, str)):
+            value = json.loads(value)
     except _DECODING_ERRORS:
         return None
+    return value
 
 
 def _json(block: Block) -> Iterator[Record]:
@@ -174,15 +214,44 @@ def _decoded(text: str, line: int | None, block: Block) -> Iterator[Record]:
             value, end = read(text, position)
             if odd and _NO_UTF8.search(text, position, end):
                 raise ValueError
+            if not isinstance(value, (dict, list, str)) and not _ALONE.match(text, end):
+                raise ValueError
         except _DECODING_ERRORS:
-            end = text.find("\n", position) if block.lines else -1
-            end = len(text) if end < 0 else end
+            end = _end_of_broken(text, position, block)
             broken = text[position:end].rstrip("\n\r\t " if block.lines else "\n\r\t ,")
             yield _undecodable(broken, source.line_at(position))
         else:
             line = source.line_at(position)
-            yield _JsonRecord(value, line=line, source=source, start=position)
+            if isinstance(value, str) and is_encoded(value):
+                yield from _encoded(value, line)
+            else:
+                yield _JsonRecord(value, line=line, source=source, start=position)
         position = after_separators(text, end)
+
+
+def is_encoded(text: str) -> bool:
+    """Tell whether a text holds an answer, as JSON has that was encoded twice."""
+    return _ENCODED.match(text) is not None
+
+
+def _encoded(text: str, line: int | None) -> Iterator[Record]:
+    """Decode the answers that a text holds; they may be in texts again."""
+    data = text.encode(errors="backslashreplace")
+    if data.lstrip().startswith(b"<"):
+        records = _xml(Block("xml", data))
+    else:
+        records = _decoded(data.decode(), None, Block("json"))
+    for record in records:
+        yield _InText(record.value, record.error, line, record.text, record)
+
+
+def _end_of_broken(text: str, position: int, block: Block) -> int:
+    """Find where that ends which is no record."""
+    rubbish = _RUBBISH.match(text, position)
+    if rubbish:
+        return rubbish.end()
+    end = text.find("\n", position) if block.lines else -1
+    return len(text) if end < 0 else end
 
 
 def _value_among_many(text: str, position: int) -> tuple[object, int]:
@@ -208,6 +277,10 @@ def _value_among_many(text: str, position: int) -> tuple[object, int]:
 
 def _undecodable(text: str, line: int | None) -> Record:
     # Decoded again by itself, so that what follows it does not change what is said of it.
+    rubbish = _RUBBISH.fullmatch(text)
+    if rubbish:
+        kind = str(rubbish.lastgroup)
+        return Record(None, f"no answer: {_RUBBISH_IS[kind]}", line, _ZEROS.sub("\0", text))
     whole = _HALF_CHARACTER.sub("", text)
     odd = _NO_UTF8.search(whole)
     text = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
@@ -215,7 +288,7 @@ def _undecodable(text: str, line: int | None) -> Record:
         line = None if line is None else line + whole.count("\n", 0, odd.start())
         column = odd.start() - whole.rfind("\n", 0, odd.start())
         return Record(None, f"not valid UTF-8 (column {column})", line, text)
-    reason = "not readable: nested too deeply"
+    reason = "not valid JSON: other text follows a value"
     try:
         value_at(whole, 0)
     except json.JSONDecodeError as error:
@@ -224,8 +297,19 @@ def _undecodable(text: str, line: int | None) -> Record:
         said = "it breaks off in the middle" if cut else f"{error.msg} (column {error.colno})"
         reason = f"not valid JSON: {said}"
     except RecursionError:
-        pass
+        reason = "not readable: nested too deeply"
     return Record(None, reason, line, text)
+
+
+def _places_in(text: str, position: int) -> dict[str | int, int]:
+    """Give the place of each value in an object or array; of a key that comes twice the second."""
+    places: dict[str | int, int] = {}
+    twice = set()
+    for name, place in _values_in(text, position):
+        if name not in twice:
+            twice.update({name} & places.keys())
+            places[name] = place
+    return places
 
 
 def _values_in(text: str, position: int) -> Iterator[tuple[str | int, int]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import date, datetime
-from functools import partial
+from datetime import datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,12 @@ from redemption_analytics.frames import (
     pandas_frame,
 )
 from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
+from redemption_analytics.moments import Moment
+from redemption_analytics.now import now_of, with_now
 from redemption_analytics.schemas import MODELS
 from redemption_analytics.storage import check_replaceable, write_folders, written_beside
 from redemption_analytics.summary import as_html, as_text, summary
+from redemption_analytics.usage import public
 from redemption_analytics.validation import check_tables
 
 
@@ -101,6 +104,7 @@ source_breakups, custom_fields, rejects
     custom_fields: Any
     rejects: Any
 
+    @public
     def __init__(
         self,
         *,
@@ -142,6 +146,17 @@ source_breakups, custom_fields, rejects
         """The ten tables by name."""
         return {name: getattr(self, name) for name in MODELS}
 
+    @cached_property
+    def now(self) -> datetime | None:
+        """The moment up to which this tells what happened: when the newest export was made.
+
+        Where only a date is known of that export, it is the later of the date's midnight and the
+        newest time on that day; where no export says when it was made (modification times do not
+        say it), the newest time in the data; None where there is none. Times after their own
+        export, by more than a day, are mistakes and never now: the audit names them.
+        """
+        return now_of(self)
+
     @classmethod
     def from_arrow(
         cls, tables: Mapping[str, pa.Table], ledger: pa.Table, findings: pa.Table
@@ -169,12 +184,13 @@ source_breakups, custom_fields, rejects
         check_tables({name: as_pandas(frame, name) for name, frame in self.tables.items()})
         return self
 
+    @public
     def filter(
         self,
         *,
-        since: str | date | datetime | None = None,
-        until: str | date | datetime | None = None,
-        as_of: str | date | datetime | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        as_of: Moment | None = None,
         **conditions: Any,
     ) -> Redemptions:
         """Choose redemptions, with all that belongs to them.
@@ -182,38 +198,45 @@ source_breakups, custom_fields, rejects
         Parameters
         ----------
         since, until
-            Moments of redemption, wall-clock: from ``since`` on, and before ``until``.
+            Moments of redemption, wall-clock: a date, a datetime, or text such as ``"2026-10-31"``,
+            ``"2026-10"`` or ``"2026-10-31T18:00"``. A date is all of that day, a month all of it:
+            from its beginning in ``since``, to its end in ``until``, so that
+            ``since="2026-10-01", until="2026-10-31"`` is October. A time of day is exact, and
+            belongs to the period.
         as_of
-            A moment, wall-clock: what happened later is not seen, neither redemptions nor
+            A moment, as ``until``: what happened later is not seen, neither redemptions nor
             reversals. What has no time stays.
         **conditions
-            Values, or lists of values, of customer_key, store_code, till_code, program_id,
-            redemption_purpose, series_id, discount_type or code; None stands for null. A redemption
-            belongs to every program that it drew on, or that points of it came back to. Coupon
-            redemptions have no program_id and redemption_purpose, points redemptions no series_id,
-            discount_type and code: a condition on these chooses none of them.
+            Values of the type of the column, or lists of these, of customer_key, store_code,
+            till_code, program_id, redemption_purpose, series_id, discount_type or code; None stands
+            for null. A redemption belongs to every program that it drew on, or that points of it
+            came back to. Coupon redemptions have no program_id and redemption_purpose, points
+            redemptions no series_id, discount_type and code: a condition on these chooses none.
 
         Returns
         -------
         Redemptions
             Breakups, reversals, custom fields and customers follow the redemptions. ``responses``
             stays only where customers are chosen whole (by customer_key alone), since answers tell
-            what a customer has in all; rejects, ledger and findings are those of a load, and empty.
+            what a customer has in all; rejects and ledger are those of a load, and empty. ``now``
+            is that of the bundle, or ``as_of`` where that is earlier.
 
         Raises
         ------
         UsageError
-            If a condition is none of those named.
+            If a condition is none of those named, a value is not of its column's type, or a moment
+            is none.
 
         Examples
         --------
         >>> import redemption_analytics as ra
         >>> r = ra.load("data_samples/2025-stores.json")
-        >>> len(r.filter(store_code="north").points), len(r.filter(until="2025-03-01").points)
-        (1, 0)
+        >>> len(r.filter(store_code="north").points), len(r.filter(until="2025-02").points)
+        (1, 1)
         """
         return Redemptions(**filtered(self, since, until, as_of, conditions))
 
+    @public
     def to_parquet(self, directory: str | os.PathLike[str]) -> Path:
         """Write each table to a folder of its own in a directory, as Parquet.
 
@@ -236,7 +259,7 @@ source_breakups, custom_fields, rejects
             If the disk is full, the directory may not be written to, or another run is writing it.
         """
         tables = {name: conformed(name, frame) for name, frame in self.tables.items()}
-        books = {LEDGER: as_arrow(self.ledger), FINDINGS: as_arrow(self.findings)}
+        books = {LEDGER: as_arrow(self.ledger), FINDINGS: with_now(self.findings, self.now)}
         plain = {name: table.replace_schema_metadata() for name, table in (tables | books).items()}
         check = partial(check_replaceable, own=own_files, overwrite=True)
         with written_beside(directory, check) as fresh:

@@ -13,7 +13,11 @@ from redemption_analytics.flatten import PARENT, PARENTS, Tables
 from redemption_analytics.frames import declared
 
 #: Tables that are a part of another.
-PARTS = {"point_fields": "custom_fields", "coupon_fields": "custom_fields"}
+PARTS = {
+    "point_fields": "custom_fields",
+    "coupon_fields": "custom_fields",
+    "late_rejects": "rejects",
+}
 
 _KEYS = {"points": "redemption_key", "coupons": "redemption_key", "reversals": "reversal_id"}
 

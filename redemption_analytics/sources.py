@@ -24,10 +24,10 @@ from redemption_analytics.exports import (
     DatedBy,
     Export,
     Payload,
-    date_in_name,
     has_export_name,
     is_hidden,
 )
+from redemption_analytics.path_dates import date_in_name
 from redemption_analytics.streams import ByteStream, Stream, spooled
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO | Payload | Iterable[Any]
@@ -154,7 +154,7 @@ def _from_uri(uri: str) -> Iterator[Export]:
         raise SourceError(f"{uri} holds no files: is it the right directory?")
     for entry in found:
         name = f"{uri.rstrip('/')}/{entry.path.removeprefix(path).lstrip('/')}"
-        yield _remote(filesystem, entry, name, named=False)
+        yield _remote(filesystem, entry, name, named=False, below=uri)
 
 
 def _sorted_tree(filesystem: fs.FileSystem, path: str) -> list[fs.FileInfo]:
@@ -165,11 +165,13 @@ def _sorted_tree(filesystem: fs.FileSystem, path: str) -> list[fs.FileInfo]:
     )
 
 
-def _remote(filesystem: fs.FileSystem, info: fs.FileInfo, name: str, *, named: bool) -> Export:
+def _remote(
+    filesystem: fs.FileSystem, info: fs.FileInfo, name: str, *, named: bool, below: str = ""
+) -> Export:
     written = info.mtime.astimezone(UTC).replace(tzinfo=None) if info.mtime else None
     return Export(
         name,
-        *_dated(name, written or _now(), "modified" if written else "read"),
+        *_dated(name, written or _now(), "modified" if written else "read", below),
         open=lambda: filesystem.open_input_file(info.path),
         size=info.size or 0,
         expected=named or has_export_name(name),
@@ -182,7 +184,7 @@ def _from_path(path: str) -> Iterator[Export]:
         files = _files_below(path)
         if not files:
             raise SourceError(f"{path} holds no files: is it the right directory?")
-        yield from (_local(file, named=False) for file in files)
+        yield from (_local(file, named=False, below=path) for file in files)
     elif os.path.exists(path):
         yield _local(path, named=True)
     elif path.lstrip("\ufeff \t\r\n").startswith(("{", "[{", "<")):
@@ -238,7 +240,7 @@ def _is_file(path: str) -> bool:
     return os.path.isfile(path) or not os.path.exists(path)
 
 
-def _local(path: str, *, named: bool) -> Export:
+def _local(path: str, *, named: bool, below: str = "") -> Export:
     expected = named or has_export_name(path)
 
     def opener() -> BinaryIO:
@@ -254,11 +256,11 @@ def _local(path: str, *, named: bool) -> Export:
                 return _from_stream(stream)
     except OSError:
         # Reading it will say what is wrong, as a reject.
-        return Export(path, *_dated(path, _now(), "read"), open=opener, expected=expected)
+        return Export(path, *_dated(path, _now(), "read", below), open=opener, expected=expected)
     written = datetime.fromtimestamp(status.st_mtime, UTC).replace(tzinfo=None)
     return Export(
         path,
-        *_dated(path, written, "modified"),
+        *_dated(path, written, "modified", below),
         open=opener,
         size=status.st_size,
         expected=expected,
@@ -267,9 +269,11 @@ def _local(path: str, *, named: bool) -> Export:
     )
 
 
-def _dated(name: str, otherwise: datetime, by: DatedBy) -> tuple[datetime, DatedBy]:
+def _dated(
+    name: str, otherwise: datetime, by: DatedBy, below: str = ""
+) -> tuple[datetime, DatedBy]:
     """Tell when an export was made: by its name, where that says it."""
-    date = date_in_name(name)
+    date = date_in_name(name, below)
     return (otherwise, by) if date is None else (date, "path")
 
 
@@ -280,4 +284,4 @@ def _describe(source: object) -> str:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from redemption_analytics.contract import NO_TIMES, POINTS_LIMIT, Kind, PointsType
+from redemption_analytics.contract import (
+    EPOCH_TIMES,
+    EXACT_POINTS,
+    POINTS_LIMIT,
+    ZERO_DATES,
+    Kind,
+    PointsType,
+)
 
 _NUMBER = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,9})?", re.ASCII)
 _TIME = re.compile(
-    r"\d{4}-\d\d-\d\d"
-    r"([ T]([01]\d|2[0-3])(:\d\d(:\d\d(\.\d{1,6})?)?)?(?P<offset>Z|[+-]\d\d:?\d\d)?)?",
+    r"(?P<date>-?\d{4}-\d\d-\d\d)"
+    r"([ T](?P<clock>([01]\d|2[0-3])(:\d\d(:\d\d(\.\d{1,6})?)?)?)"
+    r" *(?P<offset>[Zz]|[+-](\d{1,2}(:\d\d)?|\d{4}))?)?",
     re.ASCII,
 )
 _INT64 = 2**63
@@ -97,14 +105,14 @@ def is_nothing(value: object) -> bool:
     return True
 
 
-def readers(points: PointsType, timezone: ZoneInfo | None) -> dict[Kind, Reader]:
+def readers(points: PointsType, zone: ZoneInfo | None) -> dict[Kind, Reader]:
     """Give the reader of each kind of value.
 
     Parameters
     ----------
     points
         ``"int"`` refuses fractions of a point; ``"decimal"`` takes up to three places.
-    timezone
+    zone
         Where given, times with a UTC offset become wall-clock time there; else they are refused.
     """
     return {
@@ -112,7 +120,7 @@ def readers(points: PointsType, timezone: ZoneInfo | None) -> dict[Kind, Reader]
         Kind.INTEGER: _integer,
         Kind.POINTS: _whole_points if points == "int" else _decimal_points,
         Kind.AMOUNT: _amount,
-        Kind.TIME: lambda value: _time(value, timezone),
+        Kind.TIME: lambda value: _time(value, zone),
         Kind.BOOLEAN: _boolean,
     }
 
@@ -195,6 +203,12 @@ def _decimal_points(value: object) -> float | None:
     points = _within(_float(number), value)
     if isinstance(number, Decimal) and number != round(number, 3):
         raise Unfit("has more than three decimal places", value)
+    if number != round(Decimal(points), 3):
+        raise Unfit(
+            "cannot be held to three decimal places: decimal points are 64-bit floats, which hold"
+            f" all below {EXACT_POINTS:,}",
+            value,
+        )
     return points
 
 
@@ -215,33 +229,54 @@ def _float(number: Decimal | int) -> float:
     return float(number) or 0.0  # never -0.0
 
 
-def _time(value: object, timezone: ZoneInfo | None) -> datetime | None:
+def _time(value: object, zone: ZoneInfo | None) -> datetime | None:
     if not isinstance(value, str):
         if _is_empty(value):
             return None
         raise Unfit("is no time", value)
     written = value.strip(_BLANKS)
-    if not written or written in NO_TIMES:
-        return None
     match = _TIME.fullmatch(written)
+    if not written or (match and match["date"] in ZERO_DATES):
+        return None
     try:
-        time = datetime.fromisoformat(written) if match else None
+        if match is None:
+            raise ValueError
+        time = datetime.fromisoformat(f"{match['date']} {match['clock'] or '00'}")
+        offset = _offset(match["offset"]) if match["offset"] else None
     except ValueError:
-        time = None
-    if match is None or time is None:
-        raise Unfit("is no time of the form YYYY-MM-DD HH:MM:SS", value)
-    if match["offset"]:
-        if timezone is None:
-            raise Unfit(
-                "carries a UTC offset: name the organisation's zone, as in"
-                ' timezone="Europe/Paris", to read it as wall-clock time there',
-                value,
-            )
-        try:
-            time = time.astimezone(timezone).replace(tzinfo=None)
-        except OverflowError:
-            raise Unfit("is out of range", value) from None
-    return time
+        raise Unfit("is no time of the form YYYY-MM-DD HH:MM:SS", value) from None
+    # The zero of Unix is no time in any zone.
+    if offset is None or is_epoch(time):
+        return time
+    if zone is None:
+        raise Unfit(
+            "carries a UTC offset: name the organisation's zone, as in"
+            ' timezone="Europe/Paris", to read it as wall-clock time there',
+            value,
+        )
+    try:
+        return time.replace(tzinfo=timezone(offset)).astimezone(zone).replace(tzinfo=None)
+    except OverflowError:
+        raise Unfit("is out of range", value) from None
+
+
+def _offset(written: str) -> timedelta:
+    """Read an offset from UTC: ``Z``, ``+7``, ``+07``, ``+7:00``, ``+07:00`` or ``+0700``."""
+    if written in "Zz":
+        return timedelta(0)
+    hours, _, minutes = written[1:].partition(":")
+    if len(hours) == 4:
+        hours, minutes = hours[:2], hours[2:]
+    if int(hours) > 23 or int(minutes or 0) > 59:
+        raise ValueError
+    ahead = timedelta(hours=int(hours), minutes=int(minutes or 0))
+    return -ahead if written[0] == "-" else ahead
+
+
+def is_epoch(time: datetime) -> bool:
+    """Tell whether a time is within a day of the zero of Unix."""
+    first, last = EPOCH_TIMES
+    return first <= time <= last
 
 
 def _boolean(value: object) -> bool | None:

@@ -142,10 +142,10 @@ def _unwrapped(node: dict[str, Any]) -> Any:
 def _put(node: dict[str, Any], tag: str, value: Any) -> None:
     if tag not in node:
         node[tag] = value
-    elif isinstance(node[tag], _Repeated):
+    elif isinstance(node[tag], Repeated):
         node[tag].append(value)
     else:
-        node[tag] = _Repeated([node[tag], value])
+        node[tag] = Repeated([node[tag], value])
 
 
 def placed(text: bytes, line: int) -> Node | XmlError:
@@ -199,5 +199,5 @@ def placed(text: bytes, line: int) -> Node | XmlError:
     return root
 
 
-class _Repeated(list[Any]):
+class Repeated(list[Any]):
     """Values of a tag that was repeated, as against one value that is a list."""

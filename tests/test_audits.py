@@ -22,15 +22,21 @@ CHECKS = [
     "source_breakup_mismatch",
     "over_reversed",
     "reversed_before_redeemed",
+    "times_after_export",
+    "undated_overlaps",
     "vanished_reversals",
+    "restated",
+    "conflicting_reversal",
     "conflicting_customer",
     "split_customers",
     "unknown_discount_type",
     "unknown_fields",
     "failed_responses",
     "missing_redeemed_time",
+    "epoch_times",
     "merged_duplicates",
     "rejected",
+    "as_of_after_now",
 ]
 
 
@@ -135,7 +141,7 @@ def test_a_check_finds_its_case_and_no_other_does(check: str) -> None:
 def test_merging_is_told_with_what_was_odd_about_it() -> None:
     seen = [
         with_points({"redeemed_time": "2026-01-01", "reversals": [reversal(7, 5)]}, mobile="1"),
-        with_points({"redeemed_time": "2026-01-01"}, mobile="2"),
+        with_points({"redeemed_time": "2026-01-01", "reversals": [reversal(8, 5)]}, mobile="2"),
     ]
     assert found(ra.load(seen)) == {
         "vanished_reversals": (1, "reversal 7 of redemption aB0001"),

@@ -345,7 +345,7 @@ DAMAGES: dict[str, Callable[[str], str]] = {
     "a list": lambda text: '["not", "a", "response"]',
     "null": lambda text: "null",
     "a number": lambda text: "12.5",
-    "a text": lambda text: '"{\\"response\\": 1}"',
+    "a text": lambda text: '"a \\"response\\""',
     "an empty object": lambda text: "{}",
     "an unquoted value": lambda text: text.replace(": 200", ": 2020-03-13 18:02:34").replace(
         ":200", ":x"

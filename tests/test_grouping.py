@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -17,9 +16,7 @@ from redemption_analytics.metrics.grouping import (
     combined,
     counted,
     distinct,
-    duration,
     frame,
-    instant,
     names,
     native,
     summed,
@@ -141,36 +138,6 @@ def test_combined_puts_numbers_side_by_side_and_null_groups_together() -> None:
         ("b", 6, 1, 0),
         (None, 6, 2, 5),
     ]
-
-
-@pytest.mark.parametrize(
-    ("value", "moment"),
-    [
-        (None, None),
-        ("2026-11-20", datetime(2026, 11, 20)),
-        ("2026-11-20 10:00", datetime(2026, 11, 20, 10)),
-        (date(2026, 11, 20), datetime(2026, 11, 20)),
-        (pd.Timestamp("2026-11-20 10:00"), datetime(2026, 11, 20, 10)),
-    ],
-)
-def test_a_moment_may_be_a_date(value: Any, moment: Any) -> None:
-    assert instant(value, "as_of") == moment
-
-
-@pytest.mark.parametrize("value", ["soon", "", "NaT", "2026-11-20T10:00Z", "2026-13-01", [1]])
-def test_what_is_no_moment_of_the_wall_clock_is_refused(value: Any) -> None:
-    with pytest.raises(ra.UsageError, match="as_of is a moment"):
-        instant(value, "as_of")
-
-
-def test_a_duration_is_text_or_a_timedelta() -> None:
-    assert duration("30D", "within") == duration(timedelta(30), "within") == timedelta(30)
-
-
-@pytest.mark.parametrize("value", ["a month", "-1D", None, "NaT", timedelta(-1), [1]])
-def test_what_is_no_duration_is_refused(value: Any) -> None:
-    with pytest.raises(ra.UsageError, match="within is a duration"):
-        duration(value, "within")
 
 
 def test_dimensions_are_columns_of_points() -> None:

@@ -96,7 +96,7 @@ def test_a_redemption_in_three_exports_is_one_row_and_the_newest_wins() -> None:
         seen(3, [reversal(1, 7, **more), reversal(2, 6)]),
         seen(1, [reversal(1, 4, **back)]),
     )
-    assert cells(r.points, "redemption_key", "id", "notes") == [["AfL2vt", 3, None]]
+    assert cells(r.points, "redemption_key", "id", "notes") == [["AfL2vt", 3, "note 2"]]
     assert cells(r.program_breakups, "program_id", "program_name") == [[3, "P3"]]
     assert cells(r.source_breakups, "position", "source_store_code") == [
         [1, "s3"],
@@ -104,13 +104,16 @@ def test_a_redemption_in_three_exports_is_one_row_and_the_newest_wins() -> None:
         [3, "s3"],
     ]
     assert cells(r.custom_fields, "name", "value") == [["channel", "v3"]]
-    # A reversal's fields and breakup are those of its newest occurrence too.
+    # A reversal's fields and breakup are those of its newest occurrence that tells them too.
     assert cells(r.reversals, "reversal_id", "points_reversed") == [[1, 7], [2, 6]]
-    assert cells(r.reversal_breakups, "reversal_id", "program_id", "points_reversed") == [[1, 2, 7]]
+    assert cells(r.reversal_breakups, "reversal_id", "program_id", "points_reversed") == [
+        [2, 1, 5],
+        [1, 2, 7],
+    ]
     assert ledger(r, "points") == [3, 1, 2]
     assert ledger(r, "reversals") == [5, 2, 3]
     assert ledger(r, "source_breakups") == [6, 3, 3]
-    assert ledger(r, "reversal_breakups") == [4, 1, 3]
+    assert ledger(r, "reversal_breakups") == [4, 2, 2]
     assert found(r, "vanished_reversals") == (0, None)
 
 
@@ -202,13 +205,14 @@ def test_loading_twice_equals_loading_once(several: list[Any]) -> None:
         if not name.startswith("responses")
     }
     for name in once.tables:
-        if name != "responses":
+        if name not in ("responses", "rejects"):
             assert_frame_equal(in_order[f"{name} True"], in_order[f"{name} False"], obj=name)
     for element in once.ledger["element"]:
         seen, loaded, merged = ledger(once, element)
         again = ledger(twice, element)
         if element not in ("files", "responses"):
-            assert again == [2 * seen, loaded, merged + seen]
+            refused = seen - loaded - merged
+            assert again == [2 * seen, loaded, merged + seen - refused]
 
 
 BOTH_ORDERS = pytest.mark.parametrize("old_first", [True, False])
@@ -238,7 +242,6 @@ def test_an_old_redemption_that_agrees_with_one_that_has_an_id_is_that_one(old_f
         {"redeemed_time": "2020-03-31 00:00:01"},
         {"redeemed_time": None},
         {"transaction_number": "txn-7"},
-        {"transaction_number": ""},
         {"points_redeemed": 91},
         {"mobile": "448"},
     ],
@@ -284,9 +287,9 @@ def test_equal_redemptions_in_one_answer_are_as_many_redemptions() -> None:
 
 
 def test_equal_redemptions_of_two_programs_are_two_redemptions() -> None:
-    r = load(export("2020-01-01", answer(old(), old(program_id=1))))
+    r = load(export("2020-01-01", answer(old(id=1), old(id=2, program_id=1))))
     assert r.points["redemption_key"].nunique() == 2
-    r = load(export("2020-01-01", answer(old()), answer(old(program_id=1))))
+    r = load(export("2020-01-01", answer(old(id=1)), answer(old(id=1, program_id=1))))
     assert r.points["redemption_key"].nunique() == 2
 
 
@@ -295,17 +298,21 @@ def built(*points: Any, mobile: Any = "447", **options: Any) -> list[str]:
 
 
 def test_a_built_key_is_the_same_however_the_redemption_was_read() -> None:
-    (key,) = built(old())
-    assert built(old(), points="decimal") == [key]
-    written = json.dumps(answer(old())).encode()
+    (key,) = built(old(id=1))
+    assert built(old(id=1), points="decimal") == [key]
+    written = json.dumps(answer(old(id=1))).encode()
     assert cells(ra.load(written).points, "redemption_key") == [key]
     assert cells(ra.load(written, points="decimal").points, "redemption_key") == [key]
-    as_text = old(points_redeemed="90.000", program_id="469", redeemed_time=TIME.replace(" ", "T"))
+    as_text = old(
+        id=1, points_redeemed="90.000", program_id="469", redeemed_time=TIME.replace(" ", "T")
+    )
     assert built(as_text) == [key]
-    assert built(old(id=7, notes="n", validation_code="v", bill_id=8)) == [key]
-    alone, rank = built(old(), old())
+    assert built(old(id=1, notes="n", validation_code="v")) == [key]
+    alone, rank = built(old(id=1), old(id=2))
     assert alone == key != rank
-    with_fraction = [built(old(points_redeemed=v), points="decimal") for v in (90.125, "90.1250")]
+    with_fraction = [
+        built(old(id=1, points_redeemed=v), points="decimal") for v in (90.125, "90.1250")
+    ]
     assert with_fraction[0] == with_fraction[1] != [key]
 
 
@@ -324,7 +331,7 @@ def test_a_built_key_is_the_same_however_the_redemption_was_read() -> None:
 def test_a_built_key_tells_redemptions_apart(other: dict[str, Any]) -> None:
     mobile = other.get("mobile", "447")
     changed = {name: value for name, value in other.items() if name != "mobile"}
-    assert built(old(**changed), mobile=mobile) != built(old())
+    assert built(old(id=1, **changed), mobile=mobile) != built(old(id=1))
 
 
 def test_id_is_never_a_key() -> None:
@@ -422,7 +429,7 @@ def test_the_newest_successful_answer_tells_who_a_customer_is() -> None:
         export("2025-01-03", answer(mobile=None, firstname="anonymous")),
     )
     assert cells(r.customers, "customer_key", "firstname", "lastname", "email") == [
-        ["mobile:447", "Ada", None, "ada@example.com"]
+        ["mobile:447", "Ada", "Hopper", "ada@example.com"]
     ]
     assert len(r.responses) == 5
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +67,11 @@ def test_filtering_then_summing_equals_summing_the_group(r: ra.Redemptions, colu
 
 
 def test_months_filtered_one_by_one_add_up_to_the_year(r: ra.Redemptions) -> None:
-    starts = [f"2026-{month:02}-01" for month in range(1, 13)] + ["2027-01-01"]
     months = [
-        ra.net_points(r.filter(since=start, until=end)).iloc[0] for start, end in pairwise(starts)
+        ra.net_points(r.filter(since=month, until=month)).iloc[0]
+        for month in (f"2026-{number:02}" for number in range(1, 13))
     ]
-    year = ra.net_points(r.filter(since="2026-01-01", until="2027-01-01")).iloc[0]
+    year = ra.net_points(r.filter(since="2026-01-01", until="2026-12-31")).iloc[0]
     assert pd.DataFrame(months).sum().tolist() == year.tolist()
 
 

@@ -115,7 +115,7 @@ def test_as_of_writes_the_report_of_an_earlier_day_again(tmp_path: Path) -> None
     exports.mkdir()
     first = exports / "2026-02-01.json"
     first.write_text(json.dumps(answers(EARLY, [coupon(1, "2026-01-09")])))
-    ra.write_reports(ra.load(first), tmp_path / "then", as_of="2026-02-01", page=False)
+    ra.write_reports(ra.load(first), tmp_path / "then", as_of="2026-02-01T00:00", page=False)
     (exports / "2026-03-01.json").write_text(
         json.dumps(answers(LATE, [coupon(1, "2026-01-09"), coupon(2, "2026-02-09")]))
     )
@@ -123,7 +123,7 @@ def test_as_of_writes_the_report_of_an_earlier_day_again(tmp_path: Path) -> None
     late = [row for row in LATE[0]["reversals"] if row["reversal_id"] == 2]
     late[0]["reversal_time"] = "2026-02-20 00:00:00"
     (exports / "2026-03-01.json").write_text(json.dumps(answers(LATE, [coupon(2, "2026-02-09")])))
-    ra.write_reports(ra.load(exports), tmp_path / "now", as_of="2026-02-01", page=False)
+    ra.write_reports(ra.load(exports), tmp_path / "now", as_of="2026-02-01T00:00", page=False)
     then, now = written(tmp_path / "then"), written(tmp_path / "now")
     # The audit, the ledger and the manifest tell of what was read.
     about_reading = {"audit.parquet", "ledger.parquet", "rejects.parquet", "manifest.json"}
@@ -146,7 +146,7 @@ def test_the_manifest_tells_what_was_read_and_what_was_written(
 ) -> None:
     said = json.loads((report / "manifest.json").read_text())
     assert (said["generator"], said["version"]) == ("redemption_analytics", ra.__version__)
-    assert (said["period"], said["as_of"]) == ("month", "2026-11-19T20:56:16")
+    assert (said["period"], said["as_of"]) == ("month", "2026-11-20T00:00:00")
     assert said["ledger"] == organisation.ledger.to_dict("records")
     assert said["tables"] == {name: len(table) for name, table in organisation.tables.items()}
     assert len(said["read"]) == 7
@@ -242,7 +242,7 @@ def test_filter_as_of_leaves_out_what_happened_later() -> None:
         ],
         [coupon(1, "2026-01-03"), coupon(2, "2026-01-04"), coupon(3, None)],
     )
-    known = r.filter(as_of="2026-01-03").validate()
+    known = r.filter(as_of="2026-01-03T00:00").validate()
     assert sorted(known.points["redemption_key"]) == ["a", "c"]
     assert sorted(known.reversals["reversal_id"]) == [1, 2]
     assert sorted(known.coupons["id"]) == [1, 3]

@@ -220,7 +220,7 @@ def test_airflow_reports_as_of_the_monday_at_two_that_ends_the_week(
     # Two in Paris is one in UTC in winter.
     assert run["interval"] == ["2026-11-09 01:00:00+00:00", "2026-11-16 01:00:00+00:00"]
     assert run["catchup"] is False
-    assert_same(tables(server.report), server.expected(as_of="2026-11-16"))
+    assert_same(tables(server.report), server.expected(as_of="2026-11-16T02:00"))
     name = "reversal_rates.parquet"
     assert not server.expected()[name].equals(tables(server.report)[name])
 

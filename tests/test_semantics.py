@@ -152,7 +152,7 @@ def test_a_window_cuts_late_reversals_and_redemptions_that_are_too_young() -> No
     )
     columns = ("redemptions", "reversed_redemptions", "points_redeemed", "points_reversed")
     assert table(ra.reversal_rates(r), *columns) == [(6, 4, 600, 400)]
-    counted = ra.reversal_rates(r, within="7D", as_of="2026-01-31")
+    counted = ra.reversal_rates(r, within="7D", as_of="2026-01-31T00:00")
     assert table(counted, *columns) == [(4, 1, 400, 100)]
     # By default the newest time in the data, 25 January, is the end: 24 January is too young.
     assert table(ra.reversal_rates(r, within="7D"), *columns) == [(3, 1, 300, 100)]
@@ -166,7 +166,7 @@ def test_as_of_does_not_see_what_happened_later() -> None:
     then = load([redemption("a", 100, "2026-01-10", early), *others])
     now = load([redemption("a", 100, "2026-01-10", [*early, late]), *others, later])
     for by in ((), "month", "program_id"):
-        seen = ra.reversal_rates(now, by, as_of="2026-02-01")
+        seen = ra.reversal_rates(now, by, as_of="2026-02-01T00:00")
         assert table(seen) == table(ra.reversal_rates(then, by))
     assert table(ra.reversal_rates(now), "redemptions", "points_reversed") == [(4, 100)]
 

@@ -21,7 +21,7 @@ from pandas.testing import assert_frame_equal
 from payloads import PROVENANCE
 
 import redemption_analytics as ra
-from redemption_analytics.exports import date_in_name
+from redemption_analytics.path_dates import date_in_name
 from redemption_analytics.sources import find_exports
 
 Payload = dict[str, Any]

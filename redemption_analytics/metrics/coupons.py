@@ -21,6 +21,7 @@ from redemption_analytics.metrics.grouping import (
     summed,
     with_custom_fields,
 )
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 AMOUNT_TYPES = ("FLAT", "ABS")
 
 
+@public
 def coupon_summary(r: Redemptions, by: By = ()) -> Any:
     """Count coupon redemptions, the customers and the codes in them, and add up what they took off.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,10 +21,12 @@ from redemption_analytics.metrics.durations import (
     exits,
     units_and_reversals,
     watched,
-    whole_days,
 )
-from redemption_analytics.metrics.grouping import DIMENSIONS, PERIODS, By, instant, names, native
+from redemption_analytics.metrics.grouping import DIMENSIONS, PERIODS, By, names, native
+from redemption_analytics.moments import Moment, Span, whole_days
+from redemption_analytics.now import moment_or_now
 from redemption_analytics.schemas import Text
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -39,11 +40,12 @@ _ALLOWED = (*DIMENSIONS, *(period for period in PERIODS if period != "day"))
 _Z = NormalDist().inv_cdf(0.975)
 
 
+@public
 def reversal_curve(
     r: Redemptions,
     by: By = (),
-    horizon: str | timedelta = "90D",
-    as_of: str | date | datetime | None = None,
+    horizon: Span = "90D",
+    as_of: Moment | None = None,
     weight: Weight = "redemptions",
 ) -> Any:
     """Estimate which share of redemptions, or of points, is reversed by each day after.
@@ -59,10 +61,12 @@ def reversal_curve(
         As in :func:`redemption_analytics.net_points`, but for day, of which the curve has its own;
         periods are those of the redemption.
     horizon
-        A duration such as ``"90D"``: the last day of the curve, in whole days.
+        A span in whole days, a timedelta or text with its unit such as ``"90D"`` or ``"4W"``: the
+        last day of the curve.
     as_of
-        A moment, wall-clock: what happened later is not seen. By default the newest time of a
-        points redemption or reversal in the data.
+        A moment, wall-clock, of which a date means all of that day and a month all of it: what
+        happened later is not seen. By default now (:attr:`redemption_analytics.Redemptions.now`),
+        when the newest export was made.
     weight
         ``"redemptions"`` follows each redemption to the first reversal of any of its points;
         ``"points"`` follows each point, so that parts of a redemption may come back on several days
@@ -122,10 +126,11 @@ def reversal_curve(
     4    4        1         0              0.5    0.09    0.994
     """
     groups = names(by, _ALLOWED, custom=True)
-    days = whole_days(horizon)
+    days = whole_days(horizon, "horizon")
     if weight not in WEIGHTS:
         raise UsageError(f"weight is {' or '.join(map(repr, WEIGHTS))}, not {weight!r}")
-    moved, moment = watched(r, groups, instant(as_of, "as_of"))
+    moment = moment_or_now(r, as_of)
+    moved = watched(r, groups, moment)
     units, backs = units_and_reversals(moved, groups)
     counts = as_arrow(native(exits(units, backs, groups, weight, days, moment)))
     (group,), keys = numbered(groups, counts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import narwhals as nw
@@ -14,14 +14,16 @@ from redemption_analytics.metrics.grouping import (
     PERIODS,
     By,
     Frame,
-    duration,
     names,
     native,
     periods,
     summed,
 )
 from redemption_analytics.metrics.postings import Movements, by_program
-from redemption_analytics.metrics.rates import newest, seen_by
+from redemption_analytics.metrics.rates import seen_by
+from redemption_analytics.moments import Moment
+from redemption_analytics.now import moment_or_now
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -42,7 +44,8 @@ _PROGRAM = {
 }
 
 
-def time_to_reversal(r: Redemptions, by: By = ()) -> Any:
+@public
+def time_to_reversal(r: Redemptions, by: By = (), as_of: Moment | None = None) -> Any:
     """Measure how long after their redemption reversals come.
 
     Parameters
@@ -51,6 +54,10 @@ def time_to_reversal(r: Redemptions, by: By = ()) -> Any:
         The bundle.
     by
         As in :func:`redemption_analytics.net_points`; periods are those of the redemption.
+    as_of
+        A moment, wall-clock, of which a date means all of that day and a month all of it: what
+        happened later is not seen. By default now (:attr:`redemption_analytics.Redemptions.now`),
+        when the newest export was made.
 
     Returns
     -------
@@ -62,7 +69,7 @@ def time_to_reversal(r: Redemptions, by: By = ()) -> Any:
     Raises
     ------
     UsageError
-        If ``by`` is not one of those named.
+        If ``by`` is not one of those named, or ``as_of`` is no moment.
 
     Notes
     -----
@@ -84,7 +91,7 @@ def time_to_reversal(r: Redemptions, by: By = ()) -> Any:
     0      north          1       3.08         3.08      3.08
     """
     groups = names(by, custom=True)
-    _, backs = units_and_reversals(movements(r, groups), groups)
+    _, backs = units_and_reversals(watched(r, groups, moment_or_now(r, as_of)), groups)
     days = nw.col("elapsed") / _DAY
     rows = backs.filter(~nw.col("elapsed").is_null()).with_columns(
         days=nw.when(days > 0).then(days).otherwise(nw.lit(0.0))
@@ -172,20 +179,9 @@ def units_and_reversals(moved: Movements, by: Sequence[str]) -> tuple[Frame, Fra
     )
 
 
-def whole_days(horizon: str | timedelta) -> int:
-    """Read a horizon in whole days."""
-    return duration(horizon, "horizon") // timedelta(days=1)
-
-
-def watched(
-    r: Redemptions, by: Sequence[str], as_of: datetime | None
-) -> tuple[Movements, datetime]:
-    """Cut a bundle to what was known at a moment, by default the newest in the data."""
-    moved = seen_by(movements(r, by), as_of, None)
-    if as_of is None:
-        as_of = as_arrow(native(newest(moved.points, moved.reversals)))["_now"][0].as_py()
-    # Without any time nothing is watched, whenever that is.
-    return moved, as_of or datetime(1970, 1, 1)
+def watched(r: Redemptions, by: Sequence[str], as_of: datetime) -> Movements:
+    """Cut a bundle to what was known at a moment."""
+    return seen_by(movements(r, by), as_of, None)
 
 
 def age(as_of: datetime) -> nw.Expr:

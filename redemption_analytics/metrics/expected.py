@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +27,12 @@ from redemption_analytics.metrics.durations import (
     unit,
     units_and_reversals,
     watched,
-    whole_days,
 )
-from redemption_analytics.metrics.grouping import PERIODS, By, Frame, instant, names, native
+from redemption_analytics.metrics.grouping import PERIODS, By, Frame, names, native
 from redemption_analytics.metrics.postings import Movements
+from redemption_analytics.moments import Moment, Span, whole_days
+from redemption_analytics.now import moment_or_now
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -39,11 +41,12 @@ _TAIL = 0.025
 _NO_SKEWNESS = 1e-6
 
 
+@public
 def expected_reversals(
     r: Redemptions,
     by: By = (),
-    horizon: str | timedelta = "90D",
-    as_of: str | date | datetime | None = None,
+    horizon: Span = "90D",
+    as_of: Moment | None = None,
 ) -> Any:
     """Estimate how many of the points already redeemed will still come back.
 
@@ -57,11 +60,13 @@ def expected_reversals(
     by
         As in :func:`redemption_analytics.net_points`; periods are those of the redemption.
     horizon
-        A duration such as ``"90D"``, in whole days: the age at which a redemption is taken as
-        settled. What is expected comes back at an age up to it, so within as long from ``as_of``.
+        A span in whole days, a timedelta or text with its unit such as ``"90D"`` or ``"4W"``: the
+        age at which a redemption is taken as settled. What is expected comes back at an age up to
+        it, so within as long from ``as_of``.
     as_of
-        A moment, wall-clock: what happened later is not seen. By default the newest time of a
-        points redemption or reversal in the data.
+        A moment, wall-clock, of which a date means all of that day and a month all of it: what
+        happened later is not seen. By default now (:attr:`redemption_analytics.Redemptions.now`),
+        when the newest export was made.
 
     Returns
     -------
@@ -107,7 +112,7 @@ def expected_reversals(
     --------
     >>> import redemption_analytics as ra
     >>> r = ra.load("data_samples/organisation")
-    >>> ra.expected_reversals(r, by="program_id", as_of="2026-11-20").round(1)
+    >>> ra.expected_reversals(r, by="program_id", as_of="2026-11-20T00:00").round(1)
        program_id  open_redemptions  open_points  expected_points   low    high
     0         469               955       165913            782.1   0.0  2225.6
     1         973               274        43630            150.6   0.0   718.5
@@ -115,8 +120,9 @@ def expected_reversals(
     3        1886               336        48627            243.1   0.0   923.7
     """
     groups = names(by, custom=True)
-    days = whole_days(horizon)
-    moved, moment = watched(r, groups, instant(as_of, "as_of"))
+    days = whole_days(horizon, "horizon")
+    moment = moment_or_now(r, as_of)
+    moved = watched(r, groups, moment)
     units, backs = units_and_reversals(moved, groups)
     curved = [name for name in groups if name not in PERIODS]
     counts = as_arrow(native(exits(units, backs, curved, "points", days, moment)))

@@ -7,16 +7,23 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from redemption_analytics.metrics.grouping import Frame, combined, frame, native, summed
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
 _DAY = 86_400  # in seconds
 
-#: Points whose age is known, and the sum of their points times seconds.
-_AGES = ("aged_points", "points_seconds")
+#: Points are weighed in parts of six digits, so that no product of them with time, and no sum of
+#: these, leaves the whole numbers of 64 bits.
+_PARTS = (1, 10**6, 10**12)
+
+#: Points whose age is known; by part, the sums of points times days, and times seconds of a day.
+_DAYS, _SECONDS = ([f"{name}_{part}" for part in _PARTS] for name in ("days", "seconds"))
+_AGES = ("aged_points", *_DAYS, *_SECONDS)
 
 
+@public
 def source_flows(r: Redemptions) -> Any:
     """Add up points by the store that awarded them and the store that took them.
 
@@ -56,18 +63,34 @@ def source_flows(r: Redemptions) -> Any:
     stores = ["source_store_code", "store_code"]
     consumed = summed(rows, stores, ["points_consumed"], ordered=False)
     totals = combined([consumed, _ages(rows, stores)], stores, ["points_consumed", *_AGES])
-    mean = nw.when(nw.col("aged_points") > 0).then(
-        nw.col("points_seconds") / nw.col("aged_points") / _DAY
+    days, seconds = (
+        nw.sum_horizontal(
+            *(nw.col(name).cast(nw.Float64) * part for name, part in zip(of, _PARTS, strict=True))
+        )
+        for of in (_DAYS, _SECONDS)
     )
+    weight = nw.col("aged_points")
+    mean = nw.when(weight > 0).then(days / weight + seconds / weight / _DAY)
     return native(totals.select(*stores, "points_consumed", mean_age_days=mean))
 
 
 def _ages(rows: Frame, by: list[str]) -> Frame:
     times = ~nw.col("awarding_date").is_null() & ~nw.col("redeemed_time").is_null()
-    seconds = (nw.col("redeemed_time") - nw.col("awarding_date")).dt.total_seconds()
-    # Whole seconds add up to the same number in whatever order an engine takes them.
+    age = (nw.col("redeemed_time") - nw.col("awarding_date")).dt.total_seconds().cast(nw.Int64)
+    # Whole numbers add up to the same in whatever order an engine takes them.
     known = rows.filter(times).with_columns(
-        aged_points=nw.col("points_consumed"),
-        points_seconds=nw.col("points_consumed") * seconds.cast(nw.Int64),
+        aged_points=nw.col("points_consumed"), _days=(age // _DAY).cast(nw.Int64), _age=age
     )
+    known = known.with_columns(_seconds=nw.col("_age") - nw.col("_days") * _DAY)
+    left = nw.col("points_consumed")
+    whole = known.collect_schema()["points_consumed"].is_integer()
+    for part, days, seconds in reversed(list(zip(_PARTS, _DAYS, _SECONDS, strict=True))):
+        # What an engine rounds in dividing is left for the next part.
+        here = (left // part).cast(nw.Int64) if part > 1 else left
+        if part > 1 and not whole:
+            here = left * 0
+        left = left - here * part
+        known = known.with_columns(
+            (here * nw.col("_days")).alias(days), (here * nw.col("_seconds")).alias(seconds)
+        )
     return summed(known, by, _AGES, ordered=False)

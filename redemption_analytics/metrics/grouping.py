@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias, cast
 
 import narwhals as nw
@@ -183,44 +182,3 @@ def combined(parts: Sequence[Frame], by: Sequence[str], columns: Sequence[str]) 
         zeros = [nw.lit(0, kinds[name]).alias(name) for name in columns if name not in schema]
         filled.append(part.select(*here, *zeros))
     return summed(nw.concat(filled, how="diagonal"), by, columns)
-
-
-def instant(value: str | date | datetime | None, name: str) -> datetime | None:
-    """Read a moment; a date without a time is its midnight.
-
-    Raises
-    ------
-    UsageError
-        If it is no moment, or carries a UTC offset: the tables are in wall-clock time.
-    """
-    if value is None:
-        return None
-    try:
-        stamp: Any = pd.Timestamp(value)
-    except (ValueError, TypeError):
-        stamp = pd.NaT
-    if pd.isna(stamp) or stamp.tzinfo is not None:
-        raise UsageError(
-            f"{name} is a moment of the organisation's wall clock such as '2026-11-20', not"
-            f" {value!r}"
-        )
-    moment: datetime = stamp.to_pydatetime()
-    return moment
-
-
-def duration(value: str | timedelta, name: str) -> timedelta:
-    """Read a duration such as ``"30D"``.
-
-    Raises
-    ------
-    UsageError
-        If it is no duration, or a negative one.
-    """
-    try:
-        parsed: Any = pd.Timedelta(value)
-    except (ValueError, TypeError):
-        parsed = pd.NaT
-    if pd.isna(parsed) or parsed < pd.Timedelta(0):
-        raise UsageError(f"{name} is a duration such as '30D', not {value!r}")
-    span: timedelta = parsed.to_pytimedelta()
-    return span

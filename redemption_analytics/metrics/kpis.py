@@ -20,6 +20,7 @@ from redemption_analytics.metrics.grouping import (
 )
 from redemption_analytics.metrics.net import with_net_points
 from redemption_analytics.metrics.postings import Movements, postings
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 TRANSACTION = ("customer_key", "store_code", "transaction_number")
 
 
+@public
 def kpis(r: Redemptions, by: By = ()) -> Any:
     """Give the key figures of points and coupon redemptions that the vendor's dashboards show.
 

@@ -9,11 +9,13 @@ import narwhals as nw
 from redemption_analytics.errors import UsageError
 from redemption_analytics.metrics.grouping import By, Frame, names, native, summed
 from redemption_analytics.metrics.postings import AMOUNTS, Basis, Movements, postings
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
 
+@public
 def net_points(r: Redemptions, by: By = (), basis: Basis = "redemption") -> Any:
     """Add up points redeemed and points reversed, and take one from the other.
 

@@ -15,7 +15,10 @@ from redemption_analytics.errors import UsageError
 from redemption_analytics.frames import frame_like
 from redemption_analytics.metrics.grouping import By, names, native
 from redemption_analytics.metrics.postings import Movements
-from redemption_analytics.metrics.rates import reversed_counts
+from redemption_analytics.metrics.rates import reversed_counts, seen_by
+from redemption_analytics.moments import Moment
+from redemption_analytics.now import moment_or_now
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 SIGNIFICANT = 0.01
 
 
-def reversal_outliers(r: Redemptions, by: By = "till_code") -> Any:
+@public
+def reversal_outliers(r: Redemptions, by: By = "till_code", as_of: Moment | None = None) -> Any:
     """Test which groups reverse more of their redemptions than the others do.
 
     Parameters
@@ -35,6 +39,10 @@ def reversal_outliers(r: Redemptions, by: By = "till_code") -> Any:
     by
         As in :func:`redemption_analytics.net_points`, at least one name; periods are those of the
         redemption. Tills are those of the redemption too, not those where it was reversed.
+    as_of
+        A moment, wall-clock, of which a date means all of that day and a month all of it: what
+        happened later is not seen. By default now (:attr:`redemption_analytics.Redemptions.now`),
+        when the newest export was made.
 
     Returns
     -------
@@ -54,7 +62,7 @@ def reversal_outliers(r: Redemptions, by: By = "till_code") -> Any:
     Raises
     ------
     UsageError
-        If ``by`` is not one of those named, or names nothing.
+        If ``by`` is not one of those named, or names nothing, or ``as_of`` is no moment.
 
     Notes
     -----
@@ -82,7 +90,8 @@ def reversal_outliers(r: Redemptions, by: By = "till_code") -> Any:
     if not groups:
         raise UsageError("by names what is held against the others: 'till_code', say")
     columns = [*groups, "redemptions", "reversed_redemptions"]
-    totals = reversed_counts(Movements.of(r, groups), groups).select(*columns)
+    moved = seen_by(Movements.of(r, groups), moment_or_now(r, as_of), None)
+    totals = reversed_counts(moved, groups).select(*columns)
     lazy = isinstance(totals, nw.LazyFrame)
     collected: Any = totals.collect() if lazy else totals
     # By way of native, for an index of its own: the columns to come have none.

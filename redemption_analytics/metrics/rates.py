@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,14 @@ import narwhals as nw
 from redemption_analytics.metrics.grouping import (
     By,
     Frame,
-    duration,
-    instant,
     names,
     native,
     summed,
 )
 from redemption_analytics.metrics.postings import AMOUNTS, Movements, postings
+from redemption_analytics.moments import Moment, Span, span
+from redemption_analytics.now import moment_or_now
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 _Z = NormalDist().inv_cdf(0.975)
 
 
+@public
 def reversal_rates(
     r: Redemptions,
     by: By = (),
-    within: str | timedelta | None = None,
-    as_of: str | date | datetime | None = None,
+    within: Span | None = None,
+    as_of: Moment | None = None,
 ) -> Any:
     """Measure which share of redemptions and of points was reversed.
 
@@ -41,12 +43,14 @@ def reversal_rates(
     by
         As in :func:`redemption_analytics.net_points`; periods are those of the redemption.
     within
-        A duration such as ``"30D"``: only reversals up to so long after their redemption count, and
-        only redemptions at least so much older than ``as_of``, so that recent months do not look
-        better than they are. Where a time is missing, neither can be said, and it does not count.
+        A span, a timedelta or text with its unit such as ``"30D"``, ``"4W"`` or ``"36h"``: only
+        reversals up to so long after their redemption count, and only redemptions at least so much
+        older than ``as_of``, so that recent months do not look better than they are. Where a time
+        is missing, neither can be said, and it does not count.
     as_of
-        A moment, wall-clock: what happened later is not seen. With ``within``, by default the
-        newest time of a points redemption or reversal in the data.
+        A moment, wall-clock, of which a date means all of that day and a month all of it: what
+        happened later is not seen. By default now (:attr:`redemption_analytics.Redemptions.now`),
+        when the newest export was made.
 
     Returns
     -------
@@ -80,8 +84,8 @@ def reversal_rates(
     1      south            1                   0.0
     """
     groups = names(by, custom=True)
-    limit = None if within is None else duration(within, "within")
-    moved = seen_by(Movements.of(r, groups), instant(as_of, "as_of"), limit)
+    limit = None if within is None else span(within, "within")
+    moved = seen_by(Movements.of(r, groups), moment_or_now(r, as_of), limit)
     low, high = wilson(nw.col("reversed_redemptions"), nw.col("redemptions"))
     rates = reversed_counts(moved, groups).with_columns(
         points_reversal_rate=share("points_reversed", "points_redeemed"),
@@ -111,49 +115,24 @@ def reversed_counts(moved: Movements, by: Sequence[str]) -> Frame:
     return summed(counts, by, columns)
 
 
-def seen_by(moved: Movements, as_of: datetime | None, within: timedelta | None) -> Movements:
+def seen_by(moved: Movements, as_of: datetime, within: timedelta | None) -> Movements:
     """Cut movements to what was known at a moment and had its time to happen."""
-    points = moved.points
+    redeemed, reversed_ = nw.col("redeemed_time"), nw.col("reversal_time")
+    points = moved.points.filter(redeemed.is_null() | (redeemed <= as_of))
     reversals = moved.reversals.join(
         points.select("redemption_key", "redeemed_time"), on="redemption_key", how="inner"
-    )
-    redeemed, reversed_ = nw.col("redeemed_time"), nw.col("reversal_time")
-    if as_of is not None:
-        points = points.filter(redeemed.is_null() | (redeemed <= as_of))
-        reversals = reversals.filter(
-            (redeemed.is_null() | (redeemed <= as_of))
-            & (reversed_.is_null() | (reversed_ <= as_of))
-        )
+    ).filter(reversed_.is_null() | (reversed_ <= as_of))
     if within is not None:
         later = f"{within // timedelta(microseconds=1)}us"
-        now = newest(points, reversals) if as_of is None else None
-        points = _old_enough(points, later, as_of, now)
-        reversals = _old_enough(reversals, later, as_of, now)
-        reversals = reversals.filter(reversed_ <= redeemed.dt.offset_by(later))
+        due = redeemed.dt.offset_by(later)
+        points = points.filter(due <= as_of)
+        reversals = reversals.filter((due <= as_of) & (reversed_ <= due))
     return Movements(
         points,
         reversals.drop("redeemed_time"),
         moved.program_breakups,
         moved.reversal_breakups,
     )
-
-
-def _old_enough(rows: Frame, later: str, as_of: datetime | None, now: Frame | None) -> Frame:
-    due = nw.col("redeemed_time").dt.offset_by(later)
-    if now is None:
-        return rows.filter(due <= as_of)
-    return rows.join(now, how="cross").filter(due <= nw.col("_now")).drop("_now")
-
-
-def newest(points: Frame, reversals: Frame) -> Frame:
-    """Give the newest time in the data as a frame of one row: lazy frames stay lazy so."""
-    times = nw.concat(
-        [
-            points.select(_now=nw.col("redeemed_time")),
-            reversals.select(_now=nw.col("reversal_time")),
-        ]
-    )
-    return times.select(nw.col("_now").max())
 
 
 def share(part: str, whole: str) -> nw.Expr:

@@ -20,6 +20,7 @@ from redemption_analytics.plot.look import (
     number,
     titled,
 )
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -28,6 +29,7 @@ _SIDE = 260
 _WHOLE, _TRUNCATED = "all loaded", "truncated: some are missing"
 
 
+@public
 def coverage(r: Redemptions) -> alt.FacetChart:
     """Draw how many redemptions customers have by what the answers say, against those loaded.
 

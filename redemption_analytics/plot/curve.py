@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -10,6 +9,7 @@ import altair as alt
 from redemption_analytics.metrics import reversal_curve as measure
 from redemption_analytics.metrics.durations import Weight
 from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.moments import Moment, Span
 from redemption_analytics.plot.groups import Groups, by_words, grouped, plain_rows
 from redemption_analytics.plot.look import (
     DASHES,
@@ -26,6 +26,7 @@ from redemption_analytics.plot.look import (
     percent,
     titled,
 )
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -34,11 +35,12 @@ _TICKS = 3
 _TABLE_TOP, _LINE, _NAMES = 58, 15, -30  # in pixels, from the corner of the curve
 
 
+@public
 def reversal_curve(
     r: Redemptions,
     by: By = (),
-    horizon: str | timedelta = "90D",
-    as_of: str | date | datetime | None = None,
+    horizon: Span = "90D",
+    as_of: Moment | None = None,
     weight: Weight = "redemptions",
 ) -> alt.LayerChart:
     """Draw which share came back by which day after the redemption, with its 95 % interval.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import altair as alt
 
 from redemption_analytics.metrics import expected_reversals as measure
 from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.moments import Moment, Span
 from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
@@ -25,16 +25,18 @@ from redemption_analytics.plot.look import (
     rounded,
     titled,
 )
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
 
+@public
 def expected_reversals(
     r: Redemptions,
     by: By = "program_id",
-    horizon: str | timedelta = "90D",
-    as_of: str | date | datetime | None = None,
+    horizon: Span = "90D",
+    as_of: Moment | None = None,
     *,
     newest: int = NEWEST,
 ) -> Chart:

@@ -9,6 +9,7 @@ import altair as alt
 from redemption_analytics.metrics import source_flows as measure
 from redemption_analytics.plot.groups import names_of, plain_rows, told_apart
 from redemption_analytics.plot.look import NUMBER, inline, layered, number, percent, titled
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -17,6 +18,7 @@ _SIDE, _ROW = 44, 28
 _OTHERS, _UNKNOWN = "other stores", "not known"
 
 
+@public
 def source_flows(r: Redemptions, most: int = 12) -> alt.LayerChart:
     """Draw where points were earned against where they were burnt.
 

@@ -9,6 +9,7 @@ import altair as alt
 from redemption_analytics.metrics import reversal_outliers as measure
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.outliers import SIGNIFICANT, control_limits
+from redemption_analytics.moments import Moment
 from redemption_analytics.plot.groups import by_words, grouped
 from redemption_analytics.plot.look import (
     BLUE,
@@ -24,6 +25,7 @@ from redemption_analytics.plot.look import (
     percent,
     titled,
 )
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -34,14 +36,17 @@ _WIDE = 50
 _OUTLIER, _OTHER = "stands out", "within chance"
 
 
-def reversal_funnel(r: Redemptions, by: By = "till_code") -> alt.LayerChart:
+@public
+def reversal_funnel(
+    r: Redemptions, by: By = "till_code", as_of: Moment | None = None
+) -> alt.LayerChart:
     """Draw the reversal rate of each till against what chance allows for its size.
 
     Parameters
     ----------
     r
         The bundle, on any engine.
-    by
+    by, as_of
         As in :func:`redemption_analytics.reversal_outliers`.
 
     Returns
@@ -53,7 +58,7 @@ def reversal_funnel(r: Redemptions, by: By = "till_code") -> alt.LayerChart:
     Raises
     ------
     UsageError
-        If ``by`` is not one of those named, or names nothing.
+        If ``by`` is not one of those named, or names nothing, or ``as_of`` is no moment.
 
     Notes
     -----
@@ -70,7 +75,7 @@ def reversal_funnel(r: Redemptions, by: By = "till_code") -> alt.LayerChart:
     '1 of 37 stands out (q below 1 %): station.till2. Rate of the others 6.8 %.'
     """
     columns = names(by, custom=True)
-    groups = grouped(r, measure(r, columns), columns, "redemptions", most=2000, newest=2000)
+    groups = grouped(r, measure(r, columns, as_of), columns, "redemptions", most=2000, newest=2000)
     tills = [row for row in groups.rows if row["p_value"] is not None]
     for row in tills:
         row["label"] = " · ".join(filter(None, (row.get("period"), row["label"])))

@@ -27,6 +27,7 @@ from redemption_analytics.plot.look import (
     number,
     titled,
 )
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -35,6 +36,7 @@ _REDEEMED, _REVERSED, _NET = "redeemed", "reversed", "net"
 _COLOURS = {_REDEEMED: BLUE, _REVERSED: VERMILION, _NET: INK}
 
 
+@public
 def net_points(
     r: Redemptions, by: By = "month", basis: Basis = "redemption", *, newest: int = NEWEST
 ) -> Chart:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import altair as alt
 
 from redemption_analytics.metrics import reversal_rates as measure
-from redemption_analytics.metrics.grouping import By, duration, names
+from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.moments import Moment, Span, span
 from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
@@ -27,6 +28,7 @@ from redemption_analytics.plot.look import (
     percent,
     titled,
 )
+from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -34,11 +36,12 @@ if TYPE_CHECKING:
 _RATE = "share of redemptions reversed (%)"
 
 
+@public
 def reversal_rates(
     r: Redemptions,
     by: By = "program_id",
-    within: str | timedelta | None = None,
-    as_of: str | date | datetime | None = None,
+    within: Span | None = None,
+    as_of: Moment | None = None,
     *,
     newest: int = NEWEST,
 ) -> Chart:
@@ -81,7 +84,7 @@ def reversal_rates(
         f"Of {number(total['redemptions'])} redemptions, {percent(overall)} were reversed"
         " (dashed line). Bars: 95 % interval."
     )
-    limit = "" if within is None else _limit(duration(within, "within"))
+    limit = "" if within is None else _limit(span(within, "within"))
     chart = _along_time(groups, overall) if groups.period else _by_group(groups, overall)
     return chart.properties(**titled(f"Reversal rate{by_words(columns)}", said, limit, groups.note))
 

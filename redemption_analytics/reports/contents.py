@@ -5,10 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-import narwhals as nw
-
 from redemption_analytics.audits import audit
-from redemption_analytics.frames import as_arrow
 from redemption_analytics.metrics import (
     coupon_summary,
     expected_reversals,
@@ -47,7 +44,7 @@ def contents(
     period
         The grain of time.
     as_of
-        The moment; None where nothing has a time.
+        The moment; None for now.
     """
     found: dict[str, Any] = {}
     for suffix, columns in [("", [])] + [(f"_by_{name}", [cut]) for name, cut in CUTS.items()]:
@@ -64,24 +61,8 @@ def contents(
     for suffix, by in (("", []), ("_by_program", ["program_id"])):
         found[f"reversal_curve{suffix}"] = reversal_curve(known, by, as_of=as_of)
         found[f"expected_reversals{suffix}"] = expected_reversals(known, by, as_of=as_of)
-    found["reversal_outliers"] = reversal_outliers(known)
+    found["reversal_outliers"] = reversal_outliers(known, as_of=as_of)
     found["source_flows"] = source_flows(known)
     # Reports are passed on: what was refused is named by its place, its text stays with the data.
     rejects = native(frame(r.rejects).drop("raw"))
-    return found | {"audit": audit(r), "ledger": r.ledger, "rejects": rejects}
-
-
-def newest_time(r: Redemptions) -> datetime | None:
-    """Give the newest time of a redemption or reversal in a bundle, None where there is none."""
-    times = nw.concat(
-        [
-            frame(rows).select(time=nw.col(name))
-            for rows, name in (
-                (r.points, "redeemed_time"),
-                (r.coupons, "redeemed_time"),
-                (r.reversals, "reversal_time"),
-            )
-        ]
-    )
-    newest: datetime | None = as_arrow(native(times.select(nw.col("time").max())))[0][0].as_py()
-    return newest
+    return found | {"audit": audit(r, as_of), "ledger": r.ledger, "rejects": rejects}

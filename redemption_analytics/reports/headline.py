@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from redemption_analytics.periods import period_name, period_start
+from redemption_analytics.periods import period_name, period_start, running_start
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports.contents import Period
 
@@ -42,24 +42,27 @@ class Headline:
     period, before : str
         The names of the period and of the one it is compared with; ``before`` is empty where
         there is none.
+    over : bool
+        Whether the period is over.
     running : str
-        The period that is not over, empty where the figures are of it.
+        The period that is not over, empty where the figures are of it, or none has begun.
     cards : list of Card
         The figures.
     """
 
     period: str
     before: str
+    over: bool
     running: str
     cards: list[Card]
 
 
 def headline(tables: Mapping[str, pa.Table], period: Period, as_of: datetime) -> Headline:
-    """Compare the last whole period before a moment with the one before that.
+    """Compare the last period that is over at a moment with the one before that.
 
     Where the data has no whole period, the figures are those of the period that is not over.
     """
-    current = period_start(as_of, period)
+    current = running_start(as_of, period)
     values = {name: _by_period(tables[f"{name}.parquet"], period) for _, name, *_ in _FIGURES}
     starts = [start for found in values.values() for start in found]
     first = min(starts, default=current)
@@ -73,7 +76,8 @@ def headline(tables: Mapping[str, pa.Table], period: Period, as_of: datetime) ->
     return Headline(
         period_name(last, period),
         "" if before is None else period_name(before, period),
-        period_name(current, period) if last != current else "",
+        last < current,
+        period_name(current, period) if last < current < as_of else "",
         cards,
     )
 

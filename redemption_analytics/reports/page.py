@@ -10,6 +10,7 @@ import jinja2
 import markupsafe
 
 import redemption_analytics
+from redemption_analytics.moments import moment_name
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports import quality
 from redemption_analytics.reports.contents import Period
@@ -55,7 +56,7 @@ def render(
     moment = as_of or datetime.min
     read = sources(r)
     page = template.render(
-        as_of="" if as_of is None else f"{as_of.day} {as_of:%B %Y, %H:%M}",
+        as_of="" if as_of is None else moment_name(as_of),
         period=period,
         read=read,
         answers=number(sum(row["responses"] for row in read)),

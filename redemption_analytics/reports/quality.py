@@ -46,10 +46,37 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
         "reversals are dated before their redemption",
         "They count as reversed on the same day.",
     ),
+    "times_after_export": (
+        "redemption or reversal is dated after the export that it is in",
+        "redemptions or reversals are dated after the export that they are in",
+        "No rate, curve or reserve looks at them; they count in the points redeemed and reversed."
+        " Have the dates put right.",
+    ),
+    "undated_overlaps": (
+        "redemption came in several exports of which one does not say when it was made",
+        "redemptions came in several exports of which one does not say when it was made",
+        "The time of the file decided which is newer, and copies have new times: put the date of"
+        " the export into its path.",
+    ),
+    "as_of_after_now": (
+        "moment was asked about that is later than the newest export",
+        "moments were asked about that are later than the newest export",
+        "What will have happened by then is not known yet: figures of its last days are too low.",
+    ),
     "vanished_reversals": (
         "reversal was in an earlier export and is in the newest no more",
         "reversals were in an earlier export and are in the newest no more",
         "They still count here.",
+    ),
+    "restated": (
+        "redemption was told otherwise in an earlier export: points, program, shares or reversals",
+        "redemptions were told otherwise in earlier exports: points, program, shares or reversals",
+        "The newest export counts; figures drawn from earlier ones differ.",
+    ),
+    "conflicting_reversal": (
+        "reversal_id stands in two redemptions",
+        "reversal_ids stand in two redemptions",
+        "The newest redemption keeps it; the others are in the rejects.",
     ),
     "conflicting_customer": (
         "redemption came with two different customers",
@@ -80,6 +107,11 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
         "redemption has no time",
         "redemptions have no time",
         "They are in the totals and in no period.",
+    ),
+    "epoch_times": (
+        "time is the first of January 1970, or a day from it, and was taken for none",
+        "times are the first of January 1970, or a day from it, and were taken for none",
+        "Some program wrote zero where it knew no time. Ask who made the exports.",
     ),
     "merged_duplicates": (
         "repeated redemption was counted once",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from redemption_analytics import plot
 from redemption_analytics.metrics.outliers import SIGNIFICANT
-from redemption_analytics.periods import period_name, period_start
+from redemption_analytics.periods import period_name, period_start, running_start
 from redemption_analytics.plot.groups import Groups, grouped, names_of
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports.contents import SETTLED, Period
@@ -57,19 +58,23 @@ def sections(r: Redemptions, tables: Tables, period: Period, as_of: datetime) ->
         The moment of the report.
     """
     return [
-        _net_points(r, tables, period),
+        _net_points(r, tables, period, as_of),
         _rates(r, tables, as_of),
         _curve(r, tables, as_of),
         _expected(r, tables, as_of),
-        _tills(r, tables),
+        _tills(r, tables, as_of),
         _flows(r, tables),
         _coupons(tables, period, as_of),
     ]
 
 
-def _net_points(r: Redemptions, tables: Tables, period: Period) -> Section:
+def _net_points(r: Redemptions, tables: Tables, period: Period, as_of: datetime) -> Section:
     newest = _NEWEST[period]
+    # A mistyped year would stretch the chart: it ends with the period that is running.
+    current = running_start(as_of, period)
+    r = r.filter(as_of=period_start(current, period, 1) - timedelta(microseconds=1))
     posted = tables["net_points_posted.parquet"]
+    posted = posted.filter(pc.fill_null(pc.less_equal(posted[period], current), True))
     groups = grouped(r, posted, [period], "points_redeemed", newest=newest)
     amounts = ("points_redeemed", "points_reversed", "net_points")
     total = {name: sum(row[name] for row in groups.rows) for name in amounts}
@@ -181,11 +186,11 @@ def _expected(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
     )
 
 
-def _tills(r: Redemptions, tables: Tables) -> Section:
+def _tills(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
     outliers = tables["reversal_outliers.parquet"]
     tests = grouped(r, outliers, ["till_code"], "redemptions", most=len(outliers)).rows
     found = [row for row in tests if row["q_value"] is not None and row["q_value"] < SIGNIFICANT]
-    chart = embedded(plot.reversal_funnel(r, "till_code"))
+    chart = embedded(plot.reversal_funnel(r, "till_code", as_of))
     words = [
         *chart.said,
         "Each mark is a till. Between the lines lie 95 % and 99.8 % of tills of that size if"
@@ -236,7 +241,7 @@ def _coupons(tables: Tables, period: Period, as_of: datetime) -> Section:
             "coupons", "Coupons", "Coupons", ["There are no coupon redemptions in the data."]
         )
     # The headline's period: the last one that is over, where there is one.
-    current = period_start(as_of, period)
+    current = running_start(as_of, period)
     starts = {row[period] for row in summary if row[period] is not None}
     over = [start for start in starts if start < current] or list(starts)
     rows = [row for row in summary if over and row[period] == max(over)]

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from redemption_analytics.errors import UsageError
 from redemption_analytics.frames import as_arrow
-from redemption_analytics.metrics.grouping import PERIODS, instant
-from redemption_analytics.reports.contents import Period, contents, newest_time
+from redemption_analytics.metrics.grouping import PERIODS
+from redemption_analytics.moments import Moment, end
+from redemption_analytics.reports.contents import Period, contents
 from redemption_analytics.reports.extra import PAGE, page_wanted
 from redemption_analytics.reports.manifest import GENERATOR, manifest
 from redemption_analytics.storage import check_replaceable, written_beside
+from redemption_analytics.usage import public, refused
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 
 
+@public
 def write_reports(
     r: Redemptions,
     directory: str | os.PathLike[str],
     period: Period = "month",
-    as_of: str | date | datetime | None = None,
+    as_of: Moment | None = None,
     *,
     page: bool | None = None,
 ) -> list[Path]:
@@ -46,9 +47,11 @@ def write_reports(
     period
         The grain of time.
     as_of
-        A moment, wall-clock: what happened later is left out, so that the report of an earlier day
-        can be written again from later exports. By default the newest time in the data. The audit
-        is of all that was loaded.
+        A moment, wall-clock, of which a date means all of that day and a month all of it: what
+        happened later is left out, so that the report of an earlier day can be written again from
+        later exports. By default now (:attr:`redemption_analytics.Redemptions.now`), when the
+        newest export was made: the last whole period is the last that is over then, whether or not
+        anything happened in its last days. The audit is of all that was loaded.
     page
         Whether to write ``report.html``, which needs the extra ``report``; by default, where that
         is installed.
@@ -83,14 +86,14 @@ def write_reports(
     >>> [file.name for file in files][:3]
     ['net_points.parquet', 'reversal_rates.parquet', 'net_points_by_program.parquet']
     """
-    if period not in PERIODS:
-        raise UsageError(f"period is one of {', '.join(PERIODS)}, not {period!r}")
-    given = instant(as_of, "as_of")
+    if not isinstance(period, str) or period not in PERIODS:
+        raise refused("period", f"one of {', '.join(PERIODS)}", period)
+    given = end(as_of, "as_of")
     with_page = page_wanted(page)
     target = Path(directory)
     check = partial(check_replaceable, own=_own_files, overwrite=True)
     with written_beside(target, check) as fresh:
-        moment = given or newest_time(r)
+        moment = given or r.now
         known = r if given is None else r.filter(as_of=given)
         tables = {
             f"{name}.parquet": as_arrow(found).replace_schema_metadata()

@@ -1,0 +1,48 @@
+"""The options of loading, declared once: for load, convert and the command line."""
+
+# Types are needed at run time: signatures show them.
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Literal, TypedDict
+
+from redemption_analytics.limits import MAX_RECORD_BYTES
+
+OnError = Literal["quarantine", "raise"]
+PointsType = Literal["int", "decimal"]
+Pii = Literal["keep", "pseudonymize", "drop"]
+CustomerKey = Literal["user_id", "external_id", "mobile", "email"]
+
+
+class LoadOptions(TypedDict, total=False):
+    """The options of :func:`redemption_analytics.load`, which explains them."""
+
+    exported_at: str | date | datetime | None
+    on_error: OnError
+    points: PointsType
+    pii: Pii
+    keep_custom_fields: Sequence[str]
+    customer_key: CustomerKey | None
+    timezone: str | None
+    threads: int | None
+    max_record_bytes: int
+    progress: bool | None
+
+
+DEFAULTS: LoadOptions = {
+    "exported_at": None,
+    "on_error": "quarantine",
+    "points": "int",
+    "pii": "keep",
+    "keep_custom_fields": (),
+    "customer_key": None,
+    "timezone": None,
+    "threads": None,
+    "max_record_bytes": MAX_RECORD_BYTES,
+    "progress": None,
+}
+
+#: Type and default of each option, for signatures.
+DECLARED: dict[str, tuple[Any, Any]] = {
+    name: (kind, DEFAULTS[name])  # type: ignore[literal-required]
+    for name, kind in LoadOptions.__annotations__.items()
+}

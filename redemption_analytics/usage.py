@@ -1,0 +1,162 @@
+"""How the public functions are called: what is wrong with an argument, and in which function."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from redemption_analytics.errors import (
+    RedemptionAnalyticsError,
+    UsageError,
+    ValidationError,
+    nearest,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_SHOWN = 100
+
+
+def refused(argument: str, takes: str, value: object) -> UsageError:
+    """Give the error that says what an argument takes; :func:`public` puts the function before it.
+
+    >>> refused("threads", "a whole number of 1 or more", "2")
+    UsageError("threads is a whole number of 1 or more, not '2'")
+    """
+    error = UsageError(f"{argument} is {takes}, not {_shown(value)}")
+    error.argument = argument
+    return error
+
+
+def _shown(value: object) -> str:
+    """Quote a value, a frame by its kind."""
+    if not isinstance(value, (str, bytes, int, float, list, tuple, dict, set, type(None))) and (
+        hasattr(value, "__array__") or hasattr(value, "collect") or hasattr(value, "fetchall")
+    ):
+        kind = type(value)
+        return f"a {kind.__module__.partition('.')[0].removeprefix('_')} {kind.__name__}"
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def public(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a public function name itself in errors about its arguments.
+
+    Arguments that it does not have are refused with the nearest that it has; a first argument
+    ``r`` is a bundle, and a column that the bundle lacks is named with its table.
+    """
+    return _public(function, inspect.signature(function))
+
+
+def public_with(
+    options: Mapping[str, tuple[Any, Any]],
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Do as :func:`public` does, for a function with ``**options``: its signature shows them.
+
+    Parameters
+    ----------
+    options
+        Type and default of each.
+    """
+    return lambda function: _public(function, _expanded(inspect.signature(function), options))
+
+
+def _public(function: Callable[P, T], signature: inspect.Signature) -> Callable[P, T]:
+    name = "Redemptions" if function.__name__ == "__init__" else function.__name__
+    first = next(iter(signature.parameters), "")
+    of_bundle = first == "r" or function.__name__ == "filter"
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        bundle = _bound(signature, name, args, kwargs).get(first)
+        try:
+            if first == "r":
+                _check_bundle(bundle)
+            result = function(*args, **kwargs)
+            if of_bundle:
+                _resolve(result)
+        except UsageError as error:
+            if error.argument and not error.function:
+                error.function = name
+                error.args = (f"{name}: {error}",)
+            raise
+        except RedemptionAnalyticsError:
+            raise
+        except Exception as error:
+            lacking = _lacking(bundle, str(error)) if of_bundle else ""
+            if not lacking:
+                raise
+            raise ValidationError(f"{name}: {lacking}") from None
+        return result
+
+    called.__signature__ = signature  # type: ignore[attr-defined]
+    return called
+
+
+def _expanded(
+    signature: inspect.Signature, options: Mapping[str, tuple[Any, Any]]
+) -> inspect.Signature:
+    """Write options out in a signature, in the place of ``**options``."""
+    fixed = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    written = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in options.items()
+    ]
+    return signature.replace(parameters=[*fixed, *written])
+
+
+def _bound(
+    signature: inspect.Signature, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    try:
+        return signature.bind(*args, **kwargs).arguments
+    except TypeError as error:
+        known = [parameter for parameter in signature.parameters if parameter != "self"]
+        unknown = [option for option in kwargs if option not in known]
+        if not unknown:
+            raise UsageError(f"{name}: {error}: it takes {', '.join(known)}") from None
+        raise UsageError(
+            f"{name} has no argument {unknown[0]!r}: it takes {', '.join(known)}."
+            + nearest(unknown[0], known)
+        ) from None
+
+
+def _check_bundle(bundle: Any) -> None:
+    from redemption_analytics.redemptions import Redemptions
+
+    if not isinstance(bundle, Redemptions):
+        raise refused(
+            "r",
+            "a bundle of tables, as load and open give it (of a frame of points, say,"
+            " Redemptions(points=frame) makes one)",
+            bundle,
+        )
+
+
+def _resolve(result: Any) -> None:
+    """Have lazy frames find their columns now, where an error can be told in plain words."""
+    tables = getattr(result, "tables", None)
+    for frame in tables.values() if isinstance(tables, dict) else [result]:
+        if hasattr(frame, "collect_schema"):
+            frame.collect_schema()
+
+
+def _lacking(bundle: Any, said: str) -> str:
+    """Name the columns that tables of a bundle lack, of those that an error speaks of."""
+    from redemption_analytics.frames import columns_of, schema_of
+
+    spoken = set(re.findall(r"\w+", said))
+    found = []
+    for table, frame in bundle.tables.items():
+        try:
+            here = set(columns_of(frame))
+        except Exception:
+            continue  # A lazy frame that cannot be resolved tells nothing.
+        missing = [name for name in schema_of(table).columns if name not in here and name in spoken]
+        if missing:
+            found.append(f"the table {table} lacks the column {', '.join(missing)}")
+    return "; ".join(found)
