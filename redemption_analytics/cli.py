@@ -92,7 +92,8 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 def _say(text: str, *, err: bool = False) -> None:
     """Print lines; no name in them steers the terminal."""
-    typer.echo("\n".join(map(visible, text.split("\n"))), err=err)
+    # Not by typer.echo, which writes UTF-8 to a terminal of ASCII.
+    print("\n".join(map(visible, text.split("\n"))), file=sys.stderr if err else sys.stdout)
 
 
 def _sources(source: list[str]) -> Any:
