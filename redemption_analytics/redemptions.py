@@ -23,6 +23,7 @@ from redemption_analytics.frames import (
     pandas_frame,
 )
 from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
+from redemption_analytics.metrics.sums import point_sums
 from redemption_analytics.moments import Moment
 from redemption_analytics.now import now_of, with_now
 from redemption_analytics.schemas import MODELS
@@ -156,6 +157,11 @@ source_breakups, custom_fields, rejects
         export, by more than a day, are mistakes and never now: the audit names them.
         """
         return now_of(self)
+
+    @cached_property
+    def point_sums(self) -> dict[str, int]:
+        """The points of each table that has whole ones, added up: exactly, past 2^63 too."""
+        return point_sums(self)
 
     @classmethod
     def from_arrow(
