@@ -237,8 +237,8 @@ source_breakups, custom_fields, rejects
         --------
         >>> import redemption_analytics as ra
         >>> r = ra.load("data_samples/2025-stores.json")
-        >>> len(r.filter(store_code="north").points), len(r.filter(until="2025-02").points)
-        (1, 1)
+        >>> len(r.filter(store_code="north").points), len(r.filter(until="2025-03").points)
+        (1, 2)
         """
         return Redemptions(**filtered(self, since, until, as_of, conditions))
 
