@@ -15,7 +15,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-PointsType = Literal["int", "decimal"]
+from redemption_analytics.options import PointsType as PointsType
 
 #: The column of a table that holds raw answers: of Parquet, of CSV, of a frame.
 PAYLOAD_COLUMN = "payload"

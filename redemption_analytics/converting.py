@@ -18,7 +18,8 @@ from redemption_analytics.frames import connected, pandas_frame
 from redemption_analytics.keeping import OnDisk
 from redemption_analytics.ledger import FINDINGS, LEDGER
 from redemption_analytics.loading import gather
-from redemption_analytics.options import DECLARED, LoadOptions, checked, flag
+from redemption_analytics.option_checks import checked, flag
+from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.outputs import converted_files
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.schemas import MODELS

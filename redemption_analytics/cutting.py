@@ -7,9 +7,7 @@ from dataclasses import replace
 from itertools import chain
 
 from redemption_analytics.blocks import REACH, Block
-
-#: A record of more bytes is refused unread.
-MAX_RECORD_BYTES = 64 << 20
+from redemption_analytics.limits import MAX_RECORD_BYTES
 
 #: Of what is refused unread so many bytes are shown, of its beginning and of its end.
 _SHOWN = 500

@@ -14,7 +14,8 @@ from redemption_analytics.flatten import Flattening, Tables
 from redemption_analytics.harvest import Harvest
 from redemption_analytics.keeping import InMemory, Keep
 from redemption_analytics.memory import system_memory
-from redemption_analytics.options import DECLARED, LoadOptions, checked
+from redemption_analytics.option_checks import checked
+from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.parsing import Parser
 from redemption_analytics.personal import pseudonym, renamed
 from redemption_analytics.progress import progress_bar

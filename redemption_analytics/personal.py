@@ -7,15 +7,13 @@ import hmac
 import os
 import secrets
 from dataclasses import replace
-from typing import Literal
 
 import pyarrow as pa
 
 from redemption_analytics.errors import UsageError
 from redemption_analytics.exports import Export
 from redemption_analytics.flatten import Pseudonym
-
-Pii = Literal["keep", "pseudonymize", "drop"]
+from redemption_analytics.options import Pii
 
 #: The environment variable that holds the key of the pseudonyms.
 KEY_VARIABLE = "REDEMPTION_ANALYTICS_PII_KEY"

@@ -25,8 +25,9 @@ from redemption_analytics.blocks import (
     as_run,
 )
 from redemption_analytics.contract import PAYLOAD_COLUMN
-from redemption_analytics.cutting import MAX_RECORD_BYTES, cut_blocks, within
+from redemption_analytics.cutting import cut_blocks, within
 from redemption_analytics.exports import HIDDEN, Export, Payload
+from redemption_analytics.limits import MAX_RECORD_BYTES
 from redemption_analytics.packing import MAGIC_BYTES, codec_of, unpacked
 from redemption_analytics.passing import NO_PAYLOADS, is_harmless, reason_of, reason_of_hidden
 from redemption_analytics.records import is_encoded

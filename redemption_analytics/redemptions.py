@@ -23,6 +23,7 @@ from redemption_analytics.frames import (
     pandas_frame,
 )
 from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
+from redemption_analytics.metrics.sums import point_sums
 from redemption_analytics.moments import Moment
 from redemption_analytics.now import now_of, with_now
 from redemption_analytics.outputs import converted_files
@@ -161,6 +162,11 @@ source_breakups, custom_fields, rejects, files
         """
         return now_of(self)
 
+    @cached_property
+    def point_sums(self) -> dict[str, int]:
+        """The points of each table that has whole ones, added up: exactly, past 2^63 too."""
+        return point_sums(self)
+
     @classmethod
     def from_arrow(
         cls, tables: Mapping[str, pa.Table], ledger: pa.Table, findings: pa.Table
@@ -235,8 +241,8 @@ source_breakups, custom_fields, rejects, files
         --------
         >>> import redemption_analytics as ra
         >>> r = ra.load("data_samples/2025-stores.json")
-        >>> len(r.filter(store_code="north").points), len(r.filter(until="2025-02").points)
-        (1, 1)
+        >>> len(r.filter(store_code="north").points), len(r.filter(until="2025-03").points)
+        (1, 2)
         """
         return Redemptions(**filtered(self, since, until, as_of, conditions))
 

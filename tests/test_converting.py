@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
-import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -21,6 +20,7 @@ from test_merging import EXPORTS, answer, export, new, old, reversal
 import redemption_analytics as ra
 from redemption_analytics import buckets, keeping
 from redemption_analytics.errors import RedemptionAnalyticsError, ValidationError
+from redemption_analytics.fates import Fate
 from redemption_analytics.merging import Merging
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
@@ -131,9 +131,13 @@ def test_a_batch_that_breaks_its_model_is_not_written(tmp_path: Path) -> None:
 
 
 def test_keys_that_stay_twice_are_a_fault(tmp_path: Path) -> None:
+    def all_but_one(fate: Fate, among: Any, _chosen: Any, child: str | None = None) -> None:
+        choose(fate, among, among[1:], child)
+
+    choose = Fate.choose
     twice = json.dumps(answer(new("a"))).encode()
     with (
-        mock.patch("redemption_analytics.merging._last", lambda codes, _: np.arange(1, len(codes))),
+        mock.patch.object(Fate, "choose", all_but_one),
         pytest.raises(RedemptionAnalyticsError, match="there twice"),
     ):
         ra.convert([twice] * 3, tmp_path / "out")

@@ -35,6 +35,7 @@ _GRAINS = {"day": "1d", "month": "1mo", "quarter": "1q", "year": "1y"}
 PERIODS = ("day", "week", "month", "quarter", "year")
 
 _DECIMAL_PLACES = 3
+_HALF = 2**32
 
 
 def frame(native: Any) -> Frame:
@@ -147,6 +148,12 @@ def summed(
     ]
     totals = totals.with_columns(*typed).select(*by, *columns)
     return totals.sort(*by, nulls_last=True) if by and ordered else totals
+
+
+def as_float(whole: nw.Expr) -> nw.Expr:
+    """See whole numbers as floats, past 2^53 too, where PyArrow refuses to round them."""
+    high = (whole // _HALF).cast(nw.Int64)
+    return high.cast(nw.Float64) * _HALF + (whole - high * _HALF).cast(nw.Float64)
 
 
 def distinct(rows: Frame, by: Sequence[str], what: Sequence[str], name: str) -> Frame:
