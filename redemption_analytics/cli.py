@@ -220,7 +220,7 @@ def _tell_passed_over(files: Any) -> None:
     if found:
         _say("\npassed over:")
     for one in found:
-        _say(f"{one.count:>7,}  {one.reason}: {visible(one.example)}")
+        _say(f"{one.count:>7,}  {one.reason} (for example {one.example})")
 
 
 def _tell_audit(found: Any) -> None:

@@ -25,12 +25,13 @@ from redemption_analytics.blocks import (
     as_run,
 )
 from redemption_analytics.contract import PAYLOAD_COLUMN
-from redemption_analytics.cutting import cut_blocks, within
+from redemption_analytics.cutting import cut_blocks, shown, within
 from redemption_analytics.exports import HIDDEN, Export, Payload
 from redemption_analytics.limits import MAX_RECORD_BYTES
 from redemption_analytics.packing import MAGIC_BYTES, codec_of, unpacked
 from redemption_analytics.passing import NO_PAYLOADS, is_harmless, reason_of, reason_of_hidden
 from redemption_analytics.records import is_encoded
+from redemption_analytics.separated import Cell, cells, columns_in
 from redemption_analytics.streams import UNREADABLE, ByteStream, Stream
 from redemption_analytics.xml_answers import ANSWER_START, opened_in, wrapper
 
@@ -252,6 +253,14 @@ def _text_blocks(
     head, chunks = _peeked(text.chunks())
     blank = len(head) >= HEAD_BYTES and head.isspace()
     further, head = head, head.lstrip()[:HEAD_BYTES]
+    columns = columns_in(head)
+    if columns is not None:
+        kind = "tsv" if columns.separator == b"\t" else "csv"
+        account.form = f"{kind}, {text.codec}" if text.codec else kind
+        yield from _cell_blocks(cells(columns, chunks, limit), limit)
+        if text.fault:
+            yield text.fault
+        return
     form = _form(head)
     if form is None and len(further) >= HEAD_BYTES and not blank:
         # Much may stand before the first answer.
@@ -264,7 +273,7 @@ def _text_blocks(
         account.passed_over = reason_of(export.name, head)
         return
     if form is None:
-        yield broken or (Fault(_BLANK) if blank else _foreign(head))
+        yield broken or (Fault(_BLANK) if blank else _foreign(head, export))
         return
     array = form.form == "json" and _is_array(head)
     account.form = _called(form, head, array=array, codec=text.codec)
@@ -310,11 +319,13 @@ def _form(head: bytes) -> Block | None:
     return Block("xml") if answers else None
 
 
-def _foreign(head: bytes) -> Fault:
+def _foreign(head: bytes, export: Export) -> Fault:
     if not head:
         return Fault("is empty: an export that broke off before its start?")
     if _is_tar(head):
         return Fault("is a tar archive: unpack it first")
+    if export.name.lower().endswith((".csv", ".tsv")):
+        return Fault(f'has no column "{PAYLOAD_COLUMN}" of payload texts', line=1)
     return Fault("is no export: it holds neither JSON nor XML answers", line=1)
 
 
@@ -416,6 +427,28 @@ def _payload_blocks(payloads: Iterable[Payload], size: int, limit: int) -> Itera
         length += weight
     if run:
         yield from within(_payload_block(kind, run), limit)
+
+
+def _cell_blocks(found: Iterable[Cell], limit: int, size: int = BLOCK_BYTES) -> Iterator[Block]:
+    """Batch the payloads of a table as text, as far as their lines are as in the table."""
+    run: list[bytes] = []
+    kind, line, expected, length = Block("json"), 1, 1, 0
+    for cell in found:
+        text = cell.text if cell.torn else _payload_text(cell.text)
+        form = _payload_form(text)
+        if run and (cell.torn or form != kind or cell.line != expected or length > size):
+            yield from within(replace(kind, data=b"\n".join(run), line=line), limit)
+            run, length = [], 0
+        if cell.torn:
+            yield Block("json", shown(text), cell.line, lines=True, refused=cell.torn)
+            continue
+        if not run:
+            kind, line, expected = form, cell.line, cell.line
+        run.append(text)
+        length += len(text)
+        expected += text.count(b"\n") + 1
+    if run:
+        yield from within(replace(kind, data=b"\n".join(run), line=line), limit)
 
 
 def _payload_form(item: bytes) -> Block:

@@ -60,9 +60,9 @@ class Cell:
 
 
 def columns_in(head: bytes) -> Columns | None:
-    """Read the header of a table with a column of payloads; None where the text has none.
+    r"""Read the header of a table with a column of payloads; None where the text has none.
 
-    >>> columns_in(b'id,payload\\n1,"{}"').place
+    >>> columns_in(b'id,payload\n1,"{}"').place
     1
     """
     end = _LINE_END.search(head, 0, _HEADER_BYTES)
@@ -104,6 +104,7 @@ class _Cutter:
         self._limit = limit
         self._held = b""
         self._line = 1
+        self._headed = False
         self._unquoted = re.compile(rb"[^%b\r\n]*+" % re.escape(columns.separator))
 
     def rows(self, chunk: bytes, *, last: bool = False) -> Iterator[Cell]:
@@ -113,8 +114,10 @@ class _Cutter:
             end, cell = self._row(data, at, last=last)
             if end < 0:
                 break
-            if cell is not None and self._line > 1:
+            if cell is not None and self._headed:
                 yield cell
+            # Blank lines may stand before the header.
+            self._headed = self._headed or cell is not None
             self._line += _breaks(data, at, end)
             at = end
         self._held = data[at:]
