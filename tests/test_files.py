@@ -66,8 +66,10 @@ CONTENTS = [
     b"\0\1",
 ]
 NAMES = st.sampled_from(
-    "a.json b.jsonl 2026-03-01.json .c.json _d.json e README.md f.txt g.csv h.7z _SUCCESS"
-    " i[1].json j*.json x.zip y.tar z.tar.gz".split()
+    [
+        *("a.json", "b.jsonl", "2026-03-01.json", ".c.json", "_d.json", "e", "README.md", "f.txt"),
+        *("g.csv", "h.7z", "_SUCCESS", "i[1].json", "j*.json", "x.zip", "y.tar", "z.tar.gz"),
+    ]
 )
 FOLDERS = st.sampled_from(["x", "2026", ".git", "_late", "ledger", "points", "a b", "[q]"])
 FILES = st.tuples(st.sampled_from(CONTENTS), st.sampled_from(sorted(PACKED))).map(
