@@ -185,8 +185,10 @@ def _identities(keep: Keep, flattening: Flattening, names: Iterable[str]) -> Ite
 
 def _shared(keep: Keep, flattening: Flattening, name: str) -> list[list[str]]:
     """Find the keys that share a value of an identity."""
+    column = _columns(flattening)[name]
     rows = (
-        batch.filter(pc.is_valid(batch[name])) for batch in _identities(keep, flattening, [name])
+        batch.rename_columns(["customer_key", name]).filter(pc.is_valid(batch[column]))
+        for batch in keep.batches("customers", ["customer_key", column])
     )
     found = []
     for bucket in buckets(rows, name, keep.rows("customers"), keep.scratch):
