@@ -131,13 +131,13 @@ def test_a_batch_that_breaks_its_model_is_not_written(tmp_path: Path) -> None:
 
 
 def test_keys_that_stay_twice_are_a_fault(tmp_path: Path) -> None:
-    def first_goes(fate: Fate, among: Any, chosen: Any, child: str | None = None) -> None:
-        choose(fate, among[:1], chosen, child)
+    def all_but_one(fate: Fate, among: Any, _chosen: Any, child: str | None = None) -> None:
+        choose(fate, among, among[1:], child)
 
     choose = Fate.choose
     twice = json.dumps(answer(new("a"))).encode()
     with (
-        mock.patch.object(Fate, "choose", first_goes),
+        mock.patch.object(Fate, "choose", all_but_one),
         pytest.raises(RedemptionAnalyticsError, match="there twice"),
     ):
         ra.convert([twice] * 3, tmp_path / "out")

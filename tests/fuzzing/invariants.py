@@ -99,7 +99,7 @@ class Case:
         return opened
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> Any:
         """The options that :func:`redemption_analytics.load` takes."""
         named = ("points", "timezone", "customer_key", "pii")
         return {"progress": False} | {name: getattr(self, name) for name in named}
@@ -203,7 +203,7 @@ def assert_strict_loading_names_the_first_reject(case: Case, rejects: pa.Table) 
         if len(rejects):
             first = rejects.slice(0, 1).to_pylist()[0]
             raised = stack.enter_context(pytest.raises(RedemptionAnalyticsError))
-        loading.gather(case.sources(), InMemory(), {"on_error": "raise", **case.options})
+        loading.gather(case.sources(), InMemory(), case.options | {"on_error": "raise"})
     if len(rejects):
         said = str(raised.value)
         assert said.startswith(first["source"]), (said, first)
