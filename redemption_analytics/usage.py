@@ -87,7 +87,7 @@ def _public(function: Callable[P, T], signature: inspect.Signature) -> Callable[
         except RedemptionAnalyticsError:
             raise
         except Exception as error:
-            lacking = _lacking(bundle, str(error)) if of_bundle else ""
+            lacking = _lacking(bundle, _said(error)) if of_bundle else ""
             if not lacking:
                 raise
             raise ValidationError(f"{name}: {lacking}") from None
@@ -143,6 +143,16 @@ def _resolve(result: Any) -> None:
     for frame in tables.values() if isinstance(tables, dict) else [result]:
         if hasattr(frame, "collect_schema"):
             frame.collect_schema()
+
+
+def _said(error: BaseException) -> str:
+    """Give what an error says, with what the errors said that it was made of."""
+    texts = []
+    told: BaseException | None = error
+    while told is not None:
+        texts.append(str(told))
+        told = told.__cause__ or told.__context__
+    return "\n".join(texts)
 
 
 def _lacking(bundle: Any, said: str) -> str:
