@@ -11,6 +11,7 @@ import narwhals as nw
 from redemption_analytics.contract import DISCOUNT_TYPES
 from redemption_analytics.metrics.grouping import Frame, frame, native
 from redemption_analytics.moments import Moment, end
+from redemption_analytics.passing import MAY_HOLD
 from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ def audit(r: Redemptions, as_of: Moment | None = None) -> Any:
     dated more than a day after the export that they are in, which cannot be: no rate, curve or
     reserve looks at them. undated_overlaps counts redemptions that came in several exports of which
     one is dated by the file's modification only (or by the reading), which copies do not keep: what
-    is taken for the newest may not be.
+    is taken for the newest may not be. passed_over_files counts files that were not read and may
+    hold answers: hidden or encrypted ones, archives of an unknown kind, pages that a server sent in
+    place of answers. The table ``files`` says why of each, and tells of the others, too.
 
     Examples
     --------
@@ -278,6 +281,12 @@ def _rejected(r: Redemptions) -> Frame:
     return _cases(frame(r.rejects).select(example=nw.concat_str(nw.col("source"), line, path)))
 
 
+def _passed_over_files(r: Redemptions) -> Frame:
+    rows = frame(r.files).filter(nw.col("reason").str.starts_with(MAY_HOLD))
+    why = nw.col("reason").str.slice(len(MAY_HOLD))
+    return _cases(rows.select(example=nw.concat_str(nw.col("source"), nw.lit(": "), why)))
+
+
 def _found(name: str) -> _Check:
     """Count what the loader found."""
 
@@ -341,5 +350,6 @@ _CHECKS: tuple[tuple[str, str, _Check], ...] = (
     ("missing_redeemed_time", "warning", _missing_redeemed_time),
     ("epoch_times", "warning", _found("epoch_times")),
     ("merged_duplicates", "info", _merged_duplicates),
+    ("passed_over_files", "warning", _passed_over_files),
     ("rejected", "error", _rejected),
 )

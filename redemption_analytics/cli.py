@@ -118,6 +118,7 @@ def convert(
     """Convert exports to Parquet, one folder per table."""
     ledger = ra.convert(_sources(source), directory, overwrite=overwrite, **options)
     _say(_table(ledger))
+    _tell_passed_over(ra.open(directory, engine="pyarrow").files)
     _say(f"\nwritten to {directory}")
     _leave(ledger, strict)
 
@@ -155,6 +156,7 @@ def report(
     shown = ["redemptions", "reversed_redemptions", "redemption_reversal_rate"]
     _say(_table(rates[[*shown, "points_reversal_rate"]]))
     _tell_audit(ra.audit(r, as_of))
+    _tell_passed_over(r.files)
     _say(f"\n{len(files)} files written to {directory}")
     read_it = Path(directory) / PAGE
     if read_it in files:
@@ -175,6 +177,7 @@ def audit(
     """Tell what to know about the data before trusting its numbers, and show the ledger."""
     r = _bundle(source, options)
     _say(_table(_small(r.ledger)))
+    _tell_passed_over(r.files)
     _tell_audit(ra.audit(r))
     _leave(r.ledger, strict)
 
@@ -208,6 +211,16 @@ def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
             )
         return ra.open(source[0], engine="duckdb")
     return ra.load(_sources(source), **options)
+
+
+def _tell_passed_over(files: Any) -> None:
+    from redemption_analytics.passing import passed_over
+
+    found = passed_over(files)
+    if found:
+        _say("\npassed over:")
+    for one in found:
+        _say(f"{one.count:>7,}  {one.reason} (for example {one.example})")
 
 
 def _tell_audit(found: Any) -> None:

@@ -20,7 +20,8 @@ from redemption_analytics.ledger import FINDINGS, LEDGER
 from redemption_analytics.loading import gather
 from redemption_analytics.option_checks import checked, flag
 from redemption_analytics.options import DECLARED, LoadOptions
-from redemption_analytics.redemptions import Redemptions, own_files
+from redemption_analytics.outputs import converted_files
+from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.schemas import MODELS
 from redemption_analytics.sources import Source
 from redemption_analytics.storage import check_replaceable, write_folders, written_beside
@@ -83,7 +84,7 @@ def convert(
     2
     """
     checked(options)  # before anything is made
-    check = partial(check_replaceable, own=own_files, overwrite=flag("overwrite", overwrite))
+    check = partial(check_replaceable, own=converted_files, overwrite=flag("overwrite", overwrite))
     with written_beside(directory, check) as fresh:
         with TemporaryDirectory(dir=fresh) as scratch, OnDisk(fresh, scratch, _PLACES) as keep:
             books, found = gather(source, keep, options)

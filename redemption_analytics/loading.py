@@ -73,7 +73,7 @@ def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
     Returns
     -------
     Redemptions
-        The ten tables, the ledger and the findings.
+        The eleven tables, the ledger and the findings.
 
     Raises
     ------
@@ -95,16 +95,16 @@ def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
     with system_memory():
         keep = InMemory()
         books, found = gather(source, keep, options)
-        return Redemptions.from_arrow(_ten(keep.tables()), books, found).validate()
+        return Redemptions.from_arrow(_whole(keep.tables()), books, found).validate()
 
 
-def _ten(tables: Tables) -> Tables:
+def _whole(parts: Tables) -> Tables:
     """Put the tables together that are parts of one."""
-    ten: Tables = {}
-    for name, table in tables.items():
+    tables: Tables = {}
+    for name, table in parts.items():
         whole = PARTS.get(name, name)
-        ten[whole] = pa.concat_tables([ten[whole], table]) if whole in ten else table
-    return ten
+        tables[whole] = pa.concat_tables([tables[whole], table]) if whole in tables else table
+    return tables
 
 
 def gather(source: Source, keep: Keep, given: LoadOptions) -> tuple[pa.Table, pa.Table]:
@@ -121,7 +121,7 @@ def gather(source: Source, keep: Keep, given: LoadOptions) -> tuple[pa.Table, pa
         options.points,
         options.zone,
     )
-    exports = find_exports(source, options.exported_at)
+    exports = find_exports(source, options.exported_at, personal=hidden is None)
     if hidden is not None:
         exports = renamed(exports, hidden)
     harvest = Harvest(keep, options.strict, options.limit)
@@ -129,10 +129,12 @@ def gather(source: Source, keep: Keep, given: LoadOptions) -> tuple[pa.Table, pa
         harvest.gather(exports, parser, options.workers, advance)
     if not harvest.seen["responses"]:
         raise SourceError(harvest.why_empty(exports))
-    return harvest.finish(parser)
+    return harvest.finish(parser, hidden)
 
 
 def _progress_bar(
     exports: list[Export], progress: bool | None
 ) -> AbstractContextManager[Callable[[int], object]]:
-    return progress_bar(sum(export.size for export in exports), progress)
+    return progress_bar(
+        sum(export.size or 0 for export in exports if not export.passed_over), progress
+    )

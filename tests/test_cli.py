@@ -168,7 +168,7 @@ def test_standard_input_is_a_source() -> None:
 
 def test_several_sources_are_one_load() -> None:
     _, out, _ = run("audit", GOOD, SAMPLES / "2025-stores.json")
-    assert out.splitlines()[1].split() == ["files", "2", "2", "0", "0"]
+    assert out.splitlines()[1].split() == ["files", "2", "2", "0", "0", "0"]
 
 
 @pytest.mark.parametrize("command", [[], ["convert"], ["report"], ["audit"], ["sample"]])
