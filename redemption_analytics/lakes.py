@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote
@@ -30,6 +31,25 @@ def delta_tables(paths: Sequence[str]) -> list[str]:
     ['lake/']
     """
     return sorted(_folders_before(paths, LOG), key=len, reverse=True)
+
+
+def check_no_part(folder: str, named: str) -> None:
+    """Refuse a folder below a Delta table's: what is in it may not count any more.
+
+    Raises
+    ------
+    NoSourceError
+        If it is one.
+    """
+    at = os.path.realpath(folder)
+    while (above := os.path.split(at)[0]) != at:
+        if os.path.isdir(os.path.join(above, LOG)):
+            raise NoSourceError(
+                named,
+                "is a part of a Delta table, of which some files may not count any more: load the"
+                " directory that holds _delta_log",
+            )
+        at = above
 
 
 def check_tables(paths: Sequence[str], root: str) -> None:

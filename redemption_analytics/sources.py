@@ -30,6 +30,7 @@ from redemption_analytics.exports import (
     is_hidden,
 )
 from redemption_analytics.framed import is_frame, payloads_of
+from redemption_analytics.lakes import check_no_part
 from redemption_analytics.listing import Listed, listed
 from redemption_analytics.outputs import is_converted, is_report
 from redemption_analytics.passing import SAME
@@ -261,6 +262,7 @@ def _from_directory(path: str) -> Iterator[Export]:
 
 def _below(path: str, *, hidden: bool = False) -> Iterator[Export]:
     """Give all files below a directory."""
+    check_no_part(path, path)
     found = _files_below(path)
     # What has two names is known by the one that is no link.
     links = {file for file in found if os.path.islink(os.path.join(path, file))}
@@ -285,7 +287,10 @@ def _from_glob(pattern: str) -> Iterator[Export]:
     suffix = Path(pattern).suffix
     named = bool(suffix) and not glob.has_magic(suffix)
     found = False
-    for match in sorted(glob.glob(os.path.join(glob.escape(literal), *rest), recursive=True)):
+    matches = sorted(glob.glob(os.path.join(glob.escape(literal), *rest), recursive=True))
+    for folder in {os.path.dirname(match) for match in matches}:  # noqa: PTH120
+        check_no_part(os.path.join(folder, "any"), pattern)
+    for match in matches:
         hidden = not hidden_too and is_hidden(*Path(match).parts[fixed:])
         if os.path.isdir(match):
             for export in _below(match, hidden=hidden):

@@ -53,8 +53,8 @@ def test_payloads_are_read_whatever_separates_cells_and_rows(
 
 
 def test_xml_and_empty_payloads_may_stand_in_a_table(tmp_path: Path) -> None:
-    customer = "<customer><mobile>1</mobile></customer>"
-    xml = f"<response><status><success>true</success></status>{customer}</response>"
+    status = "<status><success>true</success></status>"
+    xml = f"<response>{status}<customer><mobile>1</mobile></customer></response>"
     rows = [["1", xml], ["2", ""], ["3", json.dumps(answer("a"))], []]
     r = loaded(table(rows, ("id", "Payload")), tmp_path)
     assert (len(r.responses), len(r.points), len(r.rejects)) == (2, 1, 0)
