@@ -235,6 +235,20 @@ def test_a_column_that_a_bundle_made_by_hand_lacks_is_named(
         function(bundle(kind, given))
 
 
+@pytest.mark.parametrize("name", ["net_points", "kpis", "coupon_summary", "reversal_curve"])
+def test_custom_fields_that_differ_in_case_alone_are_two_or_the_engine_is_said(name: str) -> None:
+    fields = [redemption("a", 10, custom={"Shift": "early", "shift": "late"})]
+    given = {
+        table: as_arrow(frame).replace_schema_metadata()
+        for table, frame in load(fields).tables.items()
+    }
+    by = ["custom:Shift", "custom:shift"]
+    found = as_arrow(ra.net_points(bundle("polars", given), by=by)).to_pylist()
+    assert [[row[column] for column in by] for row in found] == [["early", "late"]]
+    with pytest.raises(ra.UsageError, match=r"'custom:Shift' and 'custom:shift' together"):
+        getattr(ra, name)(bundle("duckdb", given), by=by)
+
+
 # The command line
 
 
