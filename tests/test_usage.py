@@ -249,6 +249,34 @@ def test_custom_fields_that_differ_in_case_alone_are_two_or_the_engine_is_said(n
         getattr(ra, name)(bundle("duckdb", given), by=by)
 
 
+WRONG_COLUMNS: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "points_redeemed": lambda points: pd.Series(["5", "x"]),
+    "redeemed_time": lambda points: points["redeemed_time"].dt.tz_localize("UTC"),
+    "store_code": lambda points: pd.Series(["north", 7], dtype=object),
+}
+
+
+@pytest.mark.parametrize("column", WRONG_COLUMNS)
+def test_a_column_of_a_wrong_type_is_named_where_a_function_cannot_work_with_it(
+    column: str, tmp_path: Path
+) -> None:
+    points = load(SOME).points
+    r = ra.Redemptions(points=points.assign(**{column: WRONG_COLUMNS[column](points)}))
+    functions: list[Callable[[], Any]] = [
+        lambda: ra.reversal_curve(r, by=["store_code", "month"]),
+        lambda: ra.write_reports(r, tmp_path / "report", page=False),
+        lambda: r.to_parquet(tmp_path / "tables"),
+    ]
+    told = []
+    for function in functions:
+        try:
+            function()
+        except ra.RedemptionAnalyticsError as error:
+            told.append(str(error))
+    assert f"points: {column} is " in told[0]
+    assert list(tmp_path.iterdir()) == [] or column == "redeemed_time"
+
+
 # The command line
 
 
