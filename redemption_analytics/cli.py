@@ -148,7 +148,14 @@ def report(
 
     end(as_of, "as_of")  # before anything is read
     r = _bundle(source, options)
-    files = ra.write_reports(r, directory, period=period.value, as_of=as_of, page=page)
+    files = ra.write_reports(
+        r,
+        directory,
+        period=period.value,
+        as_of=as_of,
+        page=page,
+        allow_empty=options["allow_empty"],
+    )
     known = r if as_of is None else r.filter(as_of=as_of)
     _say(_table(_small(ra.net_points(known, by="program_id"))))
     _say("")
@@ -204,7 +211,9 @@ def sample(
 
 def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
     """Load exports, or open a directory that was converted before."""
-    if len(source) == 1 and (Path(source[0]) / "ledger").is_dir():
+    from redemption_analytics.outputs import is_converted
+
+    if len(source) == 1 and is_converted(source[0]):
         if named := given(options):
             raise ra.UsageError(
                 f"{source[0]} is converted already, too late for {', '.join(named)}"

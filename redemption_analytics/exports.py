@@ -34,10 +34,12 @@ HIDDEN = 'hidden: a name in its path begins with "." or "_"'
 class NoSourceError(Exception):
     """What is wrong with a path: it is quoted in one place only, for it may be anything."""
 
-    def __init__(self, path: str, said: str):
+    def __init__(self, path: str, said: str, detail: object = ""):
         super().__init__(said)
         self.path = path
         self.said = said
+        #: What a system says of it, which may quote it again.
+        self.detail = str(detail)
 
 
 @dataclass(frozen=True)

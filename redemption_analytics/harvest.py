@@ -32,6 +32,8 @@ from redemption_analytics.reading import read_blocks
 from redemption_analytics.settling import PARTS, settled
 from redemption_analytics.streams import Stream
 
+_ANYWAY = "allow_empty=True (--allow-empty) goes on without"
+
 #: What says more of why a file could not be read.
 _DETAIL = re.compile(r"[:,].*", re.DOTALL)
 
@@ -102,6 +104,7 @@ class Harvest:
         self._unknown_in: dict[str, str] = {}
         self._epochs: Counter[str] = Counter()
         self._epoch_in: dict[str, str] = {}
+        self._succeeded = 0
         self.accounts: list[Account] = []
         self._account_of: dict[str, Account] = {}
 
@@ -166,6 +169,8 @@ class Harvest:
             self._epoch_in.setdefault(name, f"record {record} of {source}")
         self._reject(origin, parsed.rejects)
         for tables in result.tables:
+            self._succeeded += pc.sum(tables["responses"]["success"]).as_py() or 0
+            self._succeeded += len(tables["points"]) + len(tables["coupons"])
             self._merging.add(_with_provenance(tables, origin, self._dating))
         self._merging.merged.update(result.merged)
 
@@ -209,11 +214,25 @@ class Harvest:
         self.seen.subtract(self._merging.below)
         self._keep.append("late_rejects", _rejects_table(placed))
 
-    def why_empty(self, exports: list[Export]) -> str:
-        """Say why there are no answers."""
-        return self._first_reject or (
-            f"{exports[0].name} holds no answers, nor does any other file of the source"
-        )
+    def why_empty(self, *, useful: bool) -> str | None:
+        """Say why there are no answers, or none that is good for something; None if there are."""
+        if self.seen["responses"] and (self._succeeded or not useful):
+            return None
+        if self.seen["responses"]:
+            example = f" ({self._first_reject})" if self._first_reject else ""
+            return (
+                f"none of the {self.seen['responses']:,} answers can be used, for they failed or"
+                f" were refused{example}: {_ANYWAY}"
+            )
+        if self._first_reject:
+            return self._first_reject
+        first = self.accounts[0]
+        if all(account.export.passed_over for account in self.accounts):
+            return (
+                f"the source holds no files to read, but {len(self.accounts):,} that are passed"
+                f" over, such as {first.export.name}: {first.reason}"
+            )
+        return f"{first.export.name} holds no answers, nor does any other file of the source"
 
     def finish(self, parser: Parser, hidden: Pseudonym | None) -> tuple[pa.Table, pa.Table]:
         """Merge what was gathered; give the ledger and the findings."""

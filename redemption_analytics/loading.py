@@ -69,6 +69,8 @@ def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
     progress
         Whether to show a progress bar; by default on a terminal, and in a notebook where the load
         takes longer than a second.
+    allow_empty
+        Whether a source without any answers gives empty tables, in place of an error.
 
     Returns
     -------
@@ -107,8 +109,20 @@ def _whole(parts: Tables) -> Tables:
     return tables
 
 
-def gather(source: Source, keep: Keep, given: LoadOptions) -> tuple[pa.Table, pa.Table]:
-    """Load as :func:`load` does, into tables that grow; give the ledger and the findings."""
+def gather(
+    source: Source, keep: Keep, given: LoadOptions, *, useful: bool = False
+) -> tuple[pa.Table, pa.Table]:
+    """Load as :func:`load` does, into tables that grow; give the ledger and the findings.
+
+    Parameters
+    ----------
+    source, given
+        As :func:`load` takes them.
+    keep
+        Where the tables grow.
+    useful
+        Whether some answer has to be good for something, not only to be there.
+    """
     options = checked(given)
     hidden = pseudonym(options.pii)
     parser = Parser(
@@ -127,8 +141,8 @@ def gather(source: Source, keep: Keep, given: LoadOptions) -> tuple[pa.Table, pa
     harvest = Harvest(keep, options.strict, options.limit)
     with _progress_bar(exports, options.progress) as advance:
         harvest.gather(exports, parser, options.workers, advance)
-    if not harvest.seen["responses"]:
-        raise SourceError(harvest.why_empty(exports))
+    if not options.allow_empty and (why := harvest.why_empty(useful=useful)):
+        raise SourceError(why)
     return harvest.finish(parser, hidden)
 
 

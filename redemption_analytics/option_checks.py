@@ -28,7 +28,7 @@ class Checked:
         When the exports were made, in UTC; None where they say it themselves.
     strict
         Whether to stop at the first reject.
-    points, pii, keep_custom_fields, progress
+    points, pii, keep_custom_fields, progress, allow_empty
         As they were given.
     identities
         Which identities name a customer, the first before the others.
@@ -53,6 +53,7 @@ class Checked:
     workers: int
     limit: int
     progress: bool | None
+    allow_empty: bool
 
 
 def checked(given: LoadOptions) -> Checked:
@@ -77,6 +78,7 @@ def checked(given: LoadOptions) -> Checked:
         _workers() if threads is None else count("threads", threads),
         count("max_record_bytes", options["max_record_bytes"]),
         flag("progress", options["progress"], or_none=True),
+        flag("allow_empty", options["allow_empty"]),
     )
 
 

@@ -26,6 +26,7 @@ class LoadOptions(TypedDict, total=False):
     threads: int | None
     max_record_bytes: int
     progress: bool | None
+    allow_empty: bool
 
 
 DEFAULTS: LoadOptions = {
@@ -39,6 +40,7 @@ DEFAULTS: LoadOptions = {
     "threads": None,
     "max_record_bytes": MAX_RECORD_BYTES,
     "progress": None,
+    "allow_empty": False,
 }
 
 #: Type and default of each option, for signatures.

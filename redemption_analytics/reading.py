@@ -325,7 +325,7 @@ def _foreign(head: bytes, export: Export) -> Fault:
     if _is_tar(head):
         return Fault("is a tar archive: unpack it first")
     if export.name.lower().endswith((".csv", ".tsv")):
-        return Fault(f'has no column "{PAYLOAD_COLUMN}" of payload texts', line=1)
+        return Fault(f'is no export: it has no column "{PAYLOAD_COLUMN}" of payload texts', line=1)
     return Fault("is no export: it holds neither JSON nor XML answers", line=1)
 
 

@@ -67,7 +67,10 @@ def find_exports(
     try:
         exports = list(_distinct(chain.from_iterable(map(members, _exports(source)))))
     except NoSourceError as error:
-        raise SourceError(f"{_quoted(error.path, personal)} {error.said}") from None
+        detail = (
+            f": {shortened(error.detail, 2 * MOST_QUOTED)}" if error.detail and personal else ""
+        )
+        raise SourceError(f"{_quoted(error.path, personal)} {error.said}{detail}") from None
     if not exports:
         raise SourceError(
             f"{_describe(source, personal)} holds nothing to read: give a file, a directory of"
@@ -166,7 +169,7 @@ def _from_stream(stream: Any) -> Export:
             # Its first bytes are looked at more than once.
             stream = spooled(stream)
     except (OSError, ValueError) as error:
-        raise NoSourceError(name, f"cannot be read: {error}") from error
+        raise NoSourceError(name, "cannot be read", error) from error
     start = stream.tell()
 
     def reopen() -> ByteStream:
@@ -184,7 +187,7 @@ def _from_uri(uri: str) -> Iterator[Export]:
         chosen = fs.FileSelector(path, recursive=True)
         entries = filesystem.get_file_info(chosen) if folder else []
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise NoSourceError(uri, f"cannot be reached: {error}") from None
+        raise NoSourceError(uri, "cannot be reached", error) from None
     if info.type is fs.FileType.NotFound:
         raise NoSourceError(uri, "does not exist")
     if not folder:
@@ -193,7 +196,7 @@ def _from_uri(uri: str) -> Iterator[Export]:
     found = {entry.path.removeprefix(path).lstrip("/"): entry for entry in entries if entry.is_file}
     root = uri.rstrip("/")
     files = listed(sorted(found), root)
-    _check_some_are_read(files, uri)
+    _check_some_are_there(files, uri)
     for file in files:
         if file.payloads is not None:
             yield _of_table(file, f"{root}/{file.path}".rstrip("/"), root)
@@ -222,15 +225,9 @@ def _of_table(file: Listed, name: str, below: str) -> Export:
     return Export(name, *dated, payloads=file.payloads or (), form="delta")
 
 
-def _check_some_are_read(files: Sequence[Listed | Export], named: str) -> None:
+def _check_some_are_there(files: Sequence[Listed | Export], named: str) -> None:
     if not files:
         raise NoSourceError(named, "holds no files: is it the right directory?")
-    if all(file.passed_over for file in files):
-        hidden = sum(file.passed_over == HIDDEN for file in files)
-        also = ', whose names, or those of their folders, begin with "." or "_"' if hidden else ""
-        raise NoSourceError(
-            named, f"holds no files to read, but {len(files):,} that are passed over{also}"
-        )
 
 
 def _from_path(path: str) -> Iterator[Export]:
@@ -256,7 +253,7 @@ def _from_directory(path: str) -> Iterator[Export]:
             path, "holds a report, and no export: load what the report was made from"
         )
     exports = list(_below(path))
-    _check_some_are_read(exports, path)
+    _check_some_are_there(exports, path)
     yield from exports
 
 

@@ -13,12 +13,10 @@ import narwhals as nw
 import redemption_analytics
 from redemption_analytics.frames import as_arrow
 from redemption_analytics.metrics.grouping import counted, frame, native
+from redemption_analytics.outputs import GENERATOR
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
-
-#: What tells a report's manifest from any other.
-GENERATOR = "redemption_analytics"
 
 _PACKAGES = (
     "pandas", "pyarrow", "narwhals", "duckdb", "polars", "altair", "vl-convert-python",
