@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import narwhals as nw
 
-from redemption_analytics.contract import DISCOUNT_TYPES
+from redemption_analytics.contract import DISCOUNT_TYPES, SPLITTING
 from redemption_analytics.metrics.grouping import Frame, frame, native
 from redemption_analytics.moments import Moment, end
 from redemption_analytics.passing import MAY_HOLD
@@ -229,10 +229,13 @@ def _reversed_before_redeemed(r: Redemptions) -> Frame:
 
 
 def _split_customers(r: Redemptions) -> Frame:
-    """Count mobiles and emails that stand under two keys; an example names answers, not people."""
+    """Count mobiles and emails that stand under two keys; an example names answers, not people.
+
+    Where the tables have no identities any more, the loader counted them.
+    """
     customers = frame(r.customers)
     split = []
-    for identity in ("mobile", "email"):
+    for identity in SPLITTING:
         named = customers.filter(~nw.col(identity).is_null())
         keys = named.group_by(identity).agg(
             keys=nw.len(), customer_key=nw.col("customer_key").min()
@@ -243,7 +246,9 @@ def _split_customers(r: Redemptions) -> Frame:
     example = nw.concat_str(
         nw.lit("the "), nw.col("what"), nw.lit(" in "), nw.col("response_id").fill_null("a table")
     )
-    return _cases(rows.select(example=example))
+    counted = [_cases(rows.select(example=example)), _found("split_customers")(r)]
+    both = nw.concat([one.with_columns(nw.col("count").cast(nw.Int64)) for one in counted])
+    return both.select(count=nw.col("count").sum(), example=_text("example").min())
 
 
 def _unknown_discount_type(r: Redemptions) -> Frame:
