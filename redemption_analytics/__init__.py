@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from redemption_analytics.metrics import time_to_reversal as time_to_reversal
     from redemption_analytics.metrics.kpis import kpis as kpis
     from redemption_analytics.redemptions import Redemptions as Redemptions
-    from redemption_analytics.reports import write_reports as write_reports
+    from redemption_analytics.reports.writing import write_reports as write_reports
 
 __version__ = "0.1.0"
 
@@ -60,7 +60,7 @@ _HOMES = {
     "reversal_rates": "metrics",
     "source_flows": "metrics",
     "time_to_reversal": "metrics",
-    "write_reports": "reports",
+    "write_reports": "reports.writing",
 }
 
 _MODULES = ("plot", "schemas")

@@ -1,24 +1,29 @@
-"""The command line: reads arguments, calls the library, prints what came out."""
+"""The command line: reads arguments, calls the library, prints what came out.
+
+Nothing heavy is imported before a command is at work: its help comes at once.
+"""
 
 from __future__ import annotations
 
 import enum
+import importlib
 import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
-import pyarrow as pa
 import typer
 
 import redemption_analytics as ra
 from redemption_analytics.flags import given, loading
-from redemption_analytics.frames import as_arrow
-from redemption_analytics.moments import end
 from redemption_analytics.options import DEFAULTS, LoadOptions
+from redemption_analytics.program import put_away_on_signals
 from redemption_analytics.reports.extra import PAGE, REMEDY
+from redemption_analytics.visible import visible
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DONE, DONE_WITH_REJECTS, UNUSABLE = 0, 1, 2
 
@@ -68,17 +73,27 @@ PageOption = Annotated[
 def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
+        importlib.import_module("redemption_analytics.terminal")  # and pandas with it
+        put_away_on_signals()
         try:
             command(*args, **kwargs)
         except ra.RedemptionAnalyticsError as error:
-            typer.echo(f"redemption-analytics: {error}", err=True)
+            _say(f"redemption-analytics: {error}", err=True)
             raise typer.Exit(UNUSABLE) from None
+        except BrokenPipeError:
+            raise  # Nobody reads what is printed: the program knows how to end then.
         except OSError as error:
             named = f"{error.filename}: " if error.filename else ""
-            typer.echo(f"redemption-analytics: {named}{error.strerror or error}", err=True)
+            _say(f"redemption-analytics: {named}{error.strerror or error}", err=True)
             raise typer.Exit(UNUSABLE) from None
 
     return run
+
+
+def _say(text: str, *, err: bool = False) -> None:
+    """Print lines; no name in them steers the terminal."""
+    # Not by typer.echo, which writes UTF-8 to a terminal of ASCII.
+    print("\n".join(map(visible, text.split("\n"))), file=sys.stderr if err else sys.stdout)
 
 
 def _sources(source: list[str]) -> Any:
@@ -102,8 +117,9 @@ def convert(
 ) -> None:
     """Convert exports to Parquet, one folder per table."""
     ledger = ra.convert(_sources(source), directory, overwrite=overwrite, **options)
-    typer.echo(_table(ledger))
-    typer.echo(f"\nwritten to {directory}")
+    _say(_table(ledger))
+    _tell_passed_over(ra.open(directory, engine="pyarrow").files)
+    _say(f"\nwritten to {directory}")
     _leave(ledger, strict)
 
 
@@ -128,23 +144,33 @@ def report(
     options: LoadOptions = DEFAULTS,
 ) -> None:
     """Write a report: Parquet files, a manifest, and a page to read; show its main figures."""
+    from redemption_analytics.moments import end
+
     end(as_of, "as_of")  # before anything is read
     r = _bundle(source, options)
-    files = ra.write_reports(r, directory, period=period.value, as_of=as_of, page=page)
+    files = ra.write_reports(
+        r,
+        directory,
+        period=period.value,
+        as_of=as_of,
+        page=page,
+        allow_empty=options["allow_empty"],
+    )
     known = r if as_of is None else r.filter(as_of=as_of)
-    typer.echo(_table(_pandas(ra.net_points(known, by="program_id"))))
-    typer.echo("")
-    rates = _pandas(ra.reversal_rates(known, as_of=as_of))
+    _say(_table(_small(ra.net_points(known, by="program_id"))))
+    _say("")
+    rates = _small(ra.reversal_rates(known, as_of=as_of))
     shown = ["redemptions", "reversed_redemptions", "redemption_reversal_rate"]
-    typer.echo(_table(rates[[*shown, "points_reversal_rate"]]))
-    _tell_audit(_pandas(ra.audit(r, as_of)))
-    typer.echo(f"\n{len(files)} files written to {directory}")
+    _say(_table(rates[[*shown, "points_reversal_rate"]]))
+    _tell_audit(ra.audit(r, as_of))
+    _tell_passed_over(r.files)
+    _say(f"\n{len(files)} files written to {directory}")
     read_it = Path(directory) / PAGE
     if read_it in files:
-        typer.echo(f"to read: {read_it}")
+        _say(f"to read: {read_it}")
     elif page is None:
-        typer.echo(f"{PAGE} is left out: {REMEDY} adds it", err=True)
-    _leave(_pandas(r.ledger), strict)
+        _say(f"{PAGE} is left out: {REMEDY} adds it", err=True)
+    _leave(r.ledger, strict)
 
 
 @app.command()
@@ -157,10 +183,10 @@ def audit(
 ) -> None:
     """Tell what to know about the data before trusting its numbers, and show the ledger."""
     r = _bundle(source, options)
-    ledger = _pandas(r.ledger)
-    typer.echo(_table(ledger))
-    _tell_audit(_pandas(ra.audit(r)))
-    _leave(ledger, strict)
+    _say(_table(_small(r.ledger)))
+    _tell_passed_over(r.files)
+    _tell_audit(ra.audit(r))
+    _leave(r.ledger, strict)
 
 
 @app.command()
@@ -180,12 +206,14 @@ def sample(
     for path in write_sample(
         directory, customers=customers, exports=exports, seed=seed, damage=damage
     ):
-        typer.echo(f"{path}  {path.stat().st_size:,} bytes")
+        _say(f"{path}  {path.stat().st_size:,} bytes")
 
 
 def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
     """Load exports, or open a directory that was converted before."""
-    if len(source) == 1 and (Path(source[0]) / "ledger").is_dir():
+    from redemption_analytics.outputs import is_converted
+
+    if len(source) == 1 and is_converted(source[0]):
         if named := given(options):
             raise ra.UsageError(
                 f"{source[0]} is converted already, too late for {', '.join(named)}"
@@ -194,49 +222,40 @@ def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
     return ra.load(_sources(source), **options)
 
 
-def _tell_audit(found: pd.DataFrame) -> None:
-    cases = found[found["count"] > 0]
-    typer.echo("")
+def _tell_passed_over(files: Any) -> None:
+    from redemption_analytics.passing import passed_over
+
+    found = passed_over(files)
+    if found:
+        _say("\npassed over:")
+    for one in found:
+        _say(f"{one.count:>7,}  {one.reason} (for example {one.example})")
+
+
+def _tell_audit(found: Any) -> None:
+    cases = _small(found)
+    cases = cases[cases["count"] > 0]
+    _say("")
     if cases.empty:
-        typer.echo("audit: nothing found")
+        _say("audit: nothing found")
         return
-    typer.echo(_table(cases.rename(columns={"check": "audit"})))
+    _say(_table(cases.rename(columns={"check": "audit"})))
 
 
-def _pandas(frame: Any) -> pd.DataFrame:
-    """Take a small frame out of whatever engine it is in; counts stay whole where some are null."""
-    found: pd.DataFrame = as_arrow(frame).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    return found
+def _small(frame: Any) -> pd.DataFrame:
+    from redemption_analytics.terminal import small_frame
+
+    return small_frame(frame)
 
 
-def _table(frame: pd.DataFrame) -> str:
-    """Lay a frame out: numbers to the right, text to the left."""
-    columns = []
-    for name in map(str, frame.columns):
-        texts = [name, *_texts(name, frame[name])]
-        width = max(map(len, texts))
-        right = name == "program_id" or pd.api.types.is_numeric_dtype(frame[name].dtype)
-        columns.append([text.rjust(width) if right else text.ljust(width) for text in texts])
-    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+def _table(frame: Any) -> str:
+    from redemption_analytics.terminal import text_table
+
+    return text_table(frame)
 
 
-def _texts(name: str, values: Any) -> list[str]:
-    if name.endswith("_rate"):
-        return ["" if pd.isna(value) else f"{value:.2%}" for value in values]
-    if name == "program_id":
-        return ["none" if pd.isna(value) else str(value) for value in values]
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        return [f"{value:,}" for value in values]
-    return ["" if pd.isna(value) else str(value) for value in values]
-
-
-def _leave(ledger: pd.DataFrame, strict: bool) -> None:
-    rejected = int(ledger["rejected"].sum())
+def _leave(ledger: Any, strict: bool) -> None:
+    rejected = int(_small(ledger)["rejected"].sum())
     if rejected:
-        typer.echo(f"{rejected:,} rejected: see the table rejects", err=True)
+        _say(f"{rejected:,} rejected: see the table rejects", err=True)
     raise typer.Exit(DONE_WITH_REJECTS if strict and rejected else DONE)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

@@ -15,7 +15,10 @@ from typing import Literal
 
 import pyarrow as pa
 
-PointsType = Literal["int", "decimal"]
+from redemption_analytics.options import PointsType as PointsType
+
+#: The column of a table that holds raw answers: of Parquet, of CSV, of a frame.
+PAYLOAD_COLUMN = "payload"
 
 #: The zero dates of MySQL, PHP, .NET and Java: whatever the time of day, they are no time.
 ZERO_DATES = ("0000-00-00", "-0001-11-30", "0001-01-01", "0002-11-30")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable
 from functools import partial
@@ -14,16 +15,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from redemption_analytics.errors import SourceError, UsageError
-from redemption_analytics.frames import connected, pandas_frame
+from redemption_analytics.frames import arrow_schema_of, connected, pandas_frame
 from redemption_analytics.keeping import OnDisk
 from redemption_analytics.ledger import FINDINGS, LEDGER
 from redemption_analytics.loading import gather
-from redemption_analytics.options import DECLARED, LoadOptions, checked, flag
-from redemption_analytics.redemptions import Redemptions, own_files
+from redemption_analytics.option_checks import checked, flag
+from redemption_analytics.options import DECLARED, LoadOptions
+from redemption_analytics.outputs import FOLDERS, converted_files, is_converted
+from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.schemas import MODELS
-from redemption_analytics.sources import Source
+from redemption_analytics.sources import MOST_QUOTED, Source
 from redemption_analytics.storage import check_replaceable, write_folders, written_beside
 from redemption_analytics.usage import public, public_with, refused
+from redemption_analytics.visible import shortened
 
 Engine: TypeAlias = Literal["pandas", "duckdb", "polars", "pyarrow"]
 
@@ -69,6 +73,9 @@ def convert(
     UsageError
         If the directory exists and is not empty, without ``overwrite``; or holds what this function
         did not write; or an option is unknown or makes no sense.
+    SourceError
+        If nothing of the source can be used: it holds no answers, or all of them failed or were
+        refused. ``allow_empty`` lets that pass.
     WriteError
         If the disk is full, the directory may not be written to, or another run is writing it.
 
@@ -82,10 +89,10 @@ def convert(
     2
     """
     checked(options)  # before anything is made
-    check = partial(check_replaceable, own=own_files, overwrite=flag("overwrite", overwrite))
+    check = partial(check_replaceable, own=converted_files, overwrite=flag("overwrite", overwrite))
     with written_beside(directory, check) as fresh:
         with TemporaryDirectory(dir=fresh) as scratch, OnDisk(fresh, scratch, _PLACES) as keep:
-            books, found = gather(source, keep, options)
+            books, found = gather(source, keep, options, useful=True)
             keep.finish()
         write_folders({LEDGER: books, FINDINGS: found}, fresh)
     ledger: pd.DataFrame = books.to_pandas()
@@ -115,7 +122,7 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
     Raises
     ------
     SourceError
-        If the directory holds no converted export.
+        If the directory holds no converted export, or a torn one.
     UsageError
         If the engine is unknown, or not installed.
 
@@ -130,35 +137,70 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
     """
     if not isinstance(engine, str) or engine not in _ENGINES:
         raise refused("engine", f"one of {', '.join(map(repr, _ENGINES))}", engine)
-    if not (Path(path) / LEDGER).is_dir():
-        raise SourceError(f"{path} holds no converted export: convert one into it first")
+    shown = shortened(os.fsdecode(path), MOST_QUOTED)
+    if not is_converted(path):
+        raise SourceError(f"{shown} holds no converted export: convert one into it first")
     read = _ENGINES[engine]()
-    frames = {name: read(Path(path) / name, name) for name in (*MODELS, LEDGER, FINDINGS)}
+    frames = {}
+    for name in FOLDERS:
+        try:
+            parts = _parts(Path(path) / name)
+            _check_whole(parts, name)
+            frames[name] = read(parts, name)
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+            detail = str(error).splitlines()[0]
+            raise SourceError(
+                f"{shown} is torn: its table {name} cannot be read ({shortened(detail, 200)}):"
+                " convert the exports again"
+            ) from None
     return Redemptions(**frames)
 
 
-_Reader = Callable[[Path, str], Any]
+def _parts(folder: Path) -> list[str]:
+    """List the files of a table, in the order of their rows."""
+    parts = [str(path) for path in folder.iterdir() if path.match("part-*.parquet")]
+    if not parts:
+        raise FileNotFoundError("its folder is empty")
+    return sorted(parts)
+
+
+def _check_whole(parts: list[str], name: str) -> None:
+    """See that files hold a table's columns: engines would find out later, each in its words."""
+    for part in parts:
+        schema = pq.read_schema(part)
+        if name in MODELS and schema.names != arrow_schema_of(name).names:
+            raise ValueError("its columns are of another version")
+
+
+_Reader = Callable[[list[str], str], Any]
 
 
 def _pandas() -> _Reader:
-    def read(folder: Path, name: str) -> pd.DataFrame:
-        table = pq.read_table(folder)
+    def read(parts: list[str], name: str) -> pd.DataFrame:
+        table = _read(parts)
         return pandas_frame(name, table) if name in MODELS else table.to_pandas()
 
     return read
 
 
 def _pyarrow() -> _Reader:
-    def read(folder: Path, _name: str) -> pa.Table:
-        return pq.read_table(folder)
+    return lambda parts, _name: _read(parts)
 
-    return read
+
+def _read(parts: list[str]) -> pa.Table:
+    # By a handle: a path could be taken for a URI.
+    return pa.concat_tables([pq.ParquetFile(part).read() for part in parts])
 
 
 def _duckdb() -> _Reader:
     # One connection for all tables: relations of different ones cannot be joined.
     connection = connected()
-    return lambda folder, _name: connection.read_parquet(f"{folder}/*.parquet")
+    return lambda parts, _name: connection.read_parquet([_escaped(part) for part in parts])
+
+
+def _escaped(path: str) -> str:
+    """Write a path so that a pattern of it matches nothing else."""
+    return glob.escape(path)
 
 
 def _polars() -> _Reader:
@@ -168,7 +210,7 @@ def _polars() -> _Reader:
         raise UsageError(
             'engine="polars" needs Polars: pip install "redemption-analytics[polars]"'
         ) from None
-    return lambda folder, _name: polars.scan_parquet(f"{folder}/*.parquet")
+    return lambda parts, _name: polars.scan_parquet(parts, glob=False)
 
 
 _ENGINES: dict[str, Callable[[], _Reader]] = {

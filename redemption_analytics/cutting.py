@@ -7,9 +7,7 @@ from dataclasses import replace
 from itertools import chain
 
 from redemption_analytics.blocks import REACH, Block
-
-#: A record of more bytes is refused unread.
-MAX_RECORD_BYTES = 64 << 20
+from redemption_analytics.limits import MAX_RECORD_BYTES
 
 #: Of what is refused unread so many bytes are shown, of its beginning and of its end.
 _SHOWN = 500
@@ -76,10 +74,16 @@ def within(block: Block, limit: int) -> Iterator[Block]:
 
 def refused(block: Block, text: bytes, size: int, limit: int) -> Block:
     """Put a block in the place of a record, of which the text is the beginning and the end."""
-    shown = text[:_SHOWN] + b" \xe2\x80\xa6 " + text[-_SHOWN:]
     size -= text.endswith(b"\n")
     reason = f"a record of {size:,} bytes, more than {limit:,}: load with max_record_bytes={size}"
-    return replace(block, data=shown, refused=f"{reason} to read it")
+    return replace(block, data=shown(text), refused=f"{reason} to read it")
+
+
+def shown(text: bytes) -> bytes:
+    """Give the beginning and the end of a text, all of it where it is short."""
+    if len(text) <= 2 * _SHOWN:
+        return text
+    return text[:_SHOWN] + b" \xe2\x80\xa6 " + text[-_SHOWN:]
 
 
 def _last_end(form: Block, data: bytes, start: int, limit: int) -> int:

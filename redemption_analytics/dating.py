@@ -164,4 +164,7 @@ class Dating:
         made = export.exported_at
         if export.dated_by not in TELLING:
             made = max(made, self.read)
+        elif made.time() == time.min:
+            # Of which only the date is known, it may be of that day's last minute.
+            made = min(made, datetime.max - SLACK) + timedelta(days=1)
         return min(made, datetime.max - SLACK) + SLACK

@@ -136,6 +136,17 @@ _FLAGS: dict[str, tuple[Any, Any]] = {
         ],
         DEFAULTS["max_record_bytes"],
     ),
+    "allow_empty": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--allow-empty",
+                help="Go on where nothing that was read can be used: no answers, failed ones only,"
+                " or rejects only.  [default: that is an error, with exit status 2]",
+            ),
+        ],
+        False,
+    ),
     "progress": (
         Annotated[
             bool | None,
@@ -190,5 +201,5 @@ def given(options: LoadOptions) -> list[str]:
     return [
         _NAMES.get(name, f"--{name.replace('_', '-')}")
         for name, value in options.items()
-        if value != DEFAULTS[name]  # type: ignore[literal-required]
+        if name != "allow_empty" and value != DEFAULTS[name]  # type: ignore[literal-required]
     ]

@@ -1,4 +1,4 @@
-"""Flattening: nested answers in Arrow to the ten tables, without a Python object per row."""
+"""Flattening: nested answers in Arrow to tables, without a Python object per row."""
 
 from __future__ import annotations
 

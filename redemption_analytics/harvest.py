@@ -15,13 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redemption_analytics.accounts import Account, files_table
 from redemption_analytics.blocks import Block, Fault, batched
 from redemption_analytics.conflicts import PATH
 from redemption_analytics.contract import CONFORMED, arrow_schema
 from redemption_analytics.dating import EXPORT, Dating
 from redemption_analytics.errors import RejectedError, SourceError
 from redemption_analytics.exports import Export
-from redemption_analytics.flatten import ANSWER, Tables
+from redemption_analytics.flatten import ANSWER, Pseudonym, Tables
 from redemption_analytics.frames import arrow_schema_of, declared
 from redemption_analytics.keeping import Keep
 from redemption_analytics.ledger import Finding, findings, ledger
@@ -30,6 +31,8 @@ from redemption_analytics.parsing import Parsed, Parser, Reject
 from redemption_analytics.reading import read_blocks
 from redemption_analytics.settling import PARTS, settled
 from redemption_analytics.streams import Stream
+
+_ANYWAY = "allow_empty=True (--allow-empty) goes on without"
 
 #: What says more of why a file could not be read.
 _DETAIL = re.compile(r"[:,].*", re.DOTALL)
@@ -97,11 +100,13 @@ class Harvest:
         self._merging = Merging(keep, self._dating)
         self._rejected: Counter[str] = Counter()
         self._first_reject: str | None = None
-        self._records: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
         self._unknown_in: dict[str, str] = {}
         self._epochs: Counter[str] = Counter()
         self._epoch_in: dict[str, str] = {}
+        self._succeeded = 0
+        self.accounts: list[Account] = []
+        self._account_of: dict[str, Account] = {}
 
     def gather(
         self,
@@ -133,18 +138,21 @@ class Harvest:
         self, exports: list[Export], advance: Callable[[int], object]
     ) -> Iterator[tuple[Export, Block | Fault]]:
         for export in exports:
-            passed_over = not export.expected
-            for block in read_blocks(_watched(export, advance), limit=self._limit):
-                passed_over = False
-                yield export, block
-                if isinstance(block, Fault):
-                    break
-            self.seen["files"] += not passed_over
+            account = self._account_of[export.name] = Account(export)
+            self.accounts.append(account)
+            self.seen["files"] += 1
+            # Of what is wrong with a file the first is told.
+            done = False
+            for block in read_blocks(_watched(export, advance), limit=self._limit, account=account):
+                if not done:
+                    yield export, block
+                done = done or isinstance(block, Fault)
 
     def _refuse(self, export: Export, fault: Fault, personal: bool) -> None:
         # What follows may quote the file: names of columns, of members of a .zip.
         reason = fault.reason if personal else _DETAIL.sub("", fault.reason)
         reject = Reject("files", None, fault.line, None, f"the file {reason}", None)
+        self._account_of[export.name].rejected = reject.reason
         self._reject(_Origin([export], [0], [0]), [reject])
 
     def _take(self, exports: list[Export], future: Future[_Settled]) -> None:
@@ -161,14 +169,17 @@ class Harvest:
             self._epoch_in.setdefault(name, f"record {record} of {source}")
         self._reject(origin, parsed.rejects)
         for tables in result.tables:
+            self._succeeded += pc.sum(tables["responses"]["success"]).as_py() or 0
+            self._succeeded += len(tables["points"]) + len(tables["coupons"])
             self._merging.add(_with_provenance(tables, origin, self._dating))
         self._merging.merged.update(result.merged)
 
     def _origin(self, exports: list[Export], parsed: Parsed) -> _Origin:
         before = []
         for export, count in zip(exports, np.diff([*parsed.starts, parsed.records]), strict=True):
-            before.append(self._records[export.name])
-            self._records[export.name] += int(count)
+            account = self._account_of[export.name]
+            before.append(account.records)
+            account.records += int(count)
         return _Origin(exports, parsed.starts, before)
 
     def _reject(self, origin: _Origin, rejects: list[Reject]) -> None:
@@ -203,21 +214,38 @@ class Harvest:
         self.seen.subtract(self._merging.below)
         self._keep.append("late_rejects", _rejects_table(placed))
 
-    def why_empty(self, exports: list[Export]) -> str:
-        """Say why there are no answers."""
-        return self._first_reject or (
-            f"{exports[0].name} holds no answers, nor does any other file of the source"
-        )
+    def why_empty(self, *, useful: bool) -> str | None:
+        """Say why there are no answers, or none that is good for something; None if there are."""
+        if self.seen["responses"] and (self._succeeded or not useful):
+            return None
+        if self.seen["responses"]:
+            example = f" ({self._first_reject})" if self._first_reject else ""
+            return (
+                f"none of the {self.seen['responses']:,} answers can be used, for they failed or"
+                f" were refused{example}: {_ANYWAY}"
+            )
+        if self._first_reject:
+            return self._first_reject
+        first = self.accounts[0]
+        if all(account.export.passed_over for account in self.accounts):
+            return (
+                f"the source holds no files to read, but {len(self.accounts):,} that are passed"
+                f" over, such as {first.export.name}: {first.reason}"
+            )
+        return f"{first.export.name} holds no answers, nor does any other file of the source"
 
-    def finish(self, parser: Parser) -> tuple[pa.Table, pa.Table]:
+    def finish(self, parser: Parser, hidden: Pseudonym | None) -> tuple[pa.Table, pa.Table]:
         """Merge what was gathered; give the ledger and the findings."""
         nothing = _nothing(parser, self._dating)
         self._merging.add(nothing)
         self._keep.append("rejects", _rejects_table([]))
         found = self._merging.finish(parser.flattening)
         self._refuse_reversals(parser.personal)
+        self._keep.append("files", files_table(self.accounts, hidden))
         loaded = _summed({name: self._keep.rows(name) for name in nothing})
-        loaded["files"] = self.seen["files"] - self._rejected["files"]
+        of_files = Counter(account.status for account in self.accounts)
+        loaded["files"] = of_files["loaded"]
+        passed_over = {"files": of_files["passed over"]}
         unknown = [
             Finding("unknown_fields", count, f"{path} in {self._unknown_in[path]}")
             for path, count in sorted(self._unknown.items())
@@ -226,7 +254,8 @@ class Harvest:
             Finding("epoch_times", count, f"{name} in {self._epoch_in[name]}")
             for name, count in sorted(self._epochs.items())
         ]
-        books = ledger(self.seen, loaded, _summed(self._merging.merged), self._rejected)
+        merged = _summed(self._merging.merged)
+        books = ledger(self.seen, loaded, merged, self._rejected, passed_over)
         return books, findings([*found, *epochs, *unknown])
 
 
@@ -299,6 +328,6 @@ def _nothing(parser: Parser, dating: Dating) -> Tables:
 def _watched(export: Export, advance: Callable[[int], object]) -> Export:
     """Let a progress bar see how much of a file was read."""
     opener = export.open
-    if opener is None:
+    if opener is None or export.passed_over is not None:
         return export
     return replace(export, open=lambda: Stream(opener(), on_read=advance))

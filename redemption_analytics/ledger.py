@@ -10,16 +10,16 @@ import pyarrow as pa
 from redemption_analytics.contract import ELEMENTS
 from redemption_analytics.errors import RedemptionAnalyticsError
 
-#: Folders and attributes in which they stand beside the ten tables.
+#: Folders and attributes in which they stand beside the other tables.
 LEDGER, FINDINGS = "ledger", "findings"
 
 #: The check whose example is what now is, as ISO text: the one finding that is no case of anything.
 NOW = "now"
 
-_LEDGER = pa.schema(
-    [("element", pa.string())]
-    + [(name, pa.int64()) for name in ("seen", "loaded", "merged", "rejected")]
-)
+#: The first is the sum of the others.
+COUNTS = ("seen", "loaded", "merged", "rejected", "passed_over")
+
+_LEDGER = pa.schema([("element", pa.string()), *((name, pa.int64()) for name in COUNTS)])
 _FINDINGS = pa.schema([("check", pa.string()), ("count", pa.int64()), ("example", pa.string())])
 
 
@@ -37,35 +37,30 @@ def ledger(
     loaded: Mapping[str, int],
     merged: Mapping[str, int],
     rejected: Mapping[str, int],
+    passed_over: Mapping[str, int],
 ) -> pa.Table:
     """Draw up the ledger, and see that it adds up.
 
     Each number was counted where it arose: what was seen while parsing, what merged while merging,
-    what was rejected in the rejects, what was loaded in the finished tables.
+    what was rejected in the rejects, what was loaded in the finished tables. Only files are passed
+    over.
 
     Raises
     ------
     RedemptionAnalyticsError
         If an element was lost or made up: a fault of this library, never of the data.
     """
-    rows = [
-        {
-            "element": element,
-            "seen": seen.get(element, 0),
-            "loaded": loaded.get(element, 0),
-            "merged": merged.get(element, 0),
-            "rejected": rejected.get(element, 0),
-        }
-        for element in ELEMENTS
-    ]
+    rows = []
     for element in ELEMENTS:
-        met = seen.get(element, 0)
-        placed = loaded.get(element, 0) + merged.get(element, 0) + rejected.get(element, 0)
-        if met != placed:
+        met, *placed = (
+            counts.get(element, 0) for counts in (seen, loaded, merged, rejected, passed_over)
+        )
+        if met != sum(placed):
             raise RedemptionAnalyticsError(
-                f"the ledger does not add up: of {met} {element}, {placed} were placed. This is a"
-                " fault of redemption_analytics: please report it"
+                f"the ledger does not add up: of {met} {element}, {sum(placed)} were placed. This"
+                " is a fault of redemption_analytics: please report it"
             )
+        rows.append({"element": element, **dict(zip(COUNTS, (met, *placed), strict=True))})
     return pa.Table.from_pylist(rows, _LEDGER)
 
 

@@ -14,7 +14,8 @@ from redemption_analytics.flatten import Flattening, Tables
 from redemption_analytics.harvest import Harvest
 from redemption_analytics.keeping import InMemory, Keep
 from redemption_analytics.memory import system_memory
-from redemption_analytics.options import DECLARED, LoadOptions, checked
+from redemption_analytics.option_checks import checked
+from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.parsing import Parser
 from redemption_analytics.personal import pseudonym, renamed
 from redemption_analytics.progress import progress_bar
@@ -68,11 +69,13 @@ def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
     progress
         Whether to show a progress bar; by default on a terminal, and in a notebook where the load
         takes longer than a second.
+    allow_empty
+        Whether a source without any answers gives empty tables, in place of an error.
 
     Returns
     -------
     Redemptions
-        The ten tables, the ledger and the findings.
+        The eleven tables, the ledger and the findings.
 
     Raises
     ------
@@ -94,20 +97,32 @@ def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
     with system_memory():
         keep = InMemory()
         books, found = gather(source, keep, options)
-        return Redemptions.from_arrow(_ten(keep.tables()), books, found).validate()
+        return Redemptions.from_arrow(_whole(keep.tables()), books, found).validate()
 
 
-def _ten(tables: Tables) -> Tables:
+def _whole(parts: Tables) -> Tables:
     """Put the tables together that are parts of one."""
-    ten: Tables = {}
-    for name, table in tables.items():
+    tables: Tables = {}
+    for name, table in parts.items():
         whole = PARTS.get(name, name)
-        ten[whole] = pa.concat_tables([ten[whole], table]) if whole in ten else table
-    return ten
+        tables[whole] = pa.concat_tables([tables[whole], table]) if whole in tables else table
+    return tables
 
 
-def gather(source: Source, keep: Keep, given: LoadOptions) -> tuple[pa.Table, pa.Table]:
-    """Load as :func:`load` does, into tables that grow; give the ledger and the findings."""
+def gather(
+    source: Source, keep: Keep, given: LoadOptions, *, useful: bool = False
+) -> tuple[pa.Table, pa.Table]:
+    """Load as :func:`load` does, into tables that grow; give the ledger and the findings.
+
+    Parameters
+    ----------
+    source, given
+        As :func:`load` takes them.
+    keep
+        Where the tables grow.
+    useful
+        Whether some answer has to be good for something, not only to be there.
+    """
     options = checked(given)
     hidden = pseudonym(options.pii)
     parser = Parser(
@@ -120,18 +135,20 @@ def gather(source: Source, keep: Keep, given: LoadOptions) -> tuple[pa.Table, pa
         options.points,
         options.zone,
     )
-    exports = find_exports(source, options.exported_at)
+    exports = find_exports(source, options.exported_at, personal=hidden is None)
     if hidden is not None:
         exports = renamed(exports, hidden)
     harvest = Harvest(keep, options.strict, options.limit)
     with _progress_bar(exports, options.progress) as advance:
         harvest.gather(exports, parser, options.workers, advance)
-    if not harvest.seen["responses"]:
-        raise SourceError(harvest.why_empty(exports))
-    return harvest.finish(parser)
+    if not options.allow_empty and (why := harvest.why_empty(useful=useful)):
+        raise SourceError(why)
+    return harvest.finish(parser, hidden)
 
 
 def _progress_bar(
     exports: list[Export], progress: bool | None
 ) -> AbstractContextManager[Callable[[int], object]]:
-    return progress_bar(sum(export.size for export in exports), progress)
+    return progress_bar(
+        sum(export.size or 0 for export in exports if not export.passed_over), progress
+    )

@@ -1,24 +1,16 @@
-"""The options of loading: declared once, for load, convert and the command line, and checked."""
+"""The options of loading, declared once: for load, convert and the command line."""
 
 # Types are needed at run time: signatures show them.
-import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, Literal, TypedDict, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, Literal, TypedDict
 
-from redemption_analytics.contract import IDENTITIES, PointsType
-from redemption_analytics.cutting import MAX_RECORD_BYTES
-from redemption_analytics.moments import made_at
-from redemption_analytics.personal import Pii
-from redemption_analytics.usage import refused
+from redemption_analytics.limits import MAX_RECORD_BYTES
 
 OnError = Literal["quarantine", "raise"]
+PointsType = Literal["int", "decimal"]
+Pii = Literal["keep", "pseudonymize", "drop"]
 CustomerKey = Literal["user_id", "external_id", "mobile", "email"]
-
-#: What parsing gains from more threads than these, merging in order holds up.
-_MOST_WORKERS = 4
 
 
 class LoadOptions(TypedDict, total=False):
@@ -34,6 +26,7 @@ class LoadOptions(TypedDict, total=False):
     threads: int | None
     max_record_bytes: int
     progress: bool | None
+    allow_empty: bool
 
 
 DEFAULTS: LoadOptions = {
@@ -47,6 +40,7 @@ DEFAULTS: LoadOptions = {
     "threads": None,
     "max_record_bytes": MAX_RECORD_BYTES,
     "progress": None,
+    "allow_empty": False,
 }
 
 #: Type and default of each option, for signatures.
@@ -54,115 +48,3 @@ DECLARED: dict[str, tuple[Any, Any]] = {
     name: (kind, DEFAULTS[name])  # type: ignore[literal-required]
     for name, kind in LoadOptions.__annotations__.items()
 }
-
-
-@dataclass(frozen=True)
-class Checked:
-    """Options that make sense, in the form in which they are used.
-
-    Attributes
-    ----------
-    exported_at
-        When the exports were made, in UTC; None where they say it themselves.
-    strict
-        Whether to stop at the first reject.
-    points, pii, keep_custom_fields, progress
-        As they were given.
-    identities
-        Which identities name a customer, the first before the others.
-    only_first
-        Whether in the end the first of them alone does.
-    zone
-        The time zone of the organisation.
-    workers
-        How many blocks are parsed at once.
-    limit
-        The most bytes of a record.
-    """
-
-    exported_at: datetime | None
-    strict: bool
-    points: PointsType
-    pii: Pii
-    keep_custom_fields: list[str]
-    identities: tuple[str, ...]
-    only_first: bool
-    zone: ZoneInfo | None
-    workers: int
-    limit: int
-    progress: bool | None
-
-
-def checked(given: LoadOptions) -> Checked:
-    """Check options, and give those that are left out their defaults.
-
-    Raises
-    ------
-    UsageError
-        If one makes no sense; the text says what it takes.
-    """
-    options: LoadOptions = {**DEFAULTS, **given}
-    threads = options["threads"]
-    return Checked(
-        made_at(options["exported_at"]),
-        _one_of("on_error", options["on_error"], get_args(OnError)) == "raise",
-        _one_of("points", options["points"], get_args(PointsType)),
-        _one_of("pii", options["pii"], get_args(Pii)),
-        _texts("keep_custom_fields", options["keep_custom_fields"]),
-        _identities(options["customer_key"]),
-        options["customer_key"] is not None,
-        _zone(options["timezone"]),
-        _workers() if threads is None else count("threads", threads),
-        count("max_record_bytes", options["max_record_bytes"]),
-        flag("progress", options["progress"], or_none=True),
-    )
-
-
-def _identities(key: str | None) -> tuple[str, ...]:
-    if key is None:
-        return IDENTITIES
-    first = _one_of("customer_key", key, IDENTITIES)
-    return (first, *(name for name in IDENTITIES if name != first))
-
-
-def count(argument: str, value: Any) -> int:
-    """Check a whole number of 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise refused(argument, "a whole number, 1 or more", value)
-    if value < 1:
-        raise refused(argument, "1 or more", value)
-    return value
-
-
-def flag(argument: str, value: Any, *, or_none: bool = False) -> Any:
-    """Check a value that is True or False, or None where that is allowed."""
-    if not (isinstance(value, bool) or (or_none and value is None)):
-        raise refused(argument, "True or False" if not or_none else "True, False or None", value)
-    return value
-
-
-def _one_of(argument: str, value: Any, allowed: Sequence[str]) -> Any:
-    if not isinstance(value, str) or value not in allowed:
-        raise refused(argument, f"one of {', '.join(map(repr, allowed))}", value)
-    return value
-
-
-def _texts(argument: str, value: Any) -> list[str]:
-    several = isinstance(value, Iterable) and not isinstance(value, (str, bytes))
-    names: list[Any] = list(value) if several else [None]
-    if not all(isinstance(name, str) for name in names):
-        raise refused(argument, "a list of names, such as ['shift']", value)
-    return names
-
-
-def _zone(timezone: Any) -> ZoneInfo | None:
-    try:
-        if timezone is None or isinstance(timezone, str):
-            return None if timezone is None else ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        pass
-    raise refused("timezone", "an IANA name such as 'Europe/Paris'", timezone)
-
-
-def _workers() -> int:
-    return max(2, min(_MOST_WORKERS, os.cpu_count() or 2))

@@ -7,15 +7,13 @@ import hmac
 import os
 import secrets
 from dataclasses import replace
-from typing import Literal
 
 import pyarrow as pa
 
 from redemption_analytics.errors import UsageError
 from redemption_analytics.exports import Export
 from redemption_analytics.flatten import Pseudonym
-
-Pii = Literal["keep", "pseudonymize", "drop"]
+from redemption_analytics.options import Pii
 
 #: The environment variable that holds the key of the pseudonyms.
 KEY_VARIABLE = "REDEMPTION_ANALYTICS_PII_KEY"
@@ -68,8 +66,12 @@ def renamed(exports: list[Export], pseudonym: Pseudonym) -> list[Export]:
     The first 16 digits of the HMAC of ``source:`` and the name stand for it, so that who has the
     key can tell which file is meant.
     """
-    names = pseudonym(pa.array([f"source:{export.name}" for export in exports], pa.string()))
+    names = [export.name for export in exports]
+    found = pseudonym(pa.array([f"source:{name}" for name in names], pa.string())).to_pylist()
+    new = {
+        name: f"source-{digits[:_NAME_DIGITS]}" for name, digits in zip(names, found, strict=True)
+    }
     return [
-        replace(export, name=f"source-{name[:_NAME_DIGITS]}")
-        for export, name in zip(exports, names.to_pylist(), strict=True)
+        replace(export, name=new[export.name], twin=export.twin and new[export.twin])
+        for export in exports
     ]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from redemption_analytics.accounts import Account
 from redemption_analytics.archives import ZIP_MAGIC
 from redemption_analytics.blocks import (
     BLOCK_BYTES,
@@ -23,15 +24,16 @@ from redemption_analytics.blocks import (
     array_ends,
     as_run,
 )
-from redemption_analytics.cutting import MAX_RECORD_BYTES, cut_blocks, within
-from redemption_analytics.exports import Export, Payload
+from redemption_analytics.contract import PAYLOAD_COLUMN
+from redemption_analytics.cutting import cut_blocks, shown, within
+from redemption_analytics.exports import HIDDEN, Export, Payload
+from redemption_analytics.limits import MAX_RECORD_BYTES
 from redemption_analytics.packing import MAGIC_BYTES, codec_of, unpacked
+from redemption_analytics.passing import NO_PAYLOADS, is_harmless, reason_of, reason_of_hidden
 from redemption_analytics.records import is_encoded
-from redemption_analytics.streams import UNREADABLE, ByteStream
+from redemption_analytics.separated import Cell, cells, columns_in
+from redemption_analytics.streams import UNREADABLE, ByteStream, Stream
 from redemption_analytics.xml_answers import ANSWER_START, opened_in, wrapper
-
-#: Column of a Parquet file that holds raw payload texts.
-PAYLOAD_COLUMN = "payload"
 
 _LOG = logging.getLogger(__name__)
 _BOM = re.compile(b"\xff\xfe|\xfe\xff|\0\0\xfe\xff")
@@ -68,35 +70,80 @@ _DECODER = json.JSONDecoder()
 
 
 def read_blocks(
-    export: Export, size: int = BLOCK_BYTES, limit: int = MAX_RECORD_BYTES
+    export: Export,
+    size: int = BLOCK_BYTES,
+    limit: int = MAX_RECORD_BYTES,
+    account: Account | None = None,
 ) -> Iterator[Block | Fault]:
     """Read an export as blocks of whole records, each of about ``size`` bytes.
 
     In the place of a record of more than ``limit`` bytes there is a block that is refused.
 
     What can be read before a fault is given first. A file that was found in a directory and is
-    plainly no export (a README, a picture) gives nothing.
+    plainly no export (a README, a picture) gives nothing: why, its account tells.
     """
-    if export.open is None:
+    account = account or Account(export)
+    if export.passed_over is not None:
+        account.passed_over = _why_hidden(export)
+    elif export.open is None:
+        account.form = export.form or "payloads"
         yield from _payload_blocks(export.payloads, size, limit)
-        return
+    else:
+        yield from _file_blocks(export, size, limit, account)
+
+
+def _file_blocks(
+    export: Export, size: int, limit: int, account: Account
+) -> Iterator[Block | Fault]:
+    def opened() -> ByteStream:
+        assert export.open is not None
+        return Stream(export.open(), on_data=account.take)
+
     try:
-        with closing(export.open()) as stream:
+        with closing(opened()) as stream:
             magic = stream.read(MAGIC_BYTES)
             stream.seek(0)
             if magic.startswith(b"PAR1"):
-                yield from _parquet_blocks(export, stream, size, limit)
+                account.form = "parquet"
+                yield from _parquet_blocks(export, stream, size, limit, account)
             elif magic.startswith(ZIP_MAGIC):
                 if export.expected:
                     yield Fault(
                         "is a .zip that cannot be opened: it is damaged, breaks off, or is deep in"
                         " other archives"
                     )
+                else:
+                    account.passed_over = reason_of(export.name, magic)
             else:
-                codec = codec_of(magic)
-                yield from _text_blocks(export, _Text(stream, export.open, codec, size), limit)
+                text = _Text(stream, opened, codec_of(magic), size)
+                yield from _text_blocks(export, text, limit, account)
+            account.finish(stream)
     except UNREADABLE as error:
         yield Fault(f"cannot be read: {_said(error)}")
+
+
+def _why_hidden(export: Export) -> str:
+    """Say why an export is passed over, and whether it may hold answers: so much is looked at."""
+    reason = export.passed_over or ""
+    if reason != HIDDEN:
+        return reason
+    head = _head(export)
+    form = _form(head.lstrip())
+    answers = form is not None and _is_certain(form, head.lstrip(), export)
+    return reason_of_hidden(export.name, head, reason, answers=answers)
+
+
+def _head(export: Export) -> bytes:
+    """Read the beginning of a file's text; nothing where it cannot be read."""
+    if export.open is None or is_harmless(export.name):
+        return b""
+    try:
+        with closing(export.open()) as stream:
+            magic = stream.read(MAGIC_BYTES)
+            stream.seek(0)
+            return bytes(unpacked(stream, codec_of(magic)).read(HEAD_BYTES))
+    except UNREADABLE:
+        return b""
 
 
 def _said(error: BaseException) -> str:
@@ -115,7 +162,7 @@ class _Text:
     ):
         self._stream = stream
         self._reopen = reopen
-        self._codec = codec
+        self.codec = codec
         self._size = size
         self.fault: Fault | None = None
 
@@ -162,7 +209,7 @@ class _Text:
                 continue
 
     def _plain(self, stream: ByteStream) -> Any:
-        return unpacked(stream, self._codec)
+        return unpacked(stream, self.codec)
 
 
 def _peeked(chunks: Iterator[bytes], enough: int = HEAD_BYTES) -> tuple[bytes, Iterator[bytes]]:
@@ -200,10 +247,20 @@ def _is_read_as(encoding: str, head: bytes) -> bool:
     return 4 * sum(map(str.isascii, text)) > len(text)
 
 
-def _text_blocks(export: Export, text: _Text, limit: int) -> Iterator[Block | Fault]:
+def _text_blocks(
+    export: Export, text: _Text, limit: int, account: Account
+) -> Iterator[Block | Fault]:
     head, chunks = _peeked(text.chunks())
     blank = len(head) >= HEAD_BYTES and head.isspace()
     further, head = head, head.lstrip()[:HEAD_BYTES]
+    columns = columns_in(head)
+    if columns is not None:
+        kind = "tsv" if columns.separator == b"\t" else "csv"
+        account.form = f"{kind}, {text.codec}" if text.codec else kind
+        yield from _cell_blocks(cells(columns, chunks, limit), limit)
+        if text.fault:
+            yield text.fault
+        return
     form = _form(head)
     if form is None and len(further) >= HEAD_BYTES and not blank:
         # Much may stand before the first answer.
@@ -213,11 +270,13 @@ def _text_blocks(export: Export, text: _Text, limit: int) -> Iterator[Block | Fa
     broken = None if head else text.fault
     if not export.expected and not (form and _is_certain(form, head, export)) and not broken:
         _LOG.info("%s is no export, and passed over", export.name)
+        account.passed_over = reason_of(export.name, head)
         return
     if form is None:
-        yield broken or (Fault(_BLANK) if blank else _foreign(head))
+        yield broken or (Fault(_BLANK) if blank else _foreign(head, export))
         return
     array = form.form == "json" and _is_array(head)
+    account.form = _called(form, head, array=array, codec=text.codec)
     around = wrapper(head) if form.form == "xml" else b""
     opened, last = 0, form
     for last in cut_blocks(form, chunks, limit):
@@ -229,6 +288,16 @@ def _text_blocks(export: Export, text: _Text, limit: int) -> Iterator[Block | Fa
     elif opened or (array and not array_ends(last)):
         # Of an answer that is cut off its own reject tells; of what held it, nothing else would.
         yield Fault("breaks off: what holds the answers has no end", line)
+
+
+def _called(form: Block, head: bytes, *, array: bool, codec: str | None) -> str:
+    """Name a form as people call it, and what it is packed with."""
+    if form.form == "json":
+        one = b"\n" not in head.rstrip()
+        name = "json array" if array else "json lines" if form.lines and not one else "json"
+    else:
+        name = form.form
+    return f"{name}, {codec}" if codec else name
 
 
 def _form(head: bytes) -> Block | None:
@@ -250,11 +319,13 @@ def _form(head: bytes) -> Block | None:
     return Block("xml") if answers else None
 
 
-def _foreign(head: bytes) -> Fault:
+def _foreign(head: bytes, export: Export) -> Fault:
     if not head:
         return Fault("is empty: an export that broke off before its start?")
     if _is_tar(head):
         return Fault("is a tar archive: unpack it first")
+    if export.name.lower().endswith((".csv", ".tsv")):
+        return Fault(f'is no export: it has no column "{PAYLOAD_COLUMN}" of payload texts', line=1)
     return Fault("is no export: it holds neither JSON nor XML answers", line=1)
 
 
@@ -301,7 +372,7 @@ def _are_lines(head: bytes) -> bool:
 
 
 def _parquet_blocks(
-    export: Export, stream: ByteStream, size: int, limit: int
+    export: Export, stream: ByteStream, size: int, limit: int, account: Account
 ) -> Iterator[Block | Fault]:
     file = pq.ParquetFile(stream)
     schema = file.schema_arrow
@@ -311,6 +382,8 @@ def _parquet_blocks(
                 f'has no column "{PAYLOAD_COLUMN}" of payload texts, but '
                 + ", ".join(schema.names[:20])
             )
+        else:
+            account.passed_over = NO_PAYLOADS
         return
     faults: list[Fault] = []
 
@@ -354,6 +427,28 @@ def _payload_blocks(payloads: Iterable[Payload], size: int, limit: int) -> Itera
         length += weight
     if run:
         yield from within(_payload_block(kind, run), limit)
+
+
+def _cell_blocks(found: Iterable[Cell], limit: int, size: int = BLOCK_BYTES) -> Iterator[Block]:
+    """Batch the payloads of a table as text, as far as their lines are as in the table."""
+    run: list[bytes] = []
+    kind, line, expected, length = Block("json"), 1, 1, 0
+    for cell in found:
+        text = cell.text if cell.torn else _payload_text(cell.text)
+        form = _payload_form(text)
+        if run and (cell.torn or form != kind or cell.line != expected or length > size):
+            yield from within(replace(kind, data=b"\n".join(run), line=line), limit)
+            run, length = [], 0
+        if cell.torn:
+            yield Block("json", shown(text), cell.line, lines=True, refused=cell.torn)
+            continue
+        if not run:
+            kind, line, expected = form, cell.line, cell.line
+        run.append(text)
+        length += len(text)
+        expected += text.count(b"\n") + 1
+    if run:
+        yield from within(replace(kind, data=b"\n".join(run), line=line), limit)
 
 
 def _payload_form(item: bytes) -> Block:

@@ -1,4 +1,4 @@
-"""The bundle: ten tables that belong together."""
+"""The bundle: eleven tables that belong together."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ from redemption_analytics.frames import (
     pandas_frame,
 )
 from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
+from redemption_analytics.metrics.sums import point_sums
 from redemption_analytics.moments import Moment
 from redemption_analytics.now import now_of, with_now
+from redemption_analytics.outputs import converted_files
 from redemption_analytics.schemas import MODELS
 from redemption_analytics.storage import check_replaceable, write_folders, written_beside
 from redemption_analytics.summary import as_html, as_text, summary
@@ -33,7 +35,7 @@ from redemption_analytics.validation import check_tables
 
 
 class Redemptions:
-    """Redemptions of one organisation, as ten tables.
+    """Redemptions of one organisation, as eleven tables.
 
     What :func:`redemption_analytics.load` returns. People who hold frames already build one from
     them; a table that is not given is empty.
@@ -41,7 +43,7 @@ class Redemptions:
     Parameters
     ----------
     responses, customers, coupons, points, program_breakups, reversals, reversal_breakups, \
-source_breakups, custom_fields, rejects
+source_breakups, custom_fields, rejects, files
         Frames with the columns that the models in :mod:`redemption_analytics.schemas` declare, all
         of one kind: pandas, Polars, PyArrow or DuckDB. What has ``__arrow_c_stream__``, as frames
         of most other libraries do, becomes what the others are, a PyArrow table where it is alone.
@@ -53,9 +55,9 @@ source_breakups, custom_fields, rejects
     Attributes
     ----------
     tables : dict of str to frame
-        The ten tables by name.
+        The eleven tables by name.
     ledger : frame
-        Columns element, seen, loaded, merged, rejected; seen is the sum of the other three.
+        Columns element, seen, loaded, merged, rejected, passed_over; seen is the sum of the others.
 
     Notes
     -----
@@ -103,6 +105,7 @@ source_breakups, custom_fields, rejects
     source_breakups: Any
     custom_fields: Any
     rejects: Any
+    files: Any
 
     @public
     def __init__(
@@ -118,6 +121,7 @@ source_breakups, custom_fields, rejects
         source_breakups: Any = None,
         custom_fields: Any = None,
         rejects: Any = None,
+        files: Any = None,
         ledger: Any = None,
         findings: Any = None,
     ):
@@ -132,6 +136,7 @@ source_breakups, custom_fields, rejects
             "source_breakups": source_breakups,
             "custom_fields": custom_fields,
             "rejects": rejects,
+            "files": files,
         }
         frames = of_one_kind(given)
         like = next(iter(frames.values()), None)
@@ -143,7 +148,7 @@ source_breakups, custom_fields, rejects
 
     @property
     def tables(self) -> dict[str, Any]:
-        """The ten tables by name."""
+        """The eleven tables by name."""
         return {name: getattr(self, name) for name in MODELS}
 
     @cached_property
@@ -156,6 +161,11 @@ source_breakups, custom_fields, rejects
         export, by more than a day, are mistakes and never now: the audit names them.
         """
         return now_of(self)
+
+    @cached_property
+    def point_sums(self) -> dict[str, int]:
+        """The points of each table that has whole ones, added up: exactly, past 2^63 too."""
+        return point_sums(self)
 
     @classmethod
     def from_arrow(
@@ -218,8 +228,8 @@ source_breakups, custom_fields, rejects
         Redemptions
             Breakups, reversals, custom fields and customers follow the redemptions. ``responses``
             stays only where customers are chosen whole (by customer_key alone), since answers tell
-            what a customer has in all; rejects and ledger are those of a load, and empty. ``now``
-            is that of the bundle, or ``as_of`` where that is earlier.
+            what a customer has in all; rejects, files and ledger are those of a load, and empty.
+            ``now`` is that of the bundle, or ``as_of`` where that is earlier.
 
         Raises
         ------
@@ -231,8 +241,8 @@ source_breakups, custom_fields, rejects
         --------
         >>> import redemption_analytics as ra
         >>> r = ra.load("data_samples/2025-stores.json")
-        >>> len(r.filter(store_code="north").points), len(r.filter(until="2025-02").points)
-        (1, 1)
+        >>> len(r.filter(store_code="north").points), len(r.filter(until="2025-03").points)
+        (1, 2)
         """
         return Redemptions(**filtered(self, since, until, as_of, conditions))
 
@@ -261,7 +271,7 @@ source_breakups, custom_fields, rejects
         tables = {name: conformed(name, frame) for name, frame in self.tables.items()}
         books = {LEDGER: as_arrow(self.ledger), FINDINGS: with_now(self.findings, self.now)}
         plain = {name: table.replace_schema_metadata() for name, table in (tables | books).items()}
-        check = partial(check_replaceable, own=own_files, overwrite=True)
+        check = partial(check_replaceable, own=converted_files, overwrite=True)
         with written_beside(directory, check) as fresh:
             write_folders(plain, fresh)
         return Path(directory)
@@ -276,16 +286,3 @@ source_breakups, custom_fields, rejects
         # A notebook asks for text and HTML: of many rows one summing up is enough.
         glance = summary(self)
         return {"text/plain": as_text(glance), "text/html": as_html(glance)}
-
-
-def own_files(directory: Path) -> set[str]:
-    """List what was converted into a directory, by relative paths; nothing if it is no such one."""
-    if not (directory / LEDGER / "part-0.parquet").is_file():
-        return set()
-    folders = {*MODELS, LEDGER, FINDINGS}
-    files = {
-        path.relative_to(directory).as_posix()
-        for folder in folders
-        for path in (directory / folder).glob("part-*.parquet")
-    }
-    return folders | files

@@ -12,6 +12,7 @@ import pyarrow as pa
 from redemption_analytics.fates import BREAKUPS
 from redemption_analytics.flatten import PARENT
 from redemption_analytics.keeping import Keep
+from redemption_analytics.schemas import Text
 from redemption_analytics.versions import Versions
 
 
@@ -37,7 +38,9 @@ class Restating:
             columns = ["redemption_key", "points_redeemed", "program_id"]
             table = versions.table.select(columns).filter(wrong)
             programs = table["program_id"].cast(pa.string())
-            rows = table.set_column(2, "program_id", programs).to_pandas()
+            rows = table.set_column(2, "program_id", programs).to_pandas(
+                types_mapper={pa.string(): Text.type}.get
+            )
             rows["row"] = versions.rows[wrong]
             self._seen.append(rows)
 
@@ -100,7 +103,7 @@ def _of_redemptions(keep: Keep, rows: pd.DataFrame) -> pd.Series:
             "points": rows["points_redeemed"],
         }
     )
-    both = pd.concat([_moved(whole), _moved(shares)], axis=1)
+    both = pd.concat([_moved(whole), _moved(shares)], axis=1).astype("float64")
     # Redemptions stay in the list that moved nothing, as by another program beside a breakup.
     found: pd.Series = both.max(axis=1).reindex(rows["redemption_key"].unique()).fillna(0)
     return found

@@ -6,7 +6,7 @@ nowhere else: the loaders, the empty tables and the reference are derived from t
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,15 @@ import pandera.pandas as pa
 from pandera import dtypes
 from pandera.engines import pandas_engine
 
+from redemption_analytics.exports import DatedBy
+
 __all__ = [
     "MODELS",
     "RELATIONS",
     "Coupons",
     "CustomFields",
     "Customers",
+    "Files",
     "Points",
     "ProgramBreakups",
     "Rejects",
@@ -32,6 +35,7 @@ __all__ = [
 
 _TEXT = pd.StringDtype(na_value=np.nan)
 _TIME = np.dtype("datetime64[us]")
+_DATED_BY = list(get_args(DatedBy))
 
 
 class _Exact(pandas_engine.DataType):
@@ -96,7 +100,7 @@ class Responses(_Table):
     source: Text
     record: int = pa.Field(ge=1)
     exported_at: Time
-    dated_by: Text = pa.Field(isin=["given", "path", "modified", "read"])
+    dated_by: Text = pa.Field(isin=_DATED_BY)
     customer_key: Text = pa.Field(nullable=True)
     success: bool
     status_code: pd.Int64Dtype = pa.Field(nullable=True)
@@ -237,6 +241,20 @@ class Rejects(_Table):
     raw: Text = pa.Field(nullable=True)
 
 
+class Files(_Table):
+    """A file that was met: what it is, and what became of it."""
+
+    source: Text
+    size: pd.Int64Dtype = pa.Field(nullable=True, ge=0)
+    digest: Text = pa.Field(nullable=True)
+    form: Text = pa.Field(nullable=True)
+    exported_at: Time
+    dated_by: Text = pa.Field(isin=_DATED_BY)
+    records: int = pa.Field(ge=0)
+    status: Text = pa.Field(isin=["loaded", "rejected", "passed over"])
+    reason: Text = pa.Field(nullable=True)
+
+
 #: The model of each table, by name, in the order in which a bundle lists them.
 MODELS: dict[str, type[pa.DataFrameModel]] = {
     "responses": Responses,
@@ -249,6 +267,7 @@ MODELS: dict[str, type[pa.DataFrameModel]] = {
     "source_breakups": SourceBreakups,
     "custom_fields": CustomFields,
     "rejects": Rejects,
+    "files": Files,
 }
 
 #: Each row of the first table points to a row of the second by the named column.

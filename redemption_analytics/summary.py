@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from redemption_analytics.audits import Kind, truncated
 from redemption_analytics.frames import as_arrow
+from redemption_analytics.passing import MAY_HOLD
 from redemption_analytics.visible import visible
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Summary:
     rows
         Of each table; None where counting would read what is not in memory.
     ledger
-        Of each kind of element, seen, loaded, merged and rejected; empty where nothing was loaded.
+        Of each kind of element, seen, loaded, merged, rejected and passed over; empty where
+        nothing was loaded.
     redeemed
         The first and the last time of a redemption.
     missing
@@ -51,6 +53,8 @@ class Summary:
         Rejects of each source, the most first.
     lazy
         Whether the tables are not in memory, so that most of this is not told.
+    doubtful
+        How many files were passed over that may hold answers.
     """
 
     rows: Mapping[str, int | None]
@@ -59,6 +63,7 @@ class Summary:
     missing: Sequence[Missing]
     rejected_in: Sequence[tuple[str, int]]
     lazy: bool
+    doubtful: int = 0
 
 
 def summary(r: Redemptions) -> Summary:
@@ -68,6 +73,7 @@ def summary(r: Redemptions) -> Summary:
     if any(isinstance(table, nw.LazyFrame) for table in tables.values()):
         known = {name: counts["loaded"] for name, counts in ledger.items()}
         if ledger:
+            known["files"] = ledger["files"]["seen"]
             known["rejects"] = sum(counts["rejected"] for counts in ledger.values())
         rows = {name: known.get(name) for name in tables}
         return Summary(rows, ledger, None, (), (), lazy=True)
@@ -78,6 +84,7 @@ def summary(r: Redemptions) -> Summary:
         [missing for kind in _KINDS if (missing := _missing(r, tables, kind)) is not None],
         _rejected_in(tables["rejects"]),
         lazy=False,
+        doubtful=_doubtful(tables["files"]),
     )
 
 
@@ -147,7 +154,13 @@ def _notes(s: Summary) -> Iterator[tuple[str, list[str]]]:
     """Give what is said below the table, as labels and lines."""
     if files := s.ledger.get("files"):
         refused = f", {files['rejected']:,} rejected" if files["rejected"] else ""
-        yield "files", [f"{files['loaded']:,} read{refused}"]
+        passed = (
+            f", {files['passed_over']:,} passed over: see files" if files["passed_over"] else ""
+        )
+        read = [f"{_counted(files['loaded'], 'file')}{refused}{passed}"]
+        if s.doubtful:
+            read.append(f"{s.doubtful:,} passed over that may hold answers: see audit")
+        yield "read", read
     if s.redeemed:
         first, last = s.redeemed
         yield "redeemed", [f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"]
@@ -197,6 +210,12 @@ def _missing(r: Redemptions, tables: Mapping[str, Any], kind: Kind) -> Missing |
     found = as_arrow(truncated(r, kind))
     missing = pc.sum(pc.subtract(found["said"], found["here"])).as_py()
     return Missing(_KINDS[kind], len(found), missing) if len(found) else None
+
+
+def _doubtful(files: Any) -> int:
+    if not len(files) or "reason" not in files.columns:
+        return 0
+    return len(files.filter(nw.col("reason").str.starts_with(MAY_HOLD)))
 
 
 def _rejected_in(rejects: Any) -> list[tuple[str, int]]:

@@ -85,7 +85,6 @@ def test_the_date_in_the_path_tells_which_is_newer(folder: str) -> None:
     assert set(r.responses["exported_at"]) == {datetime(2026, 3, 1), datetime(2026, 3, 8)}
 
 
-@pytest.mark.xfail(reason="the table of files is to come", strict=True)
 def test_every_file_is_read_or_told_of() -> None:
     r = loaded("07-passed-over")
     assert r.points["points_redeemed"].sort_values().tolist() == [10, 30, 30, 30]
@@ -152,7 +151,6 @@ def test_zstandard_with_skippable_frames_is_read() -> None:
     assert loaded("15-pzstd").points["points_redeemed"].tolist() == [30]
 
 
-@pytest.mark.xfail(reason="logs of Delta tables are not read yet", strict=True)
 def test_files_removed_from_a_delta_table_do_not_come_back() -> None:
     pytest.importorskip("deltalake")
     assert loaded("16-delta-directory").points["points_redeemed"].tolist() == [10]

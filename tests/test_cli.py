@@ -168,7 +168,7 @@ def test_standard_input_is_a_source() -> None:
 
 def test_several_sources_are_one_load() -> None:
     _, out, _ = run("audit", GOOD, SAMPLES / "2025-stores.json")
-    assert out.splitlines()[1].split() == ["files", "2", "2", "0", "0"]
+    assert out.splitlines()[1].split() == ["files", "2", "2", "0", "0", "0"]
 
 
 @pytest.mark.parametrize("command", [[], ["convert"], ["report"], ["audit"], ["sample"]])
@@ -214,3 +214,55 @@ def test_there_is_no_progress_bar_in_a_pipe_and_one_where_it_is_asked_for() -> N
 
     assert err() == ""
     assert "loading" in err("--progress")
+
+
+FAILED = b'{"response": {"status": {"success": false, "code": 500}}}\n'
+NOTHING = {
+    "failed answers only": {"a.json": FAILED},
+    "rejects only": {"a.json": b'{"message": "Timeout"}\n', "b.json": b"<html>"},
+    "refused files only": {"a.json": b"<html></html>", "b.json.gz": b"\x1f\x8b"},
+    "passed over only": {".a.json": FAILED, "README.md": b"# Exports"},
+}
+
+
+@pytest.mark.parametrize("command", ["convert", "report"])
+@pytest.mark.parametrize("kind", NOTHING)
+def test_an_export_of_which_nothing_can_be_used_is_an_error_unless_meant(
+    command: str, kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / "exports").mkdir()
+    for name, data in NOTHING[kind].items():
+        (tmp_path / "exports" / name).write_bytes(data)
+    more = ["--overwrite"] if command == "convert" else ["--no-page"]
+    target = tmp_path / "out"
+    assert run(command, GOOD, target, *more)[0] == 0
+    before = {path: path.read_bytes() for path in target.rglob("*.parquet")}
+    code, _, err = run(command, tmp_path / "exports", target, *more)
+    assert (code, err.count("\n")) == (2, 1)
+    assert {path: path.read_bytes() for path in target.rglob("*.parquet")} == before
+    code, _, _ = run(command, tmp_path / "exports", target, *more, "--allow-empty")
+    assert code == 0
+    assert {path: path.read_bytes() for path in target.rglob("*.parquet")} != before
+
+
+def test_failed_answers_can_be_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(FAILED)
+    assert len(ra.load(tmp_path).responses) == 1
+    assert run("audit", tmp_path)[0] == 0
+    with pytest.raises(ra.SourceError, match="can be used"):
+        ra.write_reports(ra.load(tmp_path), tmp_path / "report")
+
+
+@pytest.mark.parametrize("command", ["convert", "report", "audit"])
+def test_what_this_library_wrote_is_no_export(command: str, tmp_path: Path) -> None:
+    ra.convert(GOOD, tmp_path / "in" / "converted")
+    ra.write_reports(ra.load(GOOD), tmp_path / "in" / "report", page=False)
+    out = [] if command == "audit" else [tmp_path / "out"]
+    code, _, err = run(command, tmp_path / "in" / "report", *out)
+    assert (code, "holds a report, and no export" in err) == (2, True)
+    if command == "convert":
+        code, _, err = run(command, tmp_path / "in" / "converted", *out)
+        assert (code, "was converted already" in err) == (2, True)
+    code, _, err = run(command, tmp_path / "in", *out)
+    assert (code, "passed over" in err) == (2, True)
+    assert not (tmp_path / "out").exists()

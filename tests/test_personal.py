@@ -210,7 +210,7 @@ def test_values_of_custom_fields_that_are_named_stay(
     values = kept.custom_fields.set_index("name")["value"]
     assert values["shift"] == "late"
     assert pd.isna(values["card"])
-    with pytest.raises(ra.UsageError, match=r"is a list of names: \['shift'\]"):
+    with pytest.raises(ra.UsageError, match=r"is a list of names, such as \['shift'\]"):
         ra.load(payloads, pii=pii, keep_custom_fields="shift")
 
 

@@ -71,7 +71,8 @@ def test_text_shows_rows_beside_the_ledger(r: ra.Redemptions) -> None:
             assert found[row.element] == [f"{count:,}" for count in counts]
             assert row.loaded == len(r.tables[row.element])
     assert found["customers"] == [f"{len(r.customers):,}"]
-    assert found["files"] == ["7", "read"]
+    assert found["files"] == ["7", "7", "0", "0"]
+    assert found["read"] == ["7", "files"]
     assert found["redeemed"] == ["2017-07-03", "to", "2026-11-19"]
     assert "rejected" not in found
 
@@ -135,7 +136,7 @@ def test_files_that_were_refused_are_counted(tmp_path: Path) -> None:
     shutil.copy(SAMPLES / "2020-breakups.json", tmp_path)
     (tmp_path / "cut.json.gz").write_bytes(b"\x1f\x8b\x08\x00")
     r = ra.load(tmp_path)
-    assert lines(r)["files"] == ["1", "read,", "1", "rejected"]
+    assert lines(r)["read"] == ["1", "file,", "1", "rejected"]
     assert "1 in " in repr(r)
 
 
@@ -144,7 +145,7 @@ def test_a_bundle_made_by_hand_has_no_ledger_to_show(r: ra.Redemptions) -> None:
         found = lines(mine)
         assert found["Redemptions"] == ["rows"]
         assert found["points"] == [f"{len(mine.points):,}"]
-        assert "files" not in found
+        assert "read" not in found
         assert len(Table(mine._repr_html_()).rows[0]) == 2
     assert set(lines(ra.Redemptions())) == {"Redemptions", *ra.schemas.MODELS}
 

@@ -21,6 +21,7 @@ from redemption_analytics.metrics.grouping import (
 )
 from redemption_analytics.metrics.postings import Movements, by_program
 from redemption_analytics.metrics.rates import seen_by
+from redemption_analytics.metrics.sums import check_sums
 from redemption_analytics.moments import Moment
 from redemption_analytics.now import moment_or_now
 from redemption_analytics.usage import public
@@ -117,6 +118,7 @@ def movements(r: Redemptions, by: Sequence[str] = ()) -> Movements:
 
     On PyArrow Narwhals has neither a quantile in a group nor a running sum over one.
     """
+    check_sums(r)
     if nw.from_native(r.points).implementation.is_pyarrow():
         connection = connected()
         tables = {name: connection.from_arrow(table) for name, table in r.tables.items()}

@@ -171,6 +171,8 @@ def _without_unknown(rows: Frame, moved: Movements, kind: nw.dtypes.DType) -> Fr
     """Take points that came back of no known program from those open in each, in proportion.
 
     Rounding running totals keeps whole points whole, and their sum what the redemption has open.
+    The product of two numbers of points may be past 2^63: it is one of floats, and where it is past
+    their 2^53 a few of some 10^16 points may be given to the program beside.
     """
     back = moved.reversals.group_by("redemption_key").agg(back=nw.col("points_reversed").sum())
     left = nw.col("points_redeemed") - nw.col("back").fill_null(0).cast(kind)
@@ -192,8 +194,12 @@ def _without_unknown(rows: Frame, moved: Movements, kind: nw.dtypes.DType) -> Fr
     )
 
     def share(upto: nw.Expr) -> nw.Expr:
-        product, parts = nw.col("left") * upto, nw.col("parts")
-        return (product / parts).round(3) if kind.is_float() else product // parts
+        left, parts = nw.col("left"), nw.col("parts")
+        part = left.cast(nw.Float64) * upto.cast(nw.Float64) / parts.cast(nw.Float64)
+        if kind.is_float():
+            return part.round(3)
+        below = nw.min_horizontal(part.floor().cast(kind), left)
+        return nw.when(upto == parts).then(left).otherwise(below)
 
     upto = nw.col("upto")
     points = exact(share(upto) - share(upto - nw.col("points")), kind)

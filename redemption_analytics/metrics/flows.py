@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from redemption_analytics.metrics.grouping import Frame, combined, frame, native, summed
+from redemption_analytics.metrics.grouping import Frame, as_float, combined, frame, native, summed
+from redemption_analytics.metrics.sums import check_sums
 from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def source_flows(r: Redemptions) -> Any:
       source_store_code store_code  points_consumed  mean_age_days
     0             north       main                8          52.73
     """
+    check_sums(r)
     homes = frame(r.points).select("redemption_key", "store_code", "redeemed_time")
     rows = frame(r.source_breakups).join(homes, on="redemption_key", how="left")
     stores = ["source_store_code", "store_code"]
@@ -65,11 +67,11 @@ def source_flows(r: Redemptions) -> Any:
     totals = combined([consumed, _ages(rows, stores)], stores, ["points_consumed", *_AGES])
     days, seconds = (
         nw.sum_horizontal(
-            *(nw.col(name).cast(nw.Float64) * part for name, part in zip(of, _PARTS, strict=True))
+            *(as_float(nw.col(name)) * part for name, part in zip(of, _PARTS, strict=True))
         )
         for of in (_DAYS, _SECONDS)
     )
-    weight = nw.col("aged_points")
+    weight = as_float(nw.col("aged_points"))
     mean = nw.when(weight > 0).then(days / weight + seconds / weight / _DAY)
     return native(totals.select(*stores, "points_consumed", mean_age_days=mean))
 

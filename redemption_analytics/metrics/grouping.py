@@ -36,6 +36,10 @@ PERIODS = ("day", "week", "month", "quarter", "year")
 
 _DECIMAL_PLACES = 3
 
+#: Where names of columns that differ in case alone are two.
+_TELLING_CASE = (nw.Implementation.PANDAS, nw.Implementation.POLARS, nw.Implementation.PYARROW)
+_HALF = 2**32
+
 
 def frame(native: Any) -> Frame:
     """See a frame of any kind as Narwhals' lazy one: only what lazy frames can do is used."""
@@ -100,7 +104,15 @@ def with_custom_fields(
         What they redeem, "points" or "coupon": their keys may be the same text.
     by
         Names, of which those of custom fields matter.
+
+    Raises
+    ------
+    UsageError
+        If two names differ in case alone, and the frames are of a database, where those are one.
     """
+    by = list(by)
+    if rows.implementation not in _TELLING_CASE:
+        _refuse_alike(by)
     for name in by:
         if name.startswith(CUSTOM):
             here = (nw.col("name") == name.removeprefix(CUSTOM)) & (
@@ -109,6 +121,17 @@ def with_custom_fields(
             values = fields.filter(here).select("redemption_key", nw.col("value").alias(name))
             rows = rows.join(values, on="redemption_key", how="left")
     return rows
+
+
+def _refuse_alike(by: Iterable[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in by:
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise UsageError(
+                f"cannot group by {other!r} and {name!r} together: to this engine columns that"
+                " differ in case alone are one. Group by each alone, or open with engine='polars'"
+            )
 
 
 def period(time: nw.Expr, name: str) -> nw.Expr:
@@ -147,6 +170,12 @@ def summed(
     ]
     totals = totals.with_columns(*typed).select(*by, *columns)
     return totals.sort(*by, nulls_last=True) if by and ordered else totals
+
+
+def as_float(whole: nw.Expr) -> nw.Expr:
+    """See whole numbers as floats, past 2^53 too, where PyArrow refuses to round them."""
+    high = (whole // _HALF).cast(nw.Int64)
+    return high.cast(nw.Float64) * _HALF + (whole - high * _HALF).cast(nw.Float64)
 
 
 def distinct(rows: Frame, by: Sequence[str], what: Sequence[str], name: str) -> Frame:

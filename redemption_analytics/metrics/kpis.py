@@ -20,6 +20,7 @@ from redemption_analytics.metrics.grouping import (
 )
 from redemption_analytics.metrics.net import with_net_points
 from redemption_analytics.metrics.postings import Movements, postings
+from redemption_analytics.metrics.sums import check_sums
 from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def kpis(r: Redemptions, by: By = ()) -> Any:
     net_points            0    100
     """
     groups = names(by, custom=True)
+    check_sums(r)
     rows = postings(
         Movements.of(r, groups), list(dict.fromkeys([*groups, *TRANSACTION, "bill_id"]))
     )

@@ -9,6 +9,7 @@ import narwhals as nw
 from redemption_analytics.errors import UsageError
 from redemption_analytics.metrics.grouping import By, Frame, names, native, summed
 from redemption_analytics.metrics.postings import AMOUNTS, Basis, Movements, postings
+from redemption_analytics.metrics.sums import check_sums
 from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def net_points(r: Redemptions, by: By = (), basis: Basis = "redemption") -> Any:
     if basis not in ("redemption", "event"):
         raise UsageError(f"basis is 'redemption' or 'event', not {basis!r}")
     groups = names(by, custom=True)
+    check_sums(r)
     rows = postings(Movements.of(r, groups), groups, basis)
     return native(with_net_points(summed(rows, groups, AMOUNTS)))
 

@@ -16,6 +16,7 @@ from redemption_analytics.frames import frame_like
 from redemption_analytics.metrics.grouping import By, names, native
 from redemption_analytics.metrics.postings import Movements
 from redemption_analytics.metrics.rates import reversed_counts, seen_by
+from redemption_analytics.metrics.sums import check_sums
 from redemption_analytics.moments import Moment
 from redemption_analytics.now import moment_or_now
 from redemption_analytics.usage import public
@@ -90,6 +91,7 @@ def reversal_outliers(r: Redemptions, by: By = "till_code", as_of: Moment | None
     if not groups:
         raise UsageError("by names what is held against the others: 'till_code', say")
     columns = [*groups, "redemptions", "reversed_redemptions"]
+    check_sums(r)
     moved = seen_by(Movements.of(r, groups), moment_or_now(r, as_of), None)
     totals = reversed_counts(moved, groups).select(*columns)
     lazy = isinstance(totals, nw.LazyFrame)

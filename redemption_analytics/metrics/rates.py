@@ -17,6 +17,7 @@ from redemption_analytics.metrics.grouping import (
     summed,
 )
 from redemption_analytics.metrics.postings import AMOUNTS, Movements, postings
+from redemption_analytics.metrics.sums import check_sums
 from redemption_analytics.moments import Moment, Span, span
 from redemption_analytics.now import moment_or_now
 from redemption_analytics.usage import public
@@ -85,6 +86,7 @@ def reversal_rates(
     """
     groups = names(by, custom=True)
     limit = None if within is None else span(within, "within")
+    check_sums(r)
     moved = seen_by(Movements.of(r, groups), moment_or_now(r, as_of), limit)
     low, high = wilson(nw.col("reversed_redemptions"), nw.col("redemptions"))
     rates = reversed_counts(moved, groups).with_columns(

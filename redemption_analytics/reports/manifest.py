@@ -13,12 +13,10 @@ import narwhals as nw
 import redemption_analytics
 from redemption_analytics.frames import as_arrow
 from redemption_analytics.metrics.grouping import counted, frame, native
+from redemption_analytics.outputs import GENERATOR
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
-
-#: What tells a report's manifest from any other.
-GENERATOR = "redemption_analytics"
 
 _PACKAGES = (
     "pandas", "pyarrow", "narwhals", "duckdb", "polars", "altair", "vl-convert-python",
@@ -35,8 +33,8 @@ def manifest(
     -------
     dict
         generator, version, period, as_of, read (sources with their export times and answers),
-        tables (their rows), ledger, versions, files (rows, bytes, sha256). Nothing in it depends
-        on when or where the report is written.
+        passed_over (files that were not, and why), tables (their rows), ledger, versions, files
+        (rows, bytes, sha256). Nothing in it depends on when or where the report is written.
     """
     return {
         "generator": GENERATOR,
@@ -44,6 +42,7 @@ def manifest(
         "period": period,
         "as_of": as_of and as_of.isoformat(),
         "read": sources(r),
+        "passed_over": passed_over(r),
         "tables": {name: _rows(table) for name, table in r.tables.items()},
         "ledger": as_arrow(r.ledger).to_pylist(),
         "versions": _versions(),
@@ -65,6 +64,13 @@ def sources(r: Redemptions) -> list[dict[str, Any]]:
     for row in read:
         row["exported_at"] = row["exported_at"] and row["exported_at"].isoformat()
     return sorted(read, key=lambda row: (row["source"], row["exported_at"] or ""))
+
+
+def passed_over(r: Redemptions) -> list[dict[str, Any]]:
+    """List the files that were passed over, and why."""
+    rows = frame(r.files).filter(nw.col("status") == "passed over").select("source", "reason")
+    found: list[dict[str, Any]] = as_arrow(native(rows)).to_pylist()
+    return sorted(found, key=lambda row: row["source"])
 
 
 def _rows(table: Any) -> int:

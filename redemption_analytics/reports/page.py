@@ -11,6 +11,7 @@ import markupsafe
 
 import redemption_analytics
 from redemption_analytics.moments import moment_name
+from redemption_analytics.passing import passed_over
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports import quality
 from redemption_analytics.reports.contents import Period
@@ -66,6 +67,7 @@ def render(
         findings=findings,
         completeness=quality.completeness(tables["ledger.parquet"]),
         files=sorted(tables),
+        passed_over=passed_over(r.files),
         version=redemption_analytics.__version__,
         style=(folder / "report.css").read_text("utf-8"),
         script=script,

@@ -128,6 +128,11 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
         "repeated redemptions were counted once",
         "Exports overlap; that is as it should be.",
     ),
+    "passed_over_files": (
+        "file was not read that may hold answers",
+        "files were not read that may hold answers",
+        "What they hold is in no figure here. The table files says of each why, and what to do.",
+    ),
     "rejected": (
         "element did not fit the interface's contract and was refused",
         "elements did not fit the interface's contract and were refused",
@@ -183,7 +188,14 @@ def verdict(findings: list[Finding]) -> str:
 def completeness(ledger: pa.Table) -> list[str]:
     """Say what became of all that was read."""
     names = {"points": "points redemptions", "coupons": "coupon redemptions"}
-    return [
+    files = [
+        f"Of {number(row['seen'])} files met, {number(row['loaded'])} were read,"
+        f" {number(row['passed_over'])} were passed over, and {number(row['rejected'])} were"
+        " refused."
+        for row in ledger.to_pylist()
+        if row["element"] == "files"
+    ]
+    return files + [
         f"Of {number(row['seen'])} {names[row['element']]} read, {number(row['loaded'])} are here,"
         f" {number(row['merged'])} were repeats of these in other exports, and"
         f" {number(row['rejected'])} were refused."

@@ -9,21 +9,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import narwhals as nw
 import pyarrow.parquet as pq
 
+from redemption_analytics.errors import SourceError
 from redemption_analytics.frames import as_arrow
-from redemption_analytics.metrics.grouping import PERIODS
+from redemption_analytics.metrics.grouping import PERIODS, Frame, frame, native
 from redemption_analytics.moments import Moment, end
+from redemption_analytics.option_checks import flag
+from redemption_analytics.outputs import MANIFEST, report_files
 from redemption_analytics.reports.contents import Period, contents
 from redemption_analytics.reports.extra import PAGE, page_wanted
-from redemption_analytics.reports.manifest import GENERATOR, manifest
+from redemption_analytics.reports.manifest import manifest
 from redemption_analytics.storage import check_replaceable, written_beside
 from redemption_analytics.usage import public, refused
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
-
-MANIFEST = "manifest.json"
 
 
 @public
@@ -34,6 +36,7 @@ def write_reports(
     as_of: Moment | None = None,
     *,
     page: bool | None = None,
+    allow_empty: bool = False,
 ) -> list[Path]:
     """Write a report: Parquet files, a manifest, and a page to read.
 
@@ -55,6 +58,9 @@ def write_reports(
     page
         Whether to write ``report.html``, which needs the extra ``report``; by default, where that
         is installed.
+    allow_empty
+        Whether a report may be of nothing: where something was read, and none of it can be used
+        (failed answers only, rejects only), that is an error otherwise.
 
     Returns
     -------
@@ -74,6 +80,8 @@ def write_reports(
     UsageError
         If the period is unknown, ``as_of`` is no moment, the directory holds something else, or
         ``page`` is asked for and its extra is not installed.
+    SourceError
+        If nothing of what was read can be used, without ``allow_empty``.
     WriteError
         If the disk is full, the directory may not be written to, or another run is writing it.
 
@@ -90,8 +98,13 @@ def write_reports(
         raise refused("period", f"one of {', '.join(PERIODS)}", period)
     given = end(as_of, "as_of")
     with_page = page_wanted(page)
+    if not flag("allow_empty", allow_empty) and _is_of_nothing(r):
+        raise SourceError(
+            "nothing of what was read can be used, and the report would be of nothing:"
+            " allow_empty=True (--allow-empty) writes it all the same"
+        )
     target = Path(directory)
-    check = partial(check_replaceable, own=_own_files, overwrite=True)
+    check = partial(check_replaceable, own=report_files, overwrite=True)
     with written_beside(target, check) as fresh:
         moment = given or r.now
         known = r if given is None else r.filter(as_of=given)
@@ -115,16 +128,21 @@ def write_reports(
     return [target / name for name in (*written, MANIFEST)]
 
 
+def _is_of_nothing(r: Redemptions) -> bool:
+    """Tell whether something was read, and none of it is good for anything."""
+    if any(_has_rows(frame(table)) for table in (r.points, r.coupons)):
+        return False
+    answers = frame(r.responses)
+    if _has_rows(answers.filter(nw.col("success"))):
+        return False
+    return any(_has_rows(rows) for rows in (answers, frame(r.files), frame(r.rejects)))
+
+
+def _has_rows(rows: Frame) -> bool:
+    return len(as_arrow(native(rows.head(1)))) > 0
+
+
 def _described(path: Path, rows: int | None) -> dict[str, Any]:
     data = path.read_bytes()
     size = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     return size if rows is None else {"rows": rows, **size}
-
-
-def _own_files(directory: Path) -> set[str]:
-    """List what the report in a directory consists of; nothing if there is none."""
-    try:
-        said = json.loads((directory / MANIFEST).read_bytes())
-        return {MANIFEST, *said["files"]} if said["generator"] == GENERATOR else set()
-    except (OSError, ValueError, TypeError, KeyError):
-        return set()

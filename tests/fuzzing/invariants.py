@@ -130,7 +130,7 @@ def outcome(case: Case, grain: Grain = WHOLE, roads: str = "both", times: int = 
             said = str(error)
             assert _FAULT not in said, said
             return said
-    return loading._ten(keep.tables()) | {"ledger": books, "findings": found}
+    return loading._whole(keep.tables()) | {"ledger": books, "findings": found}
 
 
 def check(case: Case) -> None:
