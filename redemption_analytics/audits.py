@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import narwhals as nw
 
-from redemption_analytics.contract import DISCOUNT_TYPES
+from redemption_analytics.contract import DISCOUNT_TYPES, SPLITTING
 from redemption_analytics.metrics.grouping import Frame, frame, native
 from redemption_analytics.moments import Moment, end
 from redemption_analytics.passing import MAY_HOLD
@@ -47,7 +47,13 @@ def audit(r: Redemptions, as_of: Moment | None = None) -> Any:
     -----
     truncated_points and truncated_coupons count customers of whom an answer says that they have
     more redemptions in all than were loaded, from whatever answers: the API pages its answers, 10
-    redemptions by default and 500 at most. times_after_export counts redemptions and reversals
+    redemptions by default and 500 at most. surplus_points and surplus_coupons count those of whom
+    more were loaded than their newest answer says that they have. restated counts redemptions of
+    which a later export told other points, another program, other shares or other points reversed
+    than an earlier one, and says how many points moved in all: from each version to the next by how
+    much programs lost, or gained, whichever is more. conflicting_reversal counts reversal_ids that
+    stand in two redemptions: the one keeps it of which the newest export told it, and what the
+    others told is in the rejects. times_after_export counts redemptions and reversals
     dated more than a day after the export that they are in, which cannot be: no rate, curve or
     reserve looks at them. undated_overlaps counts redemptions that came in several exports of which
     one is dated by the file's modification only (or by the reading), which copies do not keep: what
@@ -87,8 +93,18 @@ def truncated(r: Redemptions, kind: Kind) -> Frame:
     return said_and_loaded(r, kind).filter(nw.col("said") > nw.col("here"))
 
 
-def said_and_loaded(r: Redemptions, kind: Kind) -> Frame:
+def said_and_loaded(r: Redemptions, kind: Kind, newest: bool = False) -> Frame:
     """Hold what answers say that customers have against what was loaded.
+
+    Parameters
+    ----------
+    r
+        The bundle.
+    kind
+        Of which redemptions.
+    newest
+        Whether only the newest export counts that shows or counts any of a customer's: what an
+        older one said is outdated by what came since.
 
     Returns
     -------
@@ -96,19 +112,23 @@ def said_and_loaded(r: Redemptions, kind: Kind) -> Frame:
         response_id (of one of their answers), said, here (counts of redemptions).
     """
     said = f"{kind}_count"
-    answers = frame(r.responses).filter(~nw.col(said).is_null())
-    known = answers.filter(~nw.col("customer_key").is_null())
+    told = ~nw.col(said).is_null()
+    known = frame(r.responses).filter(~nw.col("customer_key").is_null())
+    if newest:
+        some = known.filter(told | (nw.col(f"{kind}_loaded") > 0))
+        last = some.group_by("customer_key").agg(nw.col("exported_at").max())
+        known = known.join(last, on=["customer_key", "exported_at"], how="inner")
     loaded = frame(getattr(r, kind)).filter(~nw.col("customer_key").is_null())
     here = loaded.group_by("customer_key").agg(here=nw.len())
     of_customers = (
-        known.group_by("customer_key")
+        known.filter(told)
+        .group_by("customer_key")
         .agg(response_id=nw.col("response_id").max(), said=nw.col(said).max())
         .join(here, on="customer_key", how="left")
     )
     # Where nobody is named, an answer can only be held against itself.
-    of_nobody = answers.filter(nw.col("customer_key").is_null()).with_columns(
-        said=nw.col(said), here=nw.col(f"{kind}_loaded")
-    )
+    of_nobody = frame(r.responses).filter(told & nw.col("customer_key").is_null())
+    of_nobody = of_nobody.with_columns(said=nw.col(said), here=nw.col(f"{kind}_loaded"))
     return nw.concat([_counts(of_customers), _counts(of_nobody)])
 
 
@@ -121,19 +141,24 @@ def _counts(rows: Frame) -> Frame:
 
 
 def _truncated(kind: Kind) -> _Check:
-    def check(r: Redemptions) -> Frame:
-        rows = truncated(r, kind)
-        example = nw.concat_str(
-            nw.col("response_id"),
-            nw.lit(": "),
-            nw.col("said").cast(nw.String),
-            nw.lit(" said, "),
-            nw.col("here").cast(nw.String),
-            nw.lit(" here"),
-        )
-        return _cases(rows.select(example=example))
+    return lambda r: _said_versus_here(truncated(r, kind))
 
-    return check
+
+def _surplus(kind: Kind) -> _Check:
+    more = nw.col("here") > nw.col("said")
+    return lambda r: _said_versus_here(said_and_loaded(r, kind, newest=True).filter(more))
+
+
+def _said_versus_here(rows: Frame) -> Frame:
+    example = nw.concat_str(
+        nw.col("response_id"),
+        nw.lit(": "),
+        nw.col("said").cast(nw.String),
+        nw.lit(" said, "),
+        nw.col("here").cast(nw.String),
+        nw.lit(" here"),
+    )
+    return _cases(rows.select(example=example))
 
 
 def _cases(rows: Frame) -> Frame:
@@ -204,10 +229,13 @@ def _reversed_before_redeemed(r: Redemptions) -> Frame:
 
 
 def _split_customers(r: Redemptions) -> Frame:
-    """Count mobiles and emails that stand under two keys; an example names answers, not people."""
+    """Count mobiles and emails that stand under two keys; an example names answers, not people.
+
+    Where the tables have no identities any more, the loader counted them.
+    """
     customers = frame(r.customers)
     split = []
-    for identity in ("mobile", "email"):
+    for identity in SPLITTING:
         named = customers.filter(~nw.col(identity).is_null())
         keys = named.group_by(identity).agg(
             keys=nw.len(), customer_key=nw.col("customer_key").min()
@@ -218,7 +246,9 @@ def _split_customers(r: Redemptions) -> Frame:
     example = nw.concat_str(
         nw.lit("the "), nw.col("what"), nw.lit(" in "), nw.col("response_id").fill_null("a table")
     )
-    return _cases(rows.select(example=example))
+    counted = [_cases(rows.select(example=example)), _found("split_customers")(r)]
+    both = nw.concat([one.with_columns(nw.col("count").cast(nw.Int64)) for one in counted])
+    return both.select(count=nw.col("count").sum(), example=_text("example").min())
 
 
 def _unknown_discount_type(r: Redemptions) -> Frame:
@@ -287,6 +317,8 @@ def _as_of_after_now(as_of: datetime | None) -> tuple[str, str, _Check]:
 _CHECKS: tuple[tuple[str, str, _Check], ...] = (
     ("truncated_points", "error", _truncated("points")),
     ("truncated_coupons", "error", _truncated("coupons")),
+    ("surplus_points", "warning", _surplus("points")),
+    ("surplus_coupons", "warning", _surplus("coupons")),
     (
         "breakup_mismatch",
         "warning",

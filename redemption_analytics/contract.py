@@ -41,6 +41,9 @@ EXACT_POINTS = 2**43
 #: How the identities of a customer are called, the strongest first.
 IDENTITIES = ("user_id", "external_id", "mobile", "email")
 
+#: Identities of which the audit says where two customers have the same.
+SPLITTING = ("mobile", "email")
+
 #: Discount types that are documented (PERC, FLAT) or sent (ABS).
 DISCOUNT_TYPES = ("PERC", "FLAT", "ABS")
 

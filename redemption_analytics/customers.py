@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.buckets import buckets
-from redemption_analytics.contract import IDENTITIES
+from redemption_analytics.contract import IDENTITIES, SPLITTING
 from redemption_analytics.flatten import Flattening
 from redemption_analytics.keeping import Keep
 from redemption_analytics.renaming import Renaming
@@ -38,8 +38,8 @@ def united_customers(keep: Keep, flattening: Flattening) -> tuple[Renaming, list
     Renaming
         The final key of each that is not its own.
     list of tuple of str, str
-        Identities of which a value still stands under several keys: the name of the identity, and
-        the least of the keys.
+        Mobiles and emails that still stand under several keys: the name of the identity, and the
+        least of the keys.
     """
     strengths = flattening.identities
     shared = {name: _shared(keep, flattening, name) for name in strengths[1:]}
@@ -60,6 +60,7 @@ def united_customers(keep: Keep, flattening: Flattening) -> tuple[Renaming, list
     split = [
         (name, min(ends))
         for name, groups in shared.items()
+        if name in SPLITTING
         for together in groups
         if len(ends := {k for key in together if (k := names.get(key, key))}) > 1
     ]
@@ -184,8 +185,10 @@ def _identities(keep: Keep, flattening: Flattening, names: Iterable[str]) -> Ite
 
 def _shared(keep: Keep, flattening: Flattening, name: str) -> list[list[str]]:
     """Find the keys that share a value of an identity."""
+    column = _columns(flattening)[name]
     rows = (
-        batch.filter(pc.is_valid(batch[name])) for batch in _identities(keep, flattening, [name])
+        batch.rename_columns(["customer_key", name]).filter(pc.is_valid(batch[column]))
+        for batch in keep.batches("customers", ["customer_key", column])
     )
     found = []
     for bucket in buckets(rows, name, keep.rows("customers"), keep.scratch):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +24,7 @@ from redemption_analytics.buckets import ROW, buckets, numbered
 from redemption_analytics.flatten import ANSWER
 from redemption_analytics.keeping import Keep
 from redemption_analytics.renaming import Renaming
+from redemption_analytics.versions import Mask, Numbers, codes_of
 
 _AGREEING = ("points_redeemed", "transaction_number", "program_id", "bill_id")
 _COLUMNS = (
@@ -32,6 +33,9 @@ _COLUMNS = (
 )
 #: Column that is the same where customer and time are.
 _TOGETHER = "_together"
+
+#: So many rows are looked at one by one at a time.
+_ROWS_AT_A_TIME = 10_000
 
 #: Whether a redemption has a redemption_id, a real id, or neither.
 _Named = Literal["redemption_id", "id", "nothing"]
@@ -100,7 +104,9 @@ def settled_editions(keep: Keep, customers: Renaming) -> Renaming:
     rows = _near(keep, customers, together)
     shared = _shared_reversals(keep)
     for bucket in buckets(rows, _TOGETHER, keep.rows("points"), keep.scratch):
-        for group in _groups(bucket, bool(customers), shared):
+        plain, groups = _groups(bucket, bool(customers), shared)
+        names |= plain
+        for group in groups:
             for one in _settled(group):
                 # A redemption_id is the key, then a real id; of equals the key that was seen first.
                 names.update(dict.fromkeys(one.keys, one.key))
@@ -155,45 +161,86 @@ def _shared_reversals(keep: Keep) -> dict[str, frozenset[int]]:
 
 def _groups(
     bucket: pa.Table, renamed: bool, shared: Mapping[str, frozenset[int]]
-) -> Iterator[list[_Redemption]]:
-    """Give the redemptions of one customer at one time where there is something to settle.
+) -> tuple[dict[str, str | None], Iterator[list[_Redemption]]]:
+    """Find where there is something to settle: what is plain, and the redemptions of other groups.
 
-    Real ids tell redemptions apart, so where there is nothing else, only customers who were united
-    are a reason to look.
+    A group is what one customer redeemed at one time. Real ids tell redemptions apart, so where
+    there is nothing else, only customers who were united are a reason to look. It is plain that the
+    only one with a redemption_id and the only one without are the same where nothing is told in two
+    ways.
     """
-    flags = {
-        "new": pc.is_valid(bucket["redemption_id"]).to_numpy(),
-        "ranked": pc.is_valid(bucket["_rank"]).to_numpy(),
-    }
-    for name in ("customer_key", "redeemed_time", "redemption_key"):
-        flags[name] = bucket[name].combine_chunks().dictionary_encode("encode").indices.to_numpy()
-    groups = pd.DataFrame(flags).groupby(["customer_key", "redeemed_time"], sort=False)
-    keys, new = groups["redemption_key"], groups["new"]
-    several = keys.transform("min") != keys.transform("max")
-    mixed = new.transform("any") & ~new.transform("all")
-    wanted = (several & (mixed | groups["ranked"].transform("any") | renamed)).to_numpy()
-    if not wanted.any():
-        return
-    numbers = pa.array(groups.ngroup().to_numpy()[wanted])
-    rows = bucket.filter(pa.array(wanted)).append_column("group", numbers)
-    found: dict[int, dict[str, _Redemption]] = defaultdict(dict)
-    columns = [rows[name].to_pylist() for name in ("group", ROW, *_COLUMNS)]
-    for group, row, key, _, _, *said, redemption_id, id_, rank, answer in zip(
-        *columns, strict=True
-    ):
-        if key not in found[group]:
-            named: _Named = "redemption_id" if redemption_id else "nothing" if rank else "id"
-            reversals = shared.get(key, frozenset())
-            found[group][key] = _Redemption(
-                key, named, id_ or 0, rank or 0, row, reversals=reversals
-            )
-        redemption = found[group][key]
-        redemption.answers.add(answer)
-        for values, value in zip(redemption.said, said, strict=True):
-            if value is not None:
-                values.add(value)
-    for redemptions in found.values():
-        yield list(redemptions.values())
+    groups = _codes(bucket["customer_key"]) * len(bucket) + _codes(bucket["redeemed_time"])
+    groups = np.unique(groups, return_inverse=True)[1]
+    key = _codes(bucket["redemption_key"])
+    new = pc.is_valid(bucket["redemption_id"]).to_numpy()
+    ranked = pc.is_valid(bucket["_rank"]).to_numpy()
+    keys, news = _distinct(groups, key), _distinct(groups, np.where(new, key, -1))
+    some_ranked = _distinct(groups, np.where(ranked, 0, -1)) > 0
+    wanted = (keys > 1) & (((news > 0) & (news < keys)) | some_ranked | renamed)
+    plain = wanted & (keys == 2) & (news == 1)
+    if plain.any():
+        for name in _AGREEING:
+            plain &= _distinct(groups, _codes(bucket[name], none=-1)) < 2
+        in_answers = groups * len(bucket) + _codes(bucket[ANSWER])
+        _, first, places = np.unique(in_answers, return_index=True, return_inverse=True)
+        plain[groups[first[_distinct(places, key) > 1]]] = False
+    ends = []
+    for rows in (plain[groups] & ~new, plain[groups] & new):
+        _, first = np.unique(groups[rows], return_index=True)
+        ends.append(bucket["redemption_key"].take(pa.array(np.flatnonzero(rows)[first])))
+    names = dict(zip(ends[0].to_pylist(), ends[1].to_pylist(), strict=True))
+    return names, _redemptions(bucket, groups, (wanted & ~plain)[groups], shared)
+
+
+def _codes(values: pa.ChunkedArray, none: int | None = None) -> Numbers:
+    """Give a number for each value of a column; nothing is a value too, or has one given."""
+    if none is None:
+        return codes_of(values)[0]
+    codes = values.combine_chunks().dictionary_encode().indices
+    filled: Numbers = pc.fill_null(codes.cast(pa.int64()), none).to_numpy()
+    return filled
+
+
+def _distinct(groups: Numbers, codes: Numbers) -> Numbers:
+    """Count the different codes of each group; those below zero are none."""
+    told = codes >= 0
+    size = int(codes.max(initial=0)) + 1
+    both = np.unique(groups[told] * size + codes[told])
+    counts: Numbers = np.bincount(both // size, minlength=int(groups.max(initial=-1)) + 1)
+    return counts
+
+
+def _redemptions(
+    bucket: pa.Table, groups: Numbers, wanted: Mask, shared: Mapping[str, frozenset[int]]
+) -> Iterator[list[_Redemption]]:
+    """Give the redemptions of some groups, group by group."""
+    rows = np.flatnonzero(wanted)
+    rows = rows[np.argsort(groups[rows], kind="stable")]
+    starts = np.flatnonzero(np.diff(groups[rows], prepend=-1))
+    # Objects are large: only those of a few groups are there at a time.
+    cuts = np.searchsorted(starts, np.arange(0, len(rows), _ROWS_AT_A_TIME))
+    bounds = [*starts[np.unique(cuts[cuts < len(starts)])], len(rows)]
+    for start, end in pairwise(bounds):
+        chosen = pa.array(rows[start:end])
+        numbers = groups[rows[start:end]].tolist()
+        columns = [bucket[name].take(chosen).to_pylist() for name in (ROW, *_COLUMNS)]
+        found: dict[int, dict[str, _Redemption]] = defaultdict(dict)
+        for group, row, key, _, _, *said, redemption_id, id_, rank, answer in zip(
+            numbers, *columns, strict=True
+        ):
+            if key not in found[group]:
+                named: _Named = "redemption_id" if redemption_id else "nothing" if rank else "id"
+                reversals = shared.get(key, frozenset())
+                found[group][key] = _Redemption(
+                    key, named, id_ or 0, rank or 0, row, reversals=reversals
+                )
+            redemption = found[group][key]
+            redemption.answers.add(answer)
+            for values, value in zip(redemption.said, said, strict=True):
+                if value is not None:
+                    values.add(value)
+        for redemptions in found.values():
+            yield list(redemptions.values())
 
 
 def _settled(redemptions: list[_Redemption]) -> list[_Redemption]:

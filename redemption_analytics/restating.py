@@ -103,7 +103,7 @@ def _of_redemptions(keep: Keep, rows: pd.DataFrame) -> pd.Series:
             "points": rows["points_redeemed"],
         }
     )
-    both = pd.concat([_moved(whole), _moved(shares)], axis=1)
+    both = pd.concat([_moved(whole), _moved(shares)], axis=1).astype("float64")
     # Redemptions stay in the list that moved nothing, as by another program beside a breakup.
     found: pd.Series = both.max(axis=1).reindex(rows["redemption_key"].unique()).fillna(0)
     return found

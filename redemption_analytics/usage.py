@@ -20,6 +20,9 @@ T = TypeVar("T")
 
 _SHOWN = 100
 
+#: What does not come from what a bundle holds.
+_OUTSIDE = (OSError, MemoryError, RecursionError, ImportError)
+
 
 def refused(argument: str, takes: str, value: object) -> UsageError:
     """Give the error that says what an argument takes; :func:`public` puts the function before it.
@@ -47,7 +50,8 @@ def public(function: Callable[P, T]) -> Callable[P, T]:
     """Let a public function name itself in errors about its arguments.
 
     Arguments that it does not have are refused with the nearest that it has; a first argument
-    ``r`` is a bundle, and a column that the bundle lacks is named with its table.
+    ``r`` is a bundle, and a column that the bundle lacks is named with its table, as is one of
+    which the type or the values are wrong, where the function cannot work with it.
     """
     return _public(function, inspect.signature(function))
 
@@ -68,7 +72,7 @@ def public_with(
 def _public(function: Callable[P, T], signature: inspect.Signature) -> Callable[P, T]:
     name = "Redemptions" if function.__name__ == "__init__" else function.__name__
     first = next(iter(signature.parameters), "")
-    of_bundle = first == "r" or function.__name__ == "filter"
+    of_bundle = first == "r" or function.__name__ in ("filter", "to_parquet")
 
     @wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -87,10 +91,13 @@ def _public(function: Callable[P, T], signature: inspect.Signature) -> Callable[
         except RedemptionAnalyticsError:
             raise
         except Exception as error:
-            lacking = _lacking(bundle, str(error)) if of_bundle else ""
-            if not lacking:
-                raise
-            raise ValidationError(f"{name}: {lacking}") from None
+            lacking = _lacking(bundle, _said(error)) if of_bundle else ""
+            if lacking:
+                raise ValidationError(f"{name}: {lacking}") from None
+            invalid = _invalid(bundle) if of_bundle and not isinstance(error, _OUTSIDE) else ""
+            if invalid:
+                raise ValidationError(f"{name}: {invalid}") from error
+            raise
         return result
 
     called.__signature__ = signature  # type: ignore[attr-defined]
@@ -143,6 +150,27 @@ def _resolve(result: Any) -> None:
     for frame in tables.values() if isinstance(tables, dict) else [result]:
         if hasattr(frame, "collect_schema"):
             frame.collect_schema()
+
+
+def _invalid(bundle: Any) -> str:
+    """Say what breaks the models in a bundle made by hand, as a wrong type of a column does."""
+    try:
+        bundle.validate()
+    except ValidationError as error:
+        return str(error)
+    except Exception:
+        return ""  # What cannot be looked at tells nothing.
+    return ""
+
+
+def _said(error: BaseException) -> str:
+    """Give what an error says, with what the errors said that it was made of."""
+    texts = []
+    told: BaseException | None = error
+    while told is not None:
+        texts.append(str(told))
+        told = told.__cause__ or told.__context__
+    return "\n".join(texts)
 
 
 def _lacking(bundle: Any, said: str) -> str:

@@ -75,6 +75,8 @@ def _check(name: str, frame: pd.DataFrame, schema: DataFrameSchema) -> None:
 
 
 def _failures(table: str, frame: pd.DataFrame, cases: Any) -> str:
+    if lacking := [name for name in schema_of(table).columns if name not in frame.columns]:
+        return f"{table}: lacks {', '.join(map(str, lacking))}"
     types = cases["check"].astype("str").str.startswith("dtype(")
     wrong = dict.fromkeys(cases.loc[types, "column"])
     shown = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 Row = dict[str, Any]
@@ -125,7 +126,7 @@ def _unite_reversals(
         if number not in [back["reversal_id"] for back in with_any[-1]["reversals"]]:
             done.vanished.add(number)
         points = [row["points_reversed"] for row in rows]
-        steps = [abs(b - a) for a, b in zip(points, points[1:], strict=False)]
+        steps = [abs(b - a) for a, b in pairwise(points)]
         if any(steps):
             done.moved[keeps] = done.moved.get(keeps, 0) + sum(steps)
 
@@ -166,7 +167,7 @@ def _equal(several: list[Any]) -> bool:
 
 def _steps(versions: list[Counter[Any]]) -> int:
     moved = 0
-    for one, other in zip(versions, versions[1:], strict=False):
+    for one, other in pairwise(versions):
         change = [other[label] - one[label] for label in {*one, *other}]
         moved += max(sum(c for c in change if c > 0), -sum(c for c in change if c < 0))
     return moved

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from payloads import load, redemption, reversal
+from test_merging import export
 
 import redemption_analytics as ra
 
@@ -17,6 +18,8 @@ SAMPLES = Path(__file__).parent.parent / "data_samples"
 CHECKS = [
     "truncated_points",
     "truncated_coupons",
+    "surplus_points",
+    "surplus_coupons",
     "breakup_mismatch",
     "reversal_breakup_mismatch",
     "source_breakup_mismatch",
@@ -69,6 +72,16 @@ CASES: dict[str, tuple[Callable[[], ra.Redemptions], int, str]] = {
         lambda: ra.load(customer(coupons_count="2")),
         1,
         "payloads#1/1: 2 said, 0 here",
+    ),
+    "surplus_points": (
+        lambda: ra.load([with_points({**_TIMED}, mobile="1", points_count=0)]),
+        1,
+        "payloads#1/1: 0 said, 1 here",
+    ),
+    "surplus_coupons": (
+        lambda: ra.load(customer(coupons_count=1, redemptions={"coupons": {"coupon": _COUPONS}})),
+        1,
+        "payloads#1/1: 1 said, 2 here",
     ),
     "breakup_mismatch": (
         lambda: load([redemption("aB0001", 10, shares={1: 4, 2: 5})]),
@@ -127,6 +140,7 @@ CASES: dict[str, tuple[Callable[[], ra.Redemptions], int, str]] = {
     ),
 }
 _TIMED = {"redeemed_time": "2026-01-01 00:00:00"}
+_COUPONS = [{"id": 1, **_TIMED}, {"id": 2, **_TIMED}]
 
 
 def _batch(points: int) -> dict[str, Any]:
@@ -181,6 +195,20 @@ def test_pages_of_one_customer_are_not_truncated_if_they_are_all_there() -> None
 
     assert found(ra.load([page("a", "b"), page("c")])) == {}
     assert "truncated_points" in found(ra.load([page("a", "b"), page("b")]))
+
+
+def test_what_an_older_answer_said_is_outdated_and_no_surplus() -> None:
+    def seen(day: int, keys: str, count: int | None) -> Any:
+        points = [{"redemption_id": key, "points_redeemed": 1, **_TIMED} for key in keys]
+        told = customer(mobile="1", points_count=count, redemptions={"points": {"point": points}})
+        return export(f"2026-02-0{day}", told)
+
+    assert found(ra.load([seen(1, "a", 1), seen(2, "b", 2)])).keys() == set()
+    # The newest answer does not say how many there are.
+    assert found(ra.load([seen(1, "a", 1), seen(2, "ab", None)])).keys() == {"merged_duplicates"}
+    # Nor does one that shows none outdate what was said before.
+    surplus = found(ra.load([seen(1, "a", 1), seen(2, "bc", 2), seen(3, "", None)]))
+    assert surplus == {"surplus_points": (1, "2026-02-02.jsonl#1/1: 2 said, 3 here")}
 
 
 def test_decimal_parts_that_add_up_are_no_mismatch() -> None:

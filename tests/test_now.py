@@ -7,7 +7,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from payloads import answers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+from payloads import Item, answers, redemption, reversal
 
 import redemption_analytics as ra
 
@@ -25,7 +28,7 @@ def export(path: Path, *times: str) -> Path:
     return path
 
 
-def late(r: ra.Redemptions) -> int:
+def late_ones(r: ra.Redemptions) -> int:
     return int(ra.audit(r).set_index("check")["count"]["times_after_export"])
 
 
@@ -64,7 +67,7 @@ def test_a_time_is_late_that_is_a_day_after_its_own_export(
 ) -> None:
     export(tmp_path / "2027-01-01.jsonl", "2026-01-01 10:00:00")
     export(tmp_path / f"{name}.jsonl", time)
-    assert late(ra.load(tmp_path)) == is_late
+    assert late_ones(ra.load(tmp_path)) == is_late
 
 
 def test_now_of_tables_put_together_by_hand_is_their_newest_time() -> None:
@@ -84,3 +87,61 @@ def test_what_is_chosen_of_a_bundle_has_its_now(tmp_path: Path) -> None:
     ]
     for conditions, now in given:
         assert r.filter(**conditions).now == now
+
+
+# A property: what is dated after its export changes nothing that looks at times.
+
+_DAYS = st.integers(0, 120).map(
+    lambda day: f"{pd.Timestamp('2026-07-01') + pd.Timedelta(days=day)}"
+)
+
+
+@st.composite
+def _redemptions(draw: st.DrawFn) -> list[Item]:
+    found = []
+    for number in range(draw(st.integers(1, 8))):
+        points = draw(st.integers(1, 200))
+        backs = [
+            reversal(number * 10 + back, draw(st.integers(0, points)), draw(_DAYS))
+            for back in range(draw(st.integers(0, 2)))
+        ]
+        program = draw(st.sampled_from([1, 2]))
+        till = draw(st.sampled_from(["north.till1", "south.till1"]))
+        time = draw(st.none() | _DAYS)
+        found.append(redemption(f"r{number}", points, time, backs, program=program, till=till))
+    return found
+
+
+ABOUT_NOW: dict[str, Any] = {
+    "reversal_rates": lambda r: ra.reversal_rates(r),
+    "by program": lambda r: ra.reversal_rates(r, by="program_id"),
+    "within": lambda r: ra.reversal_rates(r, by="store_code", within="30D"),
+    "reversal_curve": lambda r: ra.reversal_curve(r),
+    "of points": lambda r: ra.reversal_curve(r, by="program_id", weight="points"),
+    "expected_reversals": lambda r: ra.expected_reversals(r),
+    "expected by program": lambda r: ra.expected_reversals(r, by="program_id"),
+    "reversal_outliers": lambda r: ra.reversal_outliers(r),
+    "time_to_reversal": lambda r: ra.time_to_reversal(r),
+}
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    redemptions=_redemptions(),
+    late=st.tuples(st.integers(1, 10**6), st.sampled_from([1, 2, 3]), st.booleans(), st.booleans()),
+    dated=st.booleans(),
+    first=st.booleans(),
+)
+def test_a_redemption_dated_2062_changes_no_rate_no_curve_and_no_reserve(
+    redemptions: list[Item], late: tuple[int, int, bool, bool], dated: bool, first: bool
+) -> None:
+    points, program, is_back, is_back_early = late
+    back = reversal(999, points, "2026-09-01" if is_back_early else "2062-04-01")
+    wrong = redemption("late", points, WRONG_YEAR, [back] if is_back else [], program=program)
+    options: dict[str, Any] = {"exported_at": "2026-11-05T03:00"} if dated else {}
+    without = ra.load(answers(redemptions), **options)
+    both = ra.load(answers([wrong, *redemptions] if first else [*redemptions, wrong]), **options)
+    assert both.now == without.now
+    assert late_ones(both) == (1 if not is_back or is_back_early else 2)
+    for name, function in ABOUT_NOW.items():
+        assert_frame_equal(function(both), function(without), obj=name)

@@ -128,6 +128,49 @@ def test_periods_are_compared_by_their_own_calendar(period: str, names: tuple[st
     assert (found.period, found.before) == names
 
 
+@pytest.mark.parametrize("name", ["{}.json", "{}T02-00.json", "exports/{}/answers.json"])
+@pytest.mark.parametrize(
+    "newest",
+    ["{} 01:59:00", "{} 00:00:00", "2026-10-30 12:00:00"],
+    ids=["in the last hours", "at midnight", "days before"],
+)
+@pytest.mark.parametrize(
+    ("made", "period", "last", "running"),
+    [
+        ("2026-11-16", "week", "week of 9 November 2026", "week of 16 November 2026"),
+        ("2026-11-01", "month", "October 2026", "November 2026"),
+        ("2026-11-01", "day", "31 October 2026", "1 November 2026"),
+        ("2027-01-01", "quarter", "Q4 2026", "Q1 2027"),
+        ("2027-01-01", "year", "2026", "2027"),
+    ],
+)
+def test_a_report_is_about_the_last_period_that_was_over_when_the_export_was_made(
+    tmp_path: Path, name: str, newest: str, made: str, period: str, last: str, running: str
+) -> None:
+    export = tmp_path / name.format(made)
+    export.parent.mkdir(parents=True, exist_ok=True)
+    redemptions = [redemption("a", 100, "2026-10-02"), redemption("b", 5, newest.format(made))]
+    export.write_text(json.dumps(answers(redemptions)))
+    r = ra.load(export)
+    tables = {
+        "kpis.parquet": as_arrow(ra.kpis(r, period)),
+        "net_points_posted.parquet": as_arrow(ra.net_points(r, period, "event")),  # type: ignore[arg-type]
+    }
+    assert r.now is not None
+    found = headline(tables, period, r.now)  # type: ignore[arg-type]
+    assert (found.period, found.over) == (last, True)
+    assert found.running in (running, "")
+    assert bool(found.running) == (r.now > datetime.fromisoformat(made))
+
+
+@pytest.mark.parametrize("as_of", ["2026-10-31", "2026-10", "2026-11-01T00:00"])
+def test_at_the_end_of_its_last_day_a_month_is_over(tmp_path: Path, as_of: str) -> None:
+    r = load([redemption("a", 100, "2026-10-02"), redemption("b", 5, "2026-11-20")])
+    text = Page(page_of(r, tmp_path / "report", as_of=as_of)).text
+    assert "Points redeemed 100" in text
+    assert "is not over" not in text
+
+
 def test_every_check_of_the_audit_has_a_sentence() -> None:
     checks = set(ra.audit(ra.Redemptions())["check"])
     assert checks == set(quality.SENTENCES)

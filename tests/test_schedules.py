@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from payloads import answers, redemption
 from requirements_of_ci import needed
 
 import redemption_analytics as ra
@@ -136,6 +137,24 @@ def test_cron_writes_the_report_and_mails_nothing_when_all_is_well(
     assert cron(server) == ""
     assert_same(tables(server.report), server.expected())
     assert f"written to {server.report}" in logged(server)
+
+
+@pytest.mark.parametrize("name", ["2026-11-16.json", "2026-11-16T02-00.json"])
+def test_cron_of_monday_the_16th_reports_the_week_of_the_9th(
+    server: Server, flock: None, name: str
+) -> None:
+    redemptions = [
+        redemption("last-week", 40, "2026-11-10 10:00:00"),
+        redemption("this-morning", 7, "2026-11-16 01:30:00"),
+    ]
+    (server.root / "exports").mkdir()
+    (server.root / "exports" / name).write_text(json.dumps(answers(redemptions)))
+    assert cron(server) == ""
+    page = (server.report / "report.html").read_text("utf-8")
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "week of 9 November 2026" in text
+    assert "Points redeemed 40" in text
+    assert "week of 16 November 2026 is not over" in text
 
 
 def test_cron_writes_the_report_and_mails_when_something_was_rejected(

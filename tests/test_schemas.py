@@ -186,3 +186,9 @@ def test_decimal_points_are_valid_too(whole: ra.Redemptions) -> None:
 
 def test_frames_made_by_hand_need_no_customers(whole: ra.Redemptions) -> None:
     ra.Redemptions(points=whole.points, coupons=whole.coupons).validate()
+
+
+def test_columns_that_lack_are_named(whole: ra.Redemptions) -> None:
+    points = whole.points.drop(columns=["points_redeemed", "notes"])
+    with pytest.raises(ra.ValidationError, match="points: lacks points_redeemed, notes"):
+        changed(whole, "points", points).validate()

@@ -35,6 +35,9 @@ _GRAINS = {"day": "1d", "month": "1mo", "quarter": "1q", "year": "1y"}
 PERIODS = ("day", "week", "month", "quarter", "year")
 
 _DECIMAL_PLACES = 3
+
+#: Where names of columns that differ in case alone are two.
+_TELLING_CASE = (nw.Implementation.PANDAS, nw.Implementation.POLARS, nw.Implementation.PYARROW)
 _HALF = 2**32
 
 
@@ -101,7 +104,15 @@ def with_custom_fields(
         What they redeem, "points" or "coupon": their keys may be the same text.
     by
         Names, of which those of custom fields matter.
+
+    Raises
+    ------
+    UsageError
+        If two names differ in case alone, and the frames are of a database, where those are one.
     """
+    by = list(by)
+    if rows.implementation not in _TELLING_CASE:
+        _refuse_alike(by)
     for name in by:
         if name.startswith(CUSTOM):
             here = (nw.col("name") == name.removeprefix(CUSTOM)) & (
@@ -110,6 +121,17 @@ def with_custom_fields(
             values = fields.filter(here).select("redemption_key", nw.col("value").alias(name))
             rows = rows.join(values, on="redemption_key", how="left")
     return rows
+
+
+def _refuse_alike(by: Iterable[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in by:
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise UsageError(
+                f"cannot group by {other!r} and {name!r} together: to this engine columns that"
+                " differ in case alone are one. Group by each alone, or open with engine='polars'"
+            )
 
 
 def period(time: nw.Expr, name: str) -> nw.Expr:

@@ -21,6 +21,16 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
         "customers have more coupon redemptions than the exports hold",
         "Their coupons are missing here. Export again with a larger page size.",
     ),
+    "surplus_points": (
+        "customer has more points redemptions here than the newest answer says",
+        "customers have more points redemptions here than their newest answers say",
+        "One redemption may count twice here. Compare with the platform's own screens.",
+    ),
+    "surplus_coupons": (
+        "customer has more coupon redemptions here than the newest answer says",
+        "customers have more coupon redemptions here than their newest answers say",
+        "One redemption may count twice here. Compare with the platform's own screens.",
+    ),
     "breakup_mismatch": (
         "redemption has a program breakup that does not add up to its points",
         "redemptions have a program breakup that does not add up to their points",
