@@ -313,7 +313,7 @@ def _pairs(
     given_up: set[int],
     loose: set[int],
 ) -> dict[int, int]:
-    """Pair up those that agree to a degree: who has one candidate first, then who has few, in order.
+    """Pair up those that agree to a degree: who has one candidate, then who has few, in order.
 
     Where more are there than look for them, only the loose ones find any.
     """

@@ -23,9 +23,10 @@ def redemption_keys(
     """Give each points redemption its key, and those without any id their rank among equals.
 
     Since 2025 the key is the redemption_id. An older one has a real id, which with its customer and
-    its time makes the key. Where the id is but its place in the answer's list (1, 2, 3 …), or 0 or
-    less, it tells nothing: such redemptions are told apart by what they say, and by their rank among those in the
-    answer that say the same. The text is hashed, for it holds the customer's identity.
+    its time makes the key. Where the id is but its place in the answer's list (1, 2, 3 …), or no
+    more than 0, it tells nothing: such redemptions are told apart by what they say, and by their
+    rank among those in the answer that say the same. The text is hashed, for it holds the
+    customer's identity.
 
     Parameters
     ----------
