@@ -72,6 +72,10 @@ class _Redemption:
             return -1
         return len(told) + len(_AGREEING) * bool(self.reversals & other.reversals)
 
+    def tells_less(self, other: _Redemption) -> bool:
+        """Tell whether another says something of which this one is silent."""
+        return any(b and not a for a, b in zip(self.said, other.said, strict=True))
+
     def take_in(self, other: _Redemption) -> None:
         """Make another a part of this one."""
         for own, more in zip(self.said, other.said, strict=True):
@@ -87,8 +91,9 @@ def settled_editions(keep: Keep, customers: Renaming) -> Renaming:
     Those with a real id are one where customer, time and id are the same. Those without any are put
     together where they say the same, by their rank among equals in their answers. Then they find
     those with a real id, and both find those with a redemption_id: the one that they agree with in
-    most, where there is only one such; or in order, where as many look for as many. Who agrees with
-    several alike, and cannot be told apart so, stays by itself: no points are lost.
+    most. Who agrees with several alike is one of them where it tells less than they do, or has no
+    id of its own: they are taken in order, each once, so that no points count twice. Who tells as
+    much, and has a real id, stays by itself: no points are lost.
 
     Parameters
     ----------
@@ -275,7 +280,8 @@ def _of_one_id(redemptions: list[_Redemption]) -> list[_Redemption]:
 def _of_one_form(redemptions: list[_Redemption]) -> list[_Redemption]:
     """Unite those without any id that say the same, those of equal rank among equals with another.
 
-    Two that contradict each other are never united by way of a third that tells less.
+    Two that contradict each other are never united by way of a third that tells less: it is found
+    to be one of them.
     """
     forms: dict[Any, list[_Redemption]] = defaultdict(list)
     for redemption in redemptions:
@@ -294,7 +300,7 @@ def _of_one_form(redemptions: list[_Redemption]) -> list[_Redemption]:
         form for form in said if all(two in near[one] for one, two in combinations(near[form], 2))
     }
     left = dict(forms)
-    united: list[_Redemption] = []
+    groups: list[list[_Redemption]] = []
     for form in said:
         if form not in left:
             continue
@@ -305,7 +311,10 @@ def _of_one_form(redemptions: list[_Redemption]) -> list[_Redemption]:
                 by_rank[redemption.rank].take_in(redemption)
             else:
                 by_rank[redemption.rank] = redemption
-        united += by_rank.values()
+        groups.append(sorted(by_rank.values(), key=_order))
+    united: list[_Redemption] = []
+    for group in sorted(groups, key=lambda g: (-sum(map(bool, g[0].said)), _order(g[0]))):
+        united = sorted([*united, *_not_found_again(group, united)], key=_order)
     return united
 
 
@@ -319,14 +328,19 @@ def _not_found_again(old: Sequence[_Redemption], new: Sequence[_Redemption]) -> 
         for points in redemption.said[0]:
             by_points[points].append(place)
     candidates: list[dict[int, int]] = []
-    for redemption in old:
+    loose: set[int] = set()
+    for own, redemption in enumerate(old):
         near = dict.fromkeys(n for points in redemption.said[0] for n in by_points[points])
         agreeing = ((place, redemption.agreement(new[place])) for place in near)
         candidates.append({place: degree for place, degree in agreeing if degree >= 0})
+        if redemption.named == "nothing" or any(
+            redemption.tells_less(new[place]) for place in candidates[own]
+        ):
+            loose.add(own)
     found: dict[int, int] = {}
     given_up: set[int] = set()
     for degree in sorted({d for each in candidates for d in each.values()}, reverse=True):
-        while pairs := _pairs(candidates, degree, found, given_up):
+        while pairs := _pairs(candidates, degree, found, given_up, loose):
             found.update(pairs)
         taken = set(found.values())
         given_up.update(
@@ -344,8 +358,12 @@ def _pairs(
     degree: int,
     found: Mapping[int, int],
     given_up: set[int],
+    loose: set[int],
 ) -> dict[int, int]:
-    """Pair up those that agree to a degree: who has one candidate, else as many as have as many."""
+    """Pair up those that agree to a degree: who has one candidate, then who has few, in order.
+
+    Where more are there than look for them, only the loose ones find any.
+    """
     taken = set(found.values())
     looking: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for place, each in enumerate(candidates):
@@ -356,7 +374,10 @@ def _pairs(
     single = {free[0]: places[0] for free, places in looking.items() if len(free) == 1}
     if single:
         return {place: other for other, place in single.items()}
-    for free, places in looking.items():
-        if len(free) == len(places):
-            return dict(zip(places, free, strict=True))
+    for free in sorted(looking, key=len):
+        places = looking[free]
+        if len(free) != len(places):
+            places = [place for place in places if place in loose]
+        if places:
+            return dict(zip(places, free, strict=False))
     return {}

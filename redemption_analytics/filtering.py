@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import reduce
@@ -140,6 +141,9 @@ def _whole(name: str, value: Any) -> int | None:
         return None
     try:
         if isinstance(value, bool) or not isinstance(value, (int, float, str, Integral)):
+            raise ValueError
+        # Of texts Python takes "4_69" and the digits of every script.
+        if isinstance(value, str) and not re.fullmatch(r"\s*[+-]?[0-9]+\s*", value):
             raise ValueError
         number = int(value)
         if number != (number if isinstance(value, str) else value) or abs(number) >= 2**63:

@@ -23,9 +23,10 @@ def redemption_keys(
     """Give each points redemption its key, and those without any id their rank among equals.
 
     Since 2025 the key is the redemption_id. An older one has a real id, which with its customer and
-    its time makes the key. Where the id is but its place in the answer's list (1, 2, 3 …) it tells
-    nothing: such redemptions are told apart by what they say, and by their rank among those in the
-    answer that say the same. The text is hashed, for it holds the customer's identity.
+    its time makes the key. Where the id is but its place in the answer's list (1, 2, 3 …), or no
+    more than 0, it tells nothing: such redemptions are told apart by what they say, and by their
+    rank among those in the answer that say the same. The text is hashed, for it holds the
+    customer's identity.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ def redemption_keys(
     every = answers.to_numpy()
     places = np.arange(len(every)) - np.searchsorted(every, every) + 1
     said = {name: columns[name].take(old) for name in ("id", *_SAID)}
-    ranked = pc.equal(said["id"], pa.array(places).take(old))
+    ranked = pc.or_(pc.equal(said["id"], pa.array(places).take(old)), pc.less(said["id"], 1))
     whole = said["points_redeemed"].cast(pa.decimal128(22, 3))
     written = [(said | {"points_redeemed": whole})[name].cast(pa.string()) for name in _SAID]
     by_id = _joined([*written[:2], pa.scalar("id"), said["id"].cast(pa.string())])

@@ -261,6 +261,48 @@ def test_where_several_agree_it_stays_by_itself(old_first: bool) -> None:
 
 
 @BOTH_ORDERS
+@pytest.mark.parametrize(
+    ("less", "count"),
+    [
+        ([old(id=1, program_id=None)], 2),
+        ([old(id=121655, program_id=None)], 2),
+        ([old(id=1, program_id=None, transaction_number="")], 2),
+        ([old(id=1, program_id=None), old(id=2, program_id=None)], 2),
+        ([old(id=n, program_id=None) for n in (1, 2, 3)], 3),
+        ([old(id=1, program_id=3)], 3),
+    ],
+)
+@pytest.mark.parametrize(
+    "known",
+    [
+        [new("a"), new("b", program_id=7)],
+        [old(id=300614), old(id=300615, program_id=7)],
+        [old(id=1), old(id=2, program_id=7)],
+    ],
+    ids=["redemption_id", "real id", "rank"],
+)
+def test_who_tells_less_and_agrees_with_several_is_one_of_them(
+    less: list[Any], count: int, known: list[Any], old_first: bool
+) -> None:
+    if known[0]["id"] > 1 and less[0]["id"] > 3:
+        count += 1  # Different real ids are two redemptions.
+    r = mixed([answer(*less)], [answer(*known)], old_first)
+    assert len(r.points) == count
+    assert r.points["points_redeemed"].sum() == 90 * count
+    again = mixed([answer(*less), answer(*less)], [answer(*known)], old_first)
+    assert len(again.points) == count
+
+
+def test_an_id_of_zero_or_less_tells_nothing() -> None:
+    r = load(export("2020-01-01", answer(old(id=0), old(id=0, points_redeemed=30))))
+    assert sorted(cells(r.points, "points_redeemed")) == [30, 90]
+    r = load(
+        export("2020-01-01", answer(old(id=-1))), export("2020-01-02", answer(old(id=1, bill_id=5)))
+    )
+    assert cells(r.points, "bill_id") == [5]
+
+
+@BOTH_ORDERS
 def test_of_two_equal_old_ones_only_one_is_the_one_that_has_an_id(old_first: bool) -> None:
     r = mixed([answer(old(), old(id=121656))], [answer(new("a"))], old_first)
     assert sorted(cells(r.points, "redemption_id"), key=str) == [None, "a"]

@@ -170,6 +170,8 @@ def test_a_condition_is_read_by_the_schema_of_its_column(kind: str, value: Any) 
     [
         ("program_id", "gold"),
         ("program_id", "469.5"),
+        ("program_id", "4_69"),
+        ("program_id", "٤٦٩"),
         ("program_id", 469.5),
         ("program_id", True),
         ("program_id", ""),
@@ -311,3 +313,18 @@ def test_on_the_command_line_what_is_no_moment_is_refused(as_of: str, tmp_path: 
     assert "as_of is a moment" in done.output
     assert "'2026-10-31'" in done.output
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"by": 5}, "net_points: by is a name or a list of names, not 5"),
+        ({"basis": "cohort"}, "net_points: basis is 'redemption' or 'event', not 'cohort'"),
+    ],
+)
+def test_what_is_grouped_by_and_how_is_refused_with_the_function_named(
+    arguments: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ra.UsageError) as error:
+        ra.net_points(ra.Redemptions(), **arguments)
+    assert str(error.value) == said

@@ -9,6 +9,7 @@ import narwhals as nw
 import pandas as pd
 
 from redemption_analytics.errors import UsageError, nearest
+from redemption_analytics.usage import refused
 
 By: TypeAlias = str | Iterable[str]
 Frame: TypeAlias = "nw.LazyFrame[Any]"
@@ -74,7 +75,7 @@ def names(
     """
     given = [by] if isinstance(by, str) else by
     if not isinstance(given, Iterable):
-        raise UsageError(f"by is a name or a list of names, not {by!r}")
+        raise refused("by", "a name or a list of names", by)
     found: dict[str, None] = {}
     for name in given:
         wanted = custom and isinstance(name, str) and name.removeprefix(CUSTOM) not in ("", name)

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from redemption_analytics.errors import UsageError
 from redemption_analytics.metrics.grouping import By, Frame, names, native, summed
 from redemption_analytics.metrics.postings import AMOUNTS, Basis, Movements, postings
 from redemption_analytics.metrics.sums import check_sums
-from redemption_analytics.usage import public
+from redemption_analytics.usage import public, refused
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -62,7 +61,7 @@ def net_points(r: Redemptions, by: By = (), basis: Basis = "redemption") -> Any:
     2        <NA>            0                0               10         -10
     """
     if basis not in ("redemption", "event"):
-        raise UsageError(f"basis is 'redemption' or 'event', not {basis!r}")
+        raise refused("basis", "'redemption' or 'event'", basis)
     groups = names(by, custom=True)
     check_sums(r)
     rows = postings(Movements.of(r, groups), groups, basis)
