@@ -33,10 +33,14 @@ def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
     ----------
     source
         A file, a directory (read with all that is below it), a glob, an open binary file, a URI
-        that ``pyarrow.fs`` reads, a decoded payload (dict) or raw one (bytes), or an iterable of
-        these; text is always a path. Files hold JSON answers (one, many, in lines or in an array),
-        XML in either dialect, or Parquet with a column ``payload``; plain, .gz, .bz2, .zst, .lz4
-        or in a .zip. Contents tell what they are, not names.
+        that ``pyarrow.fs`` reads, a decoded payload (dict) or raw one (bytes), a frame with a
+        column ``payload`` (pandas, Polars, PyArrow, DuckDB), or an iterable of these; text is
+        always a path. Files hold JSON answers (one, many, in lines or in an array), XML in either
+        dialect, or Parquet, CSV or TSV with a column ``payload``; plain, .gz, .bz2, .zst, .lz4,
+        .xz, or in a .zip or .tar. Contents tell what they are, not names. A Delta table is read as
+        its newest version, by the extra ``delta``. Every file of a directory stands in the table
+        ``files``, those that are passed over too: hidden ones (a name in their path begins with
+        "." or "_"), and those that are no exports.
     exported_at
         When the exports were made: a date (its midnight), a datetime, or text such as
         ``"2026-11-20"`` or ``"2026-11-20T03:00"``, which may carry a UTC offset. By default the
