@@ -117,7 +117,8 @@ def _unite_reversals(
                 for _, back in by_name[name]:
                     hung = len(back.get("reversal_breakup_by_program") or [])
                     done.seen["reversal_breakups"] -= hung
-        rows = [back for _, back in by_name[keeps]]
+        # Blank is nothing.
+        rows = [{n: v or None for n, v in back.items()} for _, back in by_name[keeps]]
         told = [["points_reversed"], ["reversal_time"]]
         done.reversals[number] = _newest_told(rows, told) | {"of": keeps}
         shares = [s for row in rows if (s := row.get("reversal_breakup_by_program"))]
