@@ -1,5 +1,6 @@
 """Small exports in view: payloads of a few redemptions, that leave out what does not matter."""
 
+import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -7,6 +8,9 @@ from typing import Any
 import pandas as pd
 
 import redemption_analytics as ra
+
+#: How many times as much is drawn in tests of properties.
+TIMES = int(os.environ.get("REDEMPTION_ANALYTICS_TESTS_FUZZING", "1"))
 
 #: Columns of responses that tell where an answer came from.
 PROVENANCE = ["response_id", "source", "record", "exported_at", "dated_by"]

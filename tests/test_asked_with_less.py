@@ -9,6 +9,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from payloads import TIMES
 from test_merging import export, reversal
 
 import redemption_analytics as ra
@@ -169,7 +170,7 @@ def assert_same_numbers(one: ra.Redemptions, other: ra.Redemptions) -> None:
 
 
 @given(_archives())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8 * TIMES, deadline=None)
 def test_an_answer_asked_with_less_changes_no_number(archive: Any) -> None:
     full, (day, less), place = archive
     several = [*full[:place], (day, less), *full[place:]]
@@ -183,7 +184,7 @@ def test_an_answer_asked_with_less_changes_no_number(archive: Any) -> None:
 
 
 @given(_archives(), st.randoms(use_true_random=False))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5 * TIMES, deadline=None)
 def test_how_pages_are_split_over_files_makes_no_difference(archive: Any, random: Any) -> None:
     full, (day, less), _ = archive
     pages = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from fuzzing.invariants import FINE, Case, assert_forms_agree, check
 from fuzzing.targets import TARGETS
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from payloads import TIMES
 
-#: How much is drawn, as against an ordinary run.
-TIMES = int(os.environ.get("REDEMPTION_ANALYTICS_TESTS_FUZZING", "1"))
 CORPUS = sorted(path for path in (Path(__file__).parent / "fuzzing" / "corpus").iterdir())
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from merging_by_hand import ByHand, merged_by_hand
+from payloads import TIMES
 from test_converting import little_memory
 from test_merging import TIME, answer, cells, export, found, ledger, new, old
 
@@ -170,7 +171,7 @@ def _values(table: str, part: dict[str, Any]) -> tuple[Any, ...]:
 @pytest.mark.parametrize("points", [NEW, OLD], ids=["redemption_ids", "real ids"])
 def test_what_is_merged_is_what_loops_merge(points: Any) -> None:
     @given(_exports(points))
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=12 * TIMES, deadline=None)
     def merges(several: list[list[Any]]) -> None:
         assert_merged_as_by_hand(_dated(several))
 
@@ -178,7 +179,7 @@ def test_what_is_merged_is_what_loops_merge(points: Any) -> None:
 
 
 @given(_exports(NEW | OLD))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5 * TIMES, deadline=None)
 def test_splitting_answers_over_files_and_rows_over_batches_changes_nothing(
     several: list[list[Any]],
 ) -> None:

@@ -37,6 +37,7 @@ def loaded(text: str, encoding: str = "utf-8") -> list[str]:
         "loaded": 1,
         "merged": 0,
         "rejected": 0,
+        "passed_over": 0,
     }
     return list(r.points["redemption_id"])
 
