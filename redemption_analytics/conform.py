@@ -185,7 +185,7 @@ class Conformer:
         if is_numbered(value):
             _demand_once(value, value, steps)
         conformed = []
-        for item, step in items_of(value):
+        for number, (item, step) in enumerate(items_of(value), 1):
             place = (*steps, *step)
             refusals = len(self.refusals)
             try:
@@ -193,6 +193,9 @@ class Conformer:
                 if fit is None:
                     continue
                 conformed.append(fit)
+                if form.ranks and fit.get(form.ranks) == number:
+                    # Where an element before was left out, a mere rank would pass for an id.
+                    fit[form.ranks] = len(conformed)
             except Unfit as unfit:
                 # What hangs below a refused element is a part of it, not refused by itself.
                 del self.refusals[refusals:]
@@ -207,6 +210,7 @@ class _Form:
         self.check = check
         self.element = shape.element
         self.required = shape.required
+        self.ranks = shape.ranks
         self.names = shape.fields
         self.readers = {n: read[kind] for n, kind in shape.fields.items() if isinstance(kind, Kind)}
         self.parts = {

@@ -81,12 +81,15 @@ class Shape:
         Groups of fields of which at least one has to be there.
     unused
         Known fields that no table needs. They are not parsed, and so cannot fail.
+    ranks
+        The field that may hold but the place of such an object in its list, counted from 1.
     """
 
     fields: dict[str, Kind | Shape | Many]
     element: str = ""
     required: tuple[tuple[str, ...], ...] = ()
     unused: frozenset[str] = field(default_factory=frozenset)
+    ranks: str = ""
 
     @cached_property
     def known(self) -> frozenset[str]:
@@ -180,6 +183,7 @@ POINTS = Shape(
     },
     element="points",
     required=(("redemption_id", "id"), ("points_redeemed",)),
+    ranks="id",
 )
 COUPON = Shape(
     {

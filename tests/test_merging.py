@@ -504,3 +504,11 @@ def test_which_identity_names_a_customer() -> None:
     r = ra.load([answer(new("a"), user_id="u")], customer_key="email")
     assert cells(r.points, "customer_key") == [None]
     assert r.customers.empty
+
+
+def test_a_rank_tells_nothing_where_an_element_before_it_is_refused() -> None:
+    wrong = old(id=1, points_redeemed="many")
+    pages = [answer(wrong, old(id=2, transaction_number=bill)) for bill in ("one", "two")]
+    r = load(export("2026-01-01", *pages))
+    assert cells(r.points, "transaction_number") == ["one", "two"]
+    assert found(r, "restated") == (0, None)
