@@ -1,0 +1,46 @@
+"""The shared library that the reader is, loaded through its C ABI, without Python's headers."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+from pathlib import Path
+
+from redemption_analytics.errors import RedemptionAnalyticsError
+
+#: What the library is called, on whatever system.
+FILE = Path(__file__).with_name("_reader.lib")
+
+_POINTER = ctypes.c_void_p
+_SIZE = ctypes.c_size_t
+
+
+@lru_cache(maxsize=1)
+def library() -> ctypes.CDLL:
+    """Load the library.
+
+    Raises
+    ------
+    RedemptionAnalyticsError
+        If it was not built for this system.
+    """
+    try:
+        loaded = ctypes.CDLL(str(FILE))
+    except OSError as error:
+        raise RedemptionAnalyticsError(
+            f"the native reader cannot be loaded ({error}). Install the package again on this"
+            " system: pip install --force-reinstall redemption-analytics"
+        ) from None
+    signatures = {
+        "reader_open": (ctypes.c_int, [_POINTER, _SIZE, _POINTER]),
+        "reader_close": (None, [_POINTER]),
+        "reader_read": (ctypes.c_int, [_POINTER, _POINTER, _SIZE, ctypes.c_uint32, _SIZE, _POINTER]),
+        "reader_records": (ctypes.c_uint32, [_POINTER]),
+        "reader_table": (ctypes.c_int, [_POINTER, _POINTER, ctypes.c_uint32, _POINTER, _POINTER]),
+        "reader_part": (_POINTER, [_POINTER, ctypes.c_int, _POINTER]),
+        "reader_free": (None, [_POINTER]),
+    }
+    for name, (gives, takes) in signatures.items():
+        function = getattr(loaded, name)
+        function.restype, function.argtypes = gives, takes
+    return loaded

@@ -1,0 +1,249 @@
+// XML to tape: the objects that JSON would give. Elements of one name are told to be a list by what
+// reads the tape, for only the contract says which they are; <element> stands for items of a list.
+#pragma once
+
+#include "markup.hpp"
+#include "result.hpp"
+
+namespace reader {
+
+struct Xml {
+  Memory &memory;
+  Result &result;
+  Tape &tape;
+  const u8 *base;
+
+  // Read the answer that a stretch of text is, from its first tag to its last.
+  bool answer(const u8 *at, const u8 *end);
+
+  static const u8 *name(const u8 *at, const u8 *end);
+
+private:
+  enum : u16 { HAS_CHILDREN = 1, HAS_OTHERS = 2 }; // others than <element>
+
+  u32 position(const u8 *at) const { return static_cast<u32>(at - base); }
+
+  const u8 *attributes(const u8 *at, const u8 *end);
+  const u8 *passed_over(const u8 *at, const u8 *end);
+  void close(const u8 *start_of_end, const u8 *end, bool markup);
+};
+
+inline bool is_xml_space(u8 c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+inline bool is_name_start(u8 c) {
+  return static_cast<u8>((c | 32) - 'a') < 26 || c == '_' || c == ':' || c >= 0x80;
+}
+
+inline bool is_name(u8 c) { return is_name_start(c) || is_digit(c) || c == '-' || c == '.'; }
+
+inline bool has_only_characters(const u8 *at, const u8 *end) {
+  for (; at < end; at++)
+    if (*at < 0x20 && !is_xml_space(*at)) return false;
+  return true;
+}
+
+inline const u8 *skip_xml_space(const u8 *at, const u8 *end) {
+  while (at < end && is_xml_space(*at)) at++;
+  return at;
+}
+
+// Find what is not plain text: a tag, a reference, a bracket, a carriage return, what is forbidden.
+inline const u8 *markup_stop(const u8 *at, const u8 *end) {
+  const Bytes tag = all('<'), amp = all('&'), bracket = all(']'), control = all(0x1f);
+  const Bytes feed = all('\n'), tab = all('\t');
+  for (; end - at >= 16; at += 16) {
+    Bytes b = load(at);
+    Mask stop = mask_of(either(either(equal(b, tag), equal(b, amp)), equal(b, bracket)));
+    Mask low = mask_of(at_most(b, control)) & ~mask_of(either(equal(b, feed), equal(b, tab)));
+    if (Mask m = stop | low) return at + first_of(m);
+  }
+  for (; at < end; at++)
+    if (*at == '<' || *at == '&' || *at == ']' || (*at < 0x20 && *at != '\n' && *at != '\t')) break;
+  return at;
+}
+
+inline const u8 *Xml::name(const u8 *at, const u8 *end) {
+  if (at >= end || !is_name_start(*at)) return nullptr;
+  while (at < end && is_name(*at)) at++;
+  return at;
+}
+
+// Pass over attributes, up to > or />.
+inline const u8 *Xml::attributes(const u8 *at, const u8 *end) {
+  constexpr int MOST = 64;
+  Span names[MOST];
+  for (int count = 0;; count++) {
+    const u8 *start = at;
+    at = skip_xml_space(at, end);
+    if (at >= end) return nullptr;
+    if (*at == '>' || *at == '/') return at;
+    const u8 *stop = name(at, end);
+    if (at == start || !stop || count == MOST) return nullptr;
+    names[count] = {at, static_cast<std::size_t>(stop - at)};
+    for (int i = 0; i < count; i++)
+      if (names[i].size == names[count].size && !std::memcmp(names[i].data, at, names[i].size))
+        return nullptr;
+    at = skip_xml_space(stop, end);
+    if (at >= end || *at != '=') return nullptr;
+    at = skip_xml_space(at + 1, end);
+    if (at >= end || (*at != '"' && *at != '\'')) return nullptr;
+    u8 quote = *at++;
+    for (; at < end && *at != quote; at++) {
+      if (*at == '<' || (*at < 0x20 && !is_xml_space(*at))) return nullptr;
+      u32 code;
+      if (*at == '&') {
+        at = reference(at, end, code);
+        if (!at) return nullptr;
+        at--;
+      }
+    }
+    if (at >= end) return nullptr;
+    at++;
+  }
+}
+
+// Pass over a comment, an instruction or CDATA.
+inline const u8 *Xml::passed_over(const u8 *at, const u8 *end) {
+  const u8 *start = at, *stop;
+  if (starts(at, end, "<!--")) {
+    stop = find_word(at + 4, end, "--", 2);
+    if (stop == end || !starts(stop, end, "-->")) return nullptr;
+    stop += 3;
+  } else if (starts(at, end, "<![CDATA[")) {
+    stop = find_word(at + 9, end, "]]>", 3);
+    if (stop == end) return nullptr;
+    stop += 3;
+  } else if (starts(at, end, "<?")) {
+    const u8 *target = at + 2;
+    at = name(target, end);
+    if (!at) return nullptr;
+    if (at - target == 3 && (target[0] | 32) == 'x' && (target[1] | 32) == 'm' && (target[2] | 32) == 'l')
+      return nullptr;
+    if (at < end && *at != '?' && !is_xml_space(*at)) return nullptr;
+    stop = find_word(at, end, "?>", 2);
+    if (stop == end || (*at == '?' && stop != at)) return nullptr;
+    stop += 2;
+  } else {
+    return nullptr;
+  }
+  return has_only_characters(start, stop) ? stop : nullptr;
+}
+
+inline void Xml::close(const u8 *start_of_end, const u8 *end, bool markup) {
+  u32 opened = tape.open[--tape.open.size];
+  Node &node = tape.nodes[opened];
+  u16 children = node.field;
+  if (!(children & HAS_CHILDREN)) {
+    const u8 *content = base + node.end;
+    Span text{content, static_cast<std::size_t>(start_of_end - content)};
+    Span plain = text;
+    if (markup) {
+      u8 *to = result.room(text.size);
+      plain = {to, unmark(text.data, start_of_end, to)};
+    }
+    if (plain.size && (plain.data[0] <= ' ' || plain.data[0] >= 0x80 ||
+                       plain.data[plain.size - 1] <= ' ' || plain.data[plain.size - 1] >= 0x80))
+      plain = unicode_stripped(plain);
+    node.size = 1;
+    node.field = 0;
+    if (!plain.size) {
+      node.type = Type::NOTHING;
+      node.end = position(end);
+      return;
+    }
+    if (!markup) text = plain;
+    node.type = Type::STRING;
+    node.flags = markup ? MARKUP : 0;
+    node.start = position(text.data);
+    node.end = position(text.data + text.size);
+    return;
+  }
+  node.end = position(end);
+  node.field = 0;
+  if (!(children & HAS_OTHERS)) {
+    node.type = Type::ARRAY;
+    node.flags = KEYED;
+    const Node *child = &node + 2;
+    if (child->type == Type::ARRAY && opened + 2 + child->size == tape.nodes.size) {
+      // A list of one list is taken for that list.
+      std::size_t left = child->size - 1;
+      std::memmove(&node + 1, child + 1, left * sizeof(Node));
+      tape.nodes.size -= 2;
+    }
+  }
+  node.size = static_cast<u32>(tape.nodes.size) - opened;
+}
+
+inline bool Xml::answer(const u8 *at, const u8 *end) {
+  tape.clear();
+  const u8 *start = at;
+  tape.nodes.add(memory, {position(at), position(end), 1, Type::OBJECT, 0, 0});
+  bool markup = false;
+  for (;;) {
+    // A start tag.
+    const u8 *tag = at, *stop = name(at + 1, end);
+    if (!stop) return false;
+    if (tape.open.size) {
+      Node &parent = tape.nodes[tape.open[tape.open.size - 1]];
+      bool element = stop - at == 8 && !std::memcmp(at + 1, "element", 7);
+      parent.field |= HAS_CHILDREN | (element ? 0 : HAS_OTHERS);
+    }
+    if (tape.open.size >= DEEPEST) return false;
+    tape.nodes.add(memory, {position(at + 1), position(stop), 1, Type::KEY, 0, 0});
+    tape.open.add(memory, static_cast<u32>(tape.nodes.size));
+    at = stop;
+    if (at >= end) return false;
+    if (*at != '>') {
+      at = attributes(at, end);
+      if (!at) return false;
+    }
+    bool empty = *at == '/';
+    at += empty;
+    if (at >= end || *at != '>') return false;
+    at++;
+    tape.nodes.add(memory, {position(tag), position(at), 1, Type::OBJECT, 0, 0});
+    markup = false;
+    if (empty) close(at, at, false);
+    // Text and end tags, up to the next start tag.
+    while (tape.open.size) {
+      at = markup_stop(at, end);
+      if (at >= end) return false;
+      if (*at == ']') {
+        if (starts(at, end, "]]>")) return false;
+        at++;
+      } else if (*at == '\r') {
+        markup = true;
+        at++;
+      } else if (*at == '&') {
+        u32 code;
+        at = reference(at, end, code);
+        if (!at) return false;
+        markup = true;
+      } else if (*at != '<' || end - at < 2) {
+        return false;
+      } else if (at[1] == '/') {
+        const Node &key = tape.nodes[tape.open[tape.open.size - 1] - 1];
+        u32 length = key.end - key.start;
+        const u8 *before = at;
+        at += 2;
+        if (end - at < static_cast<std::ptrdiff_t>(length) || std::memcmp(at, base + key.start, length))
+          return false;
+        at = skip_xml_space(at + length, end);
+        if (at >= end || *at != '>') return false;
+        close(before, ++at, markup);
+        markup = false;
+      } else if (at[1] == '!' || at[1] == '?') {
+        at = passed_over(at, end);
+        if (!at) return false;
+        markup = true;
+      } else {
+        break;
+      }
+    }
+    if (!tape.open.size) break;
+  }
+  tape.nodes[0].size = static_cast<u32>(tape.nodes.size);
+  return at == end && start < end;
+}
+
+} // namespace reader
