@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -157,7 +157,7 @@ class Declaration:
 
         root = self.places[self.root]
         failed = self.column(0, "status_success")
-        somebody = _bits(field for field, *_ in root.fields if field in _SOMEBODY, of=root)
+        somebody = _bits(_SOMEBODY, of=root)
         for table in self.tables:
             above = _NONE if table.parent is None else table.parent
             words += [above, table.end, len(table.columns)]
@@ -169,7 +169,9 @@ class Declaration:
             if place.shape is CUSTOMER:
                 telling = _bits(TELLING, of=place)
                 unless = self.column(place.table, "item_status_success")
+            ranks = _NONE if not place.shape.ranks else self.column(place.table, place.shape.ranks)
             words += [place.table, len(place.fields), len(place.groups), *_halves(telling), unless]
+            words.append(ranks)
         for place in self.places:
             for field_name, sort, kind_number, target in place.fields:
                 words += [*name(field_name), sort, kind_number, target]
@@ -197,7 +199,7 @@ def _halves(mask: int) -> list[int]:
     return [mask & 0xFFFFFFFF, mask >> 32]
 
 
-def _bits(names: Sequence[str] | Iterator[str] | frozenset[str], *, of: Place) -> int:
+def _bits(names: Iterable[str], *, of: Place) -> int:
     known = [name for name, *_ in of.fields]
     return sum(1 << known.index(name) for name in names)
 

@@ -30,6 +30,7 @@ struct Object {
   u32 group_count;
   u64 telling; // fields of which one has to be there among others that are not known
   u32 unless;  // but where this truth is told and false
+  u32 ranks;   // column that may hold but the place of such an object in its list, or none
   u8 slots[128]; // fields by the hash of their names, plus one
 };
 
@@ -61,6 +62,7 @@ struct Contract {
   Buffer<Field> fields;
   Buffer<u64> groups;
   Buffer<Column> columns;
+  Span root_name{nullptr, 0}; // of the field that is the answer
   u32 root_field = 0;  // of the record, the field that is the answer
   u32 root_object = 0;
   u32 failed = NONE;   // column of the root that tells a failed answer
@@ -179,6 +181,9 @@ inline void read_contract(Contract &contract, const u8 *data, std::size_t size) 
     object.group_count = said.word(65536);
     object.telling = said.mask();
     object.unless = said.word();
+    object.ranks = said.word();
+    if (object.ranks != NONE && object.ranks >= contract.tables[object.table].columns)
+      memory.fail(BAD_DECLARATION);
     if (object.unless != NONE && object.unless >= contract.tables[object.table].columns)
       memory.fail(BAD_DECLARATION);
     object.fields = contract.fields.data + first_field;
@@ -243,6 +248,9 @@ inline void read_contract(Contract &contract, const u8 *data, std::size_t size) 
       record.fields[contract.root_field].object != contract.root_object || root.table != 0 ||
       (contract.failed != NONE && contract.failed >= contract.tables[0].columns))
     memory.fail(BAD_DECLARATION);
+  const Field &answer = record.fields[contract.root_field];
+  contract.root_name = {answer.name, answer.length};
+  if (!answer.length || answer.length > 32) memory.fail(BAD_DECLARATION);
 }
 
 } // namespace reader
