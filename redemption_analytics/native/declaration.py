@@ -6,13 +6,16 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 
 from redemption_analytics.contract import (
     ANSWER,
     CUSTOMER,
+    EPOCH_TIMES,
     RESPONSE,
     TELLING,
+    ZERO_DATES,
     Kind,
     Many,
     PointsType,
@@ -74,7 +77,8 @@ class Place:
     table
         The number of the table that it becomes a row of, or a part of one.
     fields
-        What the reader is told of its fields: name, sort, kind and what it leads to.
+        What the reader is told of its fields: name, sort, kind, what it leads to, and where it is
+        told that a list was there.
     groups
         Columns of which one has to be there.
     """
@@ -82,7 +86,7 @@ class Place:
     path: str
     shape: Shape
     table: int
-    fields: list[tuple[str, int, int, int]] = field(default_factory=list)
+    fields: list[tuple[str, int, int, int, int]] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
 
 
@@ -108,24 +112,28 @@ class Declaration:
         for name, node in shape.fields.items():
             inner = f"{path}.{name}"
             if isinstance(node, Kind):
-                place.fields.append((name, _VALUE, _KINDS.index(node), len(columns)))
+                place.fields.append((name, _VALUE, _KINDS.index(node), len(columns), _NONE))
                 columns.append((prefix + name, node))
             elif isinstance(node, Many):
                 into = len(self.tables)
                 self.tables.append(Table(self._names[inner], node.shape.element, table))
                 item = self._place(node.shape, inner, into, "", table)
                 self.tables[into].end = len(self.tables)
-                place.fields.append((name, _LIST, 0, item))
+                told = _NONE
+                if node.told:
+                    told = len(columns)
+                    columns.append((prefix + name, Kind.BOOLEAN))
+                place.fields.append((name, _LIST, 0, item, told))
             else:
                 within = "" if shape is ANSWER else f"{prefix}{name}_"
                 item = self._place(node, inner, table, within, parent)
-                place.fields.append((name, _OBJECT, 0, item))
+                place.fields.append((name, _OBJECT, 0, item, _NONE))
         for name in sorted(shape.unused):
             if shape is RESPONSE and name in WRAPPED:
                 names = [known for known, *_ in place.fields]
-                place.fields.append((name, _WRAPPER, 0, names.index(WRAPPED[name])))
+                place.fields.append((name, _WRAPPER, 0, names.index(WRAPPED[name]), _NONE))
             else:
-                place.fields.append((name, _UNUSED, 0, 0))
+                place.fields.append((name, _UNUSED, 0, 0, _NONE))
         known = {name: number for number, (name, _) in enumerate(columns)}
         for names in shape.required:
             place.groups.append(sum(1 << known[prefix + name] for name in names))
@@ -173,11 +181,12 @@ class Declaration:
             words += [place.table, len(place.fields), len(place.groups), *_halves(telling), unless]
             words.append(ranks)
         for place in self.places:
-            for field_name, sort, kind_number, target in place.fields:
-                words += [*name(field_name), sort, kind_number, target]
+            for field_name, *numbers in place.fields:
+                words += [*name(field_name), *numbers]
         for place in self.places:
             for group in place.groups:
                 words += _halves(group)
+        dates = [name(date) for date in ZERO_DATES]
         head = [
             len(self.tables),
             len(self.places),
@@ -191,12 +200,19 @@ class Declaration:
             *_halves(somebody),
             int(points == "decimal"),
             int(offsets),
+            *(half for time in EPOCH_TIMES for half in _halves(_microseconds(time))),
+            len(dates),
+            *(word for date in dates for word in date),
         ]
         return struct.pack(f"<{len(head) + len(words)}I", *head, *words) + bytes(blob)
 
 
-def _halves(mask: int) -> list[int]:
-    return [mask & 0xFFFFFFFF, mask >> 32]
+def _halves(word: int) -> list[int]:
+    return [word & 0xFFFFFFFF, word >> 32 & 0xFFFFFFFF]
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - datetime(1970, 1, 1)) // timedelta(microseconds=1)
 
 
 def _bits(names: Iterable[str], *, of: Place) -> int:

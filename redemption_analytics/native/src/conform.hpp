@@ -380,6 +380,11 @@ private:
     step(field);
     bool fits = true;
     u64 bit = u64(1) << key->field;
+    if (field.what == What::LIST && field.column != NONE && value->type != Type::NOTHING) {
+      u64 *row = row_of(object.table, row_number);
+      row[THERE] |= u64(1) << field.column;
+      row[HEAD + field.column] = 1;
+    }
     if (twice & bit) {
       // In XML this is a list; the others of it are passed over when they come.
       fits = several(of, key, end, field, row_number);
@@ -581,7 +586,7 @@ private:
         break;
       case Kind::TIME: {
         Moment moment;
-        reason = free ? read_time(written, contract.offsets, moment) : NO_TIME;
+        reason = free ? read_time(written, contract.no_times, contract.offsets, moment) : NO_TIME;
         cell = static_cast<u64>(moment.microseconds);
         if (moment.offset) row[SHIFTED] |= bit;
         break;

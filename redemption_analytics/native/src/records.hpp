@@ -194,12 +194,19 @@ private:
       } else {
         after = rubbish_end(at, end);
         if (!after) after = form & LINES ? find_byte(at, end, '\n') : end;
-        const u8 *text = after;
-        while (text > at && (is_space(text[-1]) || (!(form & LINES) && text[-1] == ','))) text--;
-        refuse(UNDECODABLE, at, text);
+        refuse(UNDECODABLE, at, broken_end(at, after));
       }
       at = after;
     }
+  }
+
+  // Find the end of what is no record, without what is between it and the next.
+  const u8 *broken_end(const u8 *at, const u8 *end) const {
+    const u8 *whole = end;
+    while (whole > at && is_separator(whole[-1])) whole--;
+    if (!(form & LINES) && whole > at && whole[-1] == (form & BY_TEXT ? '"' : '}')) return whole;
+    while (end > at && (is_space(end[-1]) || (!(form & LINES) && end[-1] == ','))) end--;
+    return end;
   }
 
   // Read the records that a text holds, if it holds any: JSON may be encoded twice, and oftener.

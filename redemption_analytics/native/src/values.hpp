@@ -45,8 +45,19 @@ enum Reason : i32 {
 constexpr int LARGEST_DIGITS = 31;
 constexpr u64 POINTS_LIMIT = 1000000000000000000u;
 
-// What programs write where they have no time: the zero dates of MySQL, PHP, .NET and Java.
-constexpr const char *NO_DATES[] = {"0000-00-00", "-0001-11-30", "0001-01-01", "0002-11-30"};
+// What programs write where they have no time.
+struct NoTimes {
+  Span dates[16]; // as text, whatever the time of day
+  u32 count;
+  i64 first, last; // microseconds since 1970, in whatever zone
+
+  bool holds(Span text) const {
+    for (u32 i = 0; i < count; i++)
+      if (text.size >= dates[i].size && !std::memcmp(text.data, dates[i].data, dates[i].size))
+        return true;
+    return false;
+  }
+};
 
 // A decimal number, exactly: the digits that count, without zeros around them, times a power of 10.
 struct Number {
@@ -277,7 +288,7 @@ inline bool two_digits(const u8 *at, int &value) {
   return true;
 }
 
-constexpr i64 SECOND = 1000000, DAY = 86400 * SECOND;
+constexpr i64 SECOND = 1000000;
 
 struct Moment {
   i64 microseconds = 0; // since 1970, in UTC where there is an offset
@@ -339,20 +350,12 @@ inline bool read_written(const u8 *at, const u8 *end, Written &time) {
   return at == end ? end[-1] != ' ' : read_offset(at, end, time);
 }
 
-inline bool is_no_date(Span text) {
-  for (const char *date : NO_DATES) {
-    std::size_t length = std::strlen(date);
-    if (text.size >= length && !std::memcmp(text.data, date, length)) return true;
-  }
-  return false;
-}
-
-inline Reason read_time(Span text, bool offsets, Moment &moment) {
+inline Reason read_time(Span text, const NoTimes &none, bool offsets, Moment &moment) {
   text = stripped(text);
   if (!text.size) return BLANK;
   Written time;
   if (!read_written(text.data, text.data + text.size, time)) return NO_TIME_FORM;
-  if ((*text.data == '0' || *text.data == '-') && is_no_date(text)) return BLANK;
+  if ((*text.data == '0' || *text.data == '-') && none.holds(text)) return BLANK;
   if (time.before_christ || time.year < 1 || time.month < 1 || time.month > 12 || time.day < 1 ||
       time.day > days_in(time.year, time.month) || time.minute > 59 || time.second > 59 ||
       time.hours > 23 || time.minutes > 59)
@@ -360,8 +363,9 @@ inline Reason read_time(Span text, bool offsets, Moment &moment) {
   i64 day = days_of(time.year, time.month, time.day);
   i64 seconds = day * 86400 + time.hour * 3600 + time.minute * 60 + time.second;
   moment.microseconds = seconds * SECOND + time.microsecond;
-  // Around the zero of Unix, which is no time in any zone, nothing is moved.
-  if (!time.offset || (moment.microseconds >= -DAY && moment.microseconds <= DAY)) return FITS;
+  // What is no time in any zone is not moved.
+  if (!time.offset || (moment.microseconds >= none.first && moment.microseconds <= none.last))
+    return FITS;
   if (!offsets) return OFFSET;
   i64 ahead = time.hours * 3600 + time.minutes * 60;
   seconds += time.west ? ahead : -ahead;

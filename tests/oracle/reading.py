@@ -9,9 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from redemption_analytics.blocks import Block
-from redemption_analytics.conform import Conformer, json_path, unknown_fields
+from oracle.conform import Conformer, json_path, unknown_fields
 from redemption_analytics.contract import ANSWER, Kind, Many, PointsType, Shape
-from redemption_analytics.records import read_records
+from oracle.records import read_records
 
 Row = dict[str, Any]
 
@@ -85,6 +85,8 @@ def _fill(
         if isinstance(part, Kind):
             row[prefix + name] = given
         elif isinstance(part, Many):
+            if part.told:
+                row[prefix + name] = True
             element = part.shape.element
             into = NAMES.get(f"{table}.{element}", element)
             rows = told.tables.setdefault(into, [])
