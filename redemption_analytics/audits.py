@@ -249,7 +249,9 @@ def _split_customers(r: Redemptions) -> Frame:
     counted = [_cases(rows.select(example=example)), _found("split_customers")(r)]
     both = nw.concat([one.with_columns(nw.col("count").cast(nw.Int64)) for one in counted])
     # pandas 2 does not compare a missing example with a text.
-    return both.filter(nw.col("count") > 0).select(count=nw.col("count").sum(), example=_text("example").min())
+    return both.filter(nw.col("count") > 0).select(
+        count=nw.col("count").sum(), example=_text("example").min()
+    )
 
 
 def _unknown_discount_type(r: Redemptions) -> Frame:

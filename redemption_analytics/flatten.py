@@ -107,13 +107,13 @@ class Flattening:
 
     def _responses(self, answers: _Answers, read: Mapping[str, pa.RecordBatch]) -> pa.Table:
         loaded = {
-            kind: pa.array(np.bincount(answers.rows_of(read[kind]["_parent"]), minlength=len(answers)))
+            kind: pa.array(
+                np.bincount(answers.rows_of(read[kind]["_parent"]), minlength=len(answers))
+            )
             for kind in ("coupons", "points")
         }
         counted = _counted(answers, loaded)
-        success = pc.coalesce(
-            answers.told("item_status_success"), answers.status("success"), True
-        )
+        success = pc.coalesce(answers.told("item_status_success"), answers.status("success"), True)
         return pa.table(
             {
                 "record": answers.records,
@@ -141,9 +141,7 @@ class Flattening:
         ]
         return [self.pseudonym(keys) for keys in named] if self.pseudonym else named
 
-    def _customers(
-        self, answers: _Answers, keys: pa.Array, identities: list[pa.Array]
-    ) -> pa.Table:
+    def _customers(self, answers: _Answers, keys: pa.Array, identities: list[pa.Array]) -> pa.Table:
         names = (*IDENTITIES, "firstname", "lastname")
         columns = {"customer_key": keys} | {
             name: self._personal(answers.told(name)) for name in names

@@ -27,11 +27,11 @@ from redemption_analytics.contract import PAYLOAD_COLUMN
 from redemption_analytics.cutting import cut_blocks, shown, within
 from redemption_analytics.exports import HIDDEN, Export, Payload
 from redemption_analytics.limits import MAX_RECORD_BYTES
+from redemption_analytics.markup import ANSWER_START, opened_in, wrapper
 from redemption_analytics.packing import MAGIC_BYTES, codec_of, unpacked
 from redemption_analytics.passing import NO_PAYLOADS, is_harmless, reason_of, reason_of_hidden
 from redemption_analytics.separated import Cell, cells, columns_in
 from redemption_analytics.streams import UNREADABLE, ByteStream, Stream
-from redemption_analytics.markup import ANSWER_START, opened_in, wrapper
 
 _LOG = logging.getLogger(__name__)
 _BOM = re.compile(b"\xff\xfe|\xfe\xff|\0\0\xfe\xff")

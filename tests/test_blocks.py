@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from oracle.records import read_records
 
 from redemption_analytics.blocks import Block, Fault
 from redemption_analytics.exports import Export
 from redemption_analytics.reading import read_blocks
-from redemption_analytics.records import read_records
 from redemption_analytics.sample import Organisation, write_export
 from redemption_analytics.sources import find_exports
 
@@ -154,27 +154,6 @@ def test_the_size_of_blocks_does_not_matter(
 ) -> None:
     data = damage(FORMS[form](answers_of(seed, edition=edition)).encode(encoding))
     assert read(data, size) == read(data)
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("count", [1, 2, 7, 1000])
-def test_pieces_lose_nothing(form: str, count: int) -> None:
-    data = FORMS[form](answers_of(11, customers=8)).encode()
-    export = Export("x", NOW, open=lambda: io.BytesIO(data))
-    for block in read_blocks(export, 5000):
-        assert isinstance(block, Block)
-        pieces = block.pieces(count)
-        assert b"".join(piece.data for piece in pieces) == block.data
-        assert [(r.line, r.value) for piece in pieces for r in read_records(piece)] == [
-            (r.line, r.value) for r in read_records(block)
-        ]
-
-
-def test_pieces_of_decoded_payloads_lose_nothing() -> None:
-    answers = tuple(answers_of(1))
-    pieces = Block("decoded", decoded=answers).pieces(2)
-    assert len(pieces) == 2
-    assert sum((piece.decoded for piece in pieces), ()) == answers
 
 
 def test_blocks_are_about_as_large_as_was_asked_for() -> None:

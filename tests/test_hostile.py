@@ -21,12 +21,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from oracle import records
+from oracle.records import read_records
 
 import redemption_analytics as ra
-from redemption_analytics import archives, records, sources, streams
+from redemption_analytics import archives, sources, streams
 from redemption_analytics.blocks import Block
 from redemption_analytics.cutting import cut_blocks
-from redemption_analytics.records import read_records
 
 MB = 1 << 20
 

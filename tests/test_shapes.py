@@ -681,8 +681,8 @@ def test_nothing_is_written_in_many_ways(path: Path_) -> None:
         payload["response"] |= {"status": {"success": True}}
         put(payload, path, nothing)
         parsed = Parser(Flattening()).parse(Block("json", json.dumps(payload).encode()))
-        assert not parsed.rejects
-        found.append([{n: t.to_pydict() for n, t in part.items()} for part in parsed.tables])
+        assert not parsed.read.rejects
+        found.append({n: t.to_pydict() for n, t in parsed.tables.items()})
     assert all(one == found[0] for one in found)
 
 

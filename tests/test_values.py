@@ -1,4 +1,4 @@
-"""Single values: what is read as what, what is refused and why, alike on both roads."""
+"""Single values: what is read as what, what is refused and why, as plain Python reads them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import json
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from oracle.reading import OracleReader
 
+from redemption_analytics import parsing
 from redemption_analytics.blocks import Block
 from redemption_analytics.flatten import Flattening
 from redemption_analytics.parsing import Parsed, Parser
@@ -44,17 +47,16 @@ def payload(kind: str, value: str) -> bytes:
 def read(kind: str, value: Any, **options: Any) -> Any:
     """The cell that a value becomes, None for null; or why it was refused."""
     parsed = parse(payload(kind, json.dumps(value)), **options)
-    if parsed.rejects:
-        (reject,) = parsed.rejects
+    if parsed.read.rejects:
+        (reject,) = parsed.read.rejects
         return refused(reject.reason)
-    (tables,) = parsed.tables
     table, column = PLACES[kind]
-    return tables[table][column][0].as_py()
+    return parsed.tables[table][column][0].as_py()
 
 
-def parse(data: bytes, roads: Any = "both", points: Any = "int", zone: str | None = None) -> Parsed:
+def parse(data: bytes, points: Any = "int", zone: str | None = None) -> Parsed:
     timezone = ZoneInfo(zone) if zone else None
-    return Parser(Flattening(), points, timezone, roads).parse(Block("json", data, 1))
+    return Parser(Flattening(), points, timezone).parse(Block("json", data, 1))
 
 
 class refused(str):  # noqa: N801
@@ -234,14 +236,14 @@ def test_decimal_points(value: Any, expected: Any) -> None:
 def test_decimal_points_are_the_nearest_float(thousandths: int) -> None:
     exact = Decimal(thousandths) / 1000
     parsed = parse(payload("points", f'"{exact}"'), points="decimal")
-    assert parsed.tables[0]["points"]["points_redeemed"].to_pylist() == [float(exact)]
+    assert parsed.tables["points"]["points_redeemed"].to_pylist() == [float(exact)]
 
 
 @given(st.decimals(-(10**9), 10**9, places=4))
 @settings(max_examples=100, deadline=None)
 def test_amounts_are_the_nearest_float(exact: Decimal) -> None:
     parsed = parse(payload("amount", str(exact)))
-    assert parsed.tables[0]["coupons"]["discount_value"].to_pylist() == [float(exact)]
+    assert parsed.tables["coupons"]["discount_value"].to_pylist() == [float(exact)]
 
 
 @pytest.mark.parametrize(
@@ -280,8 +282,8 @@ def test_what_a_time_zone_does_not_help(written: str, reason: str) -> None:
 
 
 def told(parsed: Parsed) -> Any:
-    tables = [{n: t.to_pydict() for n, t in part.items()} for part in parsed.tables]
-    return tables, parsed.rejects, parsed.seen, parsed.records
+    tables = {n: t.to_pydict() for n, t in parsed.tables.items()}
+    return tables, parsed.read
 
 
 DIGITS = st.text("0123456789.+-eE \u0661", max_size=24)
@@ -312,6 +314,8 @@ WRITTEN = st.one_of(
 @example(written='"0000-12-31 00:00:00"', points="int")
 @example(written="1e-400", points="int")
 @settings(max_examples=100, deadline=None)
-def test_both_roads_read_a_value_alike(kind: str, written: str, points: str) -> None:
+def test_both_readers_read_a_value_alike(kind: str, written: str, points: str) -> None:
     data = payload(kind, written)
-    assert told(parse(data, "both", points)) == told(parse(data, "slow", points))
+    with mock.patch.object(parsing, "Reader", OracleReader):
+        plain = told(parse(data, points))
+    assert told(parse(data, points)) == plain

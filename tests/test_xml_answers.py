@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle.xml_answers import XmlError, decoded, placed, xml_records
 
 import redemption_analytics as ra
-from redemption_analytics.xml_answers import XmlError, decoded, placed, xml_records
 
 SAMPLES = Path(__file__).parents[1] / "data_samples"
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from hypothesis import assume
+from oracle.reading import OracleReader
 from pandas.testing import assert_frame_equal
 
 import redemption_analytics as ra
@@ -44,8 +45,6 @@ class Grain:
     ----------
     block
         Bytes of a block.
-    refusals
-        How much of a block may be refused before all the rest of it is conformed.
     rows
         Rows of a row group, and of a bucket in which equal keys meet.
     small
@@ -53,18 +52,16 @@ class Grain:
     """
 
     block: int = blocks.BLOCK_BYTES
-    refusals: int = parsing._MOST_REFUSALS
     rows: int = keeping.GROUP_ROWS
     small: int = blocks._SMALL
 
     @contextmanager
-    def __call__(self, roads: str = "both") -> Iterator[None]:
-        """Cut like that, on one road or both."""
+    def __call__(self, reader: type = parsing.Reader) -> Iterator[None]:
+        """Cut like that, and read with some reader."""
         with ExitStack() as stack:
             for module, name, value in (
-                (loading, "Parser", partial(parsing.Parser, roads=roads)),
+                (parsing, "Reader", reader),
                 (harvest, "read_blocks", partial(read_blocks, size=self.block)),
-                (parsing, "_MOST_REFUSALS", self.refusals),
                 (keeping, "GROUP_ROWS", self.rows),
                 (buckets, "BUCKET_ROWS", self.rows),
                 (blocks, "_SMALL", self.small),
@@ -75,7 +72,7 @@ class Grain:
 
 WHOLE = Grain()
 #: So that the borders of blocks, pieces, row groups and buckets are crossed.
-FINE = (Grain(300, 32, 2, -1), Grain(64, 1, 1), Grain(2000, 3, 3))
+FINE = (Grain(300, 2, -1), Grain(64, 1), Grain(2000, 3))
 
 
 @dataclass(frozen=True)
@@ -120,10 +117,12 @@ def _pseudonyms_key() -> Any:
     return mock.patch.dict(os.environ, {personal.KEY_VARIABLE: "sixteen or more bytes"})
 
 
-def outcome(case: Case, grain: Grain = WHOLE, roads: str = "both", times: int = 1) -> Outcome:
+def outcome(
+    case: Case, grain: Grain = WHOLE, reader: type = parsing.Reader, times: int = 1
+) -> Outcome:
     """Load without validating: tables, ledger and findings, or the text of the library's error."""
     keep = InMemory()
-    with grain(roads):
+    with grain(reader):
         try:
             books, found = loading.gather(case.sources(times), keep, case.options)
         except RedemptionAnalyticsError as error:
@@ -136,7 +135,7 @@ def outcome(case: Case, grain: Grain = WHOLE, roads: str = "both", times: int = 
 def check(case: Case) -> None:
     """Check all that holds for a case."""
     with _pseudonyms_key():
-        tables = check_roads(case)
+        tables = check_readers(case)
         if tables is None:
             return
         assert_strict_loading_names_the_first_reject(case, tables["rejects"])
@@ -145,19 +144,19 @@ def check(case: Case) -> None:
         assert_public_functions_work(case)
 
 
-def check_roads(case: Case) -> dict[str, pa.Table] | None:
-    """Check that nothing is lost, whatever road is taken and however finely the files are cut."""
-    slow = outcome(case, roads="slow")
-    assert_same(outcome(case), slow, "fast road")
+def check_readers(case: Case) -> dict[str, pa.Table] | None:
+    """Check that nothing is lost, whoever reads and however finely the files are cut."""
+    plain = outcome(case, reader=OracleReader)
+    assert_same(outcome(case), plain, "native")
     finely = outcome(case, case.fine)
-    assert_same(outcome(case, case.fine, "slow"), finely, "slow road, finely cut")
-    if isinstance(slow, str) or isinstance(finely, str):
-        assert finely == slow
+    assert_same(outcome(case, case.fine, OracleReader), finely, "plain, finely cut")
+    if isinstance(plain, str) or isinstance(finely, str):
+        assert finely == plain
         return None
-    assert_same(_without_unknown(finely), _without_unknown(slow), "finely cut")
-    assert_adds_up(slow["ledger"].to_pandas(), len(slow["rejects"]))
-    assert_rejects_are_of(case, slow["rejects"])
-    return slow
+    assert_same(finely, plain, "finely cut")
+    assert_adds_up(plain["ledger"].to_pandas(), len(plain["rejects"]))
+    assert_rejects_are_of(case, plain["rejects"])
+    return plain
 
 
 def assert_same(one: Outcome, other: Outcome, what: str) -> None:
@@ -168,13 +167,6 @@ def assert_same(one: Outcome, other: Outcome, what: str) -> None:
         if not one[name].equals(table):
             assert_frame_equal(one[name].to_pandas(), table.to_pandas(), obj=f"{what}: {name}")
             raise AssertionError(f"{what}: {name} differ: {one[name].schema} {table.schema}")
-
-
-def _without_unknown(tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
-    # Of unknown fields only samples of each block are looked at.
-    found = tables["findings"].to_pandas()
-    kept = found[found["check"] != "unknown_fields"].reset_index(drop=True)
-    return tables | {"findings": pa.Table.from_pandas(kept, preserve_index=False)}
 
 
 def assert_adds_up(ledger: pd.DataFrame, rejects: int) -> None:

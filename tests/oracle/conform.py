@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
+from oracle.values import Reader, Unfit, is_nothing, readers
+from oracle.xml_answers import Repeated
 from redemption_analytics.contract import (
     ANSWER,
     CUSTOMER,
@@ -25,8 +27,6 @@ from redemption_analytics.contract import (
     PointsType,
     Shape,
 )
-from oracle.values import Reader, Unfit, is_nothing, readers
-from oracle.xml_answers import Repeated
 
 Steps = tuple[str | int, ...]
 _Object = dict[str, Any]
@@ -47,10 +47,13 @@ class Twice(dict[str, Any]):
     ----------
     names
         The keys that come more than once, in their order.
+    pairs
+        All keys and values.
     """
 
     def __init__(self, pairs: list[tuple[str, Any]]):
         super().__init__(pairs)
+        self.pairs = pairs
         times = Counter(name for name, _ in pairs)
         self.names = [name for name in self if times[name] > 1]
 
@@ -277,7 +280,7 @@ def _forms(points: PointsType, timezone: ZoneInfo | None) -> tuple[_Form, _Form,
     return _Form(STATUS, read), customer, _Form(CUSTOMER, read)
 
 
-def _customers(response: dict[str, Any]) -> Iterator[tuple[object, Steps]]:
+def _customers(response: dict[str, Any], *, once: bool = True) -> Iterator[tuple[object, Steps]]:
     """Find the customers, which some answers wrap once more, as customers.customer."""
     yield response.get("customer"), ("response", "customer")
     wrapped = response.get("customers")
@@ -286,7 +289,8 @@ def _customers(response: dict[str, Any]) -> Iterator[tuple[object, Steps]]:
         if is_numbered(wrapped):
             yield wrapped, ("response", "customers")
             return
-        _demand_once(wrapped, ("customer",), ("response", "customers"))
+        if once:
+            _demand_once(wrapped, ("customer",), ("response", "customers"))
         yield wrapped.get("customer"), ("response", "customers", "customer")
     else:
         yield wrapped, ("response", "customers")
@@ -306,13 +310,15 @@ def unknown_fields(
     if not isinstance(value, dict):
         return []
     found = []
-    if not value.keys() <= shape.known:
-        found = [f"{path}.{name if named else '*'}" for name in value.keys() - shape.known]
-    for name, inner_shape in shape.parts:
-        inner = value.get(name)
-        if inner:
+    parts = dict(shape.parts)
+    for name, inner in value.pairs if isinstance(value, Twice) else value.items():
+        if name not in shape.known:
+            found.append(f"{path}.{name if named else '*'}")
+        elif name in parts:
             for item, _ in items_of(inner):
-                # Most have none, so their path is written only when one is found.
-                below = unknown_fields(item, inner_shape, "", named=named)
-                found += [f"{path}.{name}{end}" for end in below]
+                found += unknown_fields(item, parts[name], f"{path}.{name}", named=named)
+    if shape is RESPONSE and "customers" in value:
+        for given, _ in _customers({"customers": value["customers"]}, once=False):
+            for item, _ in items_of(given):
+                found += unknown_fields(item, CUSTOMER, f"{path}.customer", named=named)
     return found

@@ -11,9 +11,9 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from redemption_analytics.blocks import Block, after_separators, breaks_off
 from oracle.conform import Steps, Twice
 from oracle.xml_answers import Leaf, Node, XmlError, placed, xml_records
+from redemption_analytics.blocks import Block, after_separators, breaks_off
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -71,11 +71,11 @@ class Record:
     line: int | None = None
     text: str | None = None
 
-    def line_of(self, steps: Steps) -> int | None:  # noqa: ARG002
+    def line_of(self, steps: Steps) -> int | None:
         """Give the line of the value at the end of some steps, None where there are no lines."""
         return self.line
 
-    def text_of(self, steps: Steps, value: object) -> str:  # noqa: ARG002
+    def text_of(self, steps: Steps, value: object) -> str:
         """Give the text of the value at the end of some steps."""
         return _written(value)
 
@@ -105,7 +105,7 @@ class _JsonRecord(Record):
     def line_of(self, steps: Steps) -> int | None:
         return self.source.line_at(self._position_of(steps))
 
-    def text_of(self, steps: Steps, value: object) -> str:  # noqa: ARG002
+    def text_of(self, steps: Steps, value: object) -> str:
         start = self._position_of(steps)
         _, end = value_at(self.source.text, start)
         return self.source.text[start:end]
@@ -130,7 +130,7 @@ class _XmlRecord(Record):
     def line_of(self, steps: Steps) -> int | None:
         return None if self.line is None else self._element_at(steps).line
 
-    def text_of(self, steps: Steps, value: object) -> str:  # noqa: ARG002
+    def text_of(self, steps: Steps, value: object) -> str:
         element = self._element_at(steps)
         return self.source[element.start : element.end].decode(errors="backslashreplace")
 

@@ -338,7 +338,17 @@ private:
       // A list within a list is none of objects.
       if ((twice >> key->field & 1) && key[1].type == Type::ARRAY) continue;
       if (field.what == What::OBJECT || field.what == What::LIST) meet_unknown(key + 1, field.object);
+      if (field.what == What::WRAPPER) meet_unknown_in_wrapper(key + 1, object.fields[field.object]);
     }
+  }
+
+  void meet_unknown_in_wrapper(Node *value, const Field &inner) {
+    if (!unwrap(value, inner).wraps) {
+      meet_unknown(value, inner.object);
+      return;
+    }
+    for (Node *key = value + 1, *end = value + value->size; key < end; key += 1 + key[1].size)
+      if (key->field == 0) meet_unknown(key + 1, inner.object);
   }
 
   // Tell an object of JSON whose keys are numbers: PHP writes a list with gaps so.
@@ -721,6 +731,32 @@ private:
     return true;
   }
 
+  // What may wrap a list, under another name.
+  struct Wrapped {
+    bool wraps;
+    Node *first; // key of the list
+    u32 count;   // how often it comes
+  };
+
+  // Tell whether a value wraps a list: it has its name, or nothing that an element of it has. Its
+  // keys are marked, 0 for the list.
+  Wrapped unwrap(Node *value, const Field &inner) {
+    const Object &element = contract.objects[inner.object];
+    Wrapped is{false, nullptr, 0};
+    if (value->type != Type::OBJECT || is_numbered(*value)) return is;
+    bool known = false;
+    for (Node *at = value + 1, *end = value + value->size; at < end; at += 1 + at[1].size) {
+      Span name = name_of(*at);
+      const u8 *stop = at->flags & ESCAPED ? name.data + name.size : source.end;
+      bool listed = is_named(name.data, static_cast<u32>(name.size), stop, inner);
+      at->field = listed ? 0 : MOST_FIELDS;
+      if (listed && !is.count++) is.first = at;
+      known |= !listed && find_field(element, name.data, static_cast<u32>(name.size), stop) >= 0;
+    }
+    is.wraps = is.first || !known;
+    return is;
+  }
+
   // Read a list that some answers wrap once more, under another name.
   bool wrapped(Node *root, Node *key, const Object &object, u32 row_number) {
     const Field &field = object.fields[key->field];
@@ -729,31 +765,16 @@ private:
     step(field);
     bool fits = true;
     const Object &element = contract.objects[inner.object];
-    Node *found = nullptr;
-    u32 count = 0;
-    bool known = false;
-    if (value->type == Type::OBJECT) {
-      for (Node *at = value + 1, *end = value + value->size; at < end; at += 1 + at[1].size) {
-        Span name = name_of(*at);
-        const u8 *stop = name.data + name.size;
-        if (is_named(name.data, static_cast<u32>(name.size), stop, inner)) {
-          if (!found) found = at;
-          count++;
-          at->field = 0;
-        } else {
-          at->field = MOST_FIELDS;
-          known |= find_field(element, name.data, static_cast<u32>(name.size), stop) >= 0;
-        }
-      }
-    }
-    if (!is_numbered(*value) && (found || (value->type == Type::OBJECT && !known))) {
+    Wrapped is = unwrap(value, inner);
+    Node *found = is.first;
+    if (is.wraps) {
       step(inner);
       Node *end = value + value->size;
-      if (count > 1 && !source.xml) {
+      if (is.count > 1 && !source.xml) {
         Node *second = found + 1 + found[1].size;
         while (second->field != 0) second += 1 + second[1].size;
         fits = fail(TWICE, nullptr, start_of(second[1]));
-      } else if (count > 1) {
+      } else if (is.count > 1) {
         Items items{inner.object, row_number, result.count(contract, element.table)};
         for (Node *at = found; at < end; at += 1 + at[1].size) {
           if (at->field != 0) continue;
