@@ -121,6 +121,8 @@ class Block:
         Number of its first line in the file; None where records came one by one.
     lines
         Whether a record that does not decode ends with its line (JSON Lines).
+    array
+        Whether it begins with the bracket of an array of records.
     begins
         What tells where records of JSON start: their key ``response``, a line that starts with a
         brace, or a text that holds an answer, as JSON has that was encoded twice.
@@ -132,6 +134,7 @@ class Block:
     data: bytes = b""
     line: int | None = None
     lines: bool = False
+    array: bool = False
     begins: Literal["key", "line", "text"] = "key"
     refused: str | None = None
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from decimal import Decimal
 from itertools import chain
 from typing import Any
 
@@ -66,6 +67,8 @@ _ANSWER_LINE = re.compile(rb'^\{\s*"response"\s*:.*\}[ \t\r]*+,?[ \t\r]*+$', re.
 _TEXTS = Block("json", lines=True, begins="text")
 # A payload that came decoded is written in a line.
 _DECODED = Block("json", lines=True, begins="line")
+#: Python writes out no integers of very many digits.
+_LONGEST = 10**4000
 # A text that holds an answer once more.
 _ENCODED = re.compile(r"[\s\[]*[{\"<]")
 _DECODER = json.JSONDecoder()
@@ -281,7 +284,7 @@ def _text_blocks(
     account.form = _called(form, head, array=array, codec=text.codec)
     around = wrapper(head) if form.form == "xml" else b""
     opened, last = 0, form
-    for last in cut_blocks(form, chunks, limit):
+    for last in cut_blocks(replace(form, array=array), chunks, limit):
         opened += opened_in(last.data, around) if around else 0
         yield last
     line = (last.line or 1) + (0 if last.refused else last.data.rstrip().count(b"\n"))
@@ -431,16 +434,27 @@ def _payload_blocks(payloads: Iterable[Payload], size: int, limit: int) -> Itera
 
 def _written(payload: dict[str, Any]) -> tuple[bytes, Block]:
     """Write a payload that came decoded as JSON; what is no JSON as the text that it shows."""
-    try:
-        text = json.dumps(payload, ensure_ascii=False, default=str)
-    except (TypeError, ValueError, RecursionError) as error:
-        why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        return b"", replace(_DECODED, refused=f"not readable: {why}")
-    try:
-        return text.encode(), _DECODED
-    except UnicodeEncodeError:
-        # It holds halves of surrogate pairs.
-        return json.dumps(payload, default=str).encode(), _DECODED
+    for plain in (False, True):
+        # Halves of surrogate pairs are written as escapes only; long integers not at all.
+        for escaped in (False, True):
+            try:
+                value = _without_long_integers(payload) if plain else payload
+                text = json.dumps(value, ensure_ascii=escaped, default=str, skipkeys=plain)
+                return text.encode(), _DECODED
+            except (TypeError, ValueError) as error:
+                why = str(error)
+            except RecursionError:
+                why = "nested too deeply"
+    return b"", replace(_DECODED, refused=f"not readable: {why}")
+
+
+def _without_long_integers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_long_integers(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_long_integers(item) for item in value]
+    is_long = isinstance(value, int) and abs(value) >= _LONGEST
+    return str(Decimal(value)) if is_long else value
 
 
 def _cell_blocks(found: Iterable[Cell], limit: int, size: int = BLOCK_BYTES) -> Iterator[Block]:

@@ -31,7 +31,7 @@ _OUTCOMES = {
     " please report it",
 }
 _REJECTS, _WORDS, _UNKNOWN, _STARTS = range(4)
-_XML, _LINES, _BY_LINE, _BY_TEXT, _REFUSED_UNREAD = 1, 2, 4, 8, 16
+_XML, _LINES, _BY_LINE, _BY_TEXT, _REFUSED_UNREAD, _ARRAY = 1, 2, 4, 8, 16, 32
 _BEGINS = {"key": 0, "line": _BY_LINE, "text": _BY_TEXT}
 _REFUSED = np.dtype([(name, "<i4" if name == "reason" else "<u4") for name in Refused._fields])
 _UNKNOWN_FIELD = np.dtype(
@@ -231,7 +231,8 @@ class Reader:
 def _form(block: Block) -> int:
     if block.refused:
         return _REFUSED_UNREAD
-    return _XML * (block.form == "xml") + _LINES * block.lines + _BEGINS[block.begins]
+    form = _XML * (block.form == "xml") + _LINES * block.lines + _ARRAY * block.array
+    return form + _BEGINS[block.begins]
 
 
 def _lines(block: Block, places: np.ndarray[Any, Any]) -> list[int | None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
-from itertools import accumulate
 from typing import Any, NamedTuple
 from xml.parsers import expat
 
@@ -77,8 +76,6 @@ _RUBBISH_IS = {
 _ZEROS = re.compile(r"\0{2,}")
 _LAST_STEP = re.compile(r"[.\[]")
 _TOO_DEEP = "not readable: nested too deeply"
-#: Deeper than that the reader does not read.
-_DEEPEST = 900
 
 
 class Reject(NamedTuple):
@@ -263,9 +260,7 @@ def _not_json(data: bytes) -> tuple[str, int, str]:
         return f"not valid JSON: {said}", error.lineno - 1, raw
     except RecursionError:
         return _TOO_DEEP, 0, raw
-    # Python reads deeper than the reader does.
-    depth = max(accumulate({"{": 1, "[": 1, "}": -1, "]": -1}.get(c, 0) for c in whole))
-    return (_TOO_DEEP if depth > _DEEPEST else "not valid JSON: other text follows a value"), 0, raw
+    return "not valid JSON: other text follows a value", 0, raw
 
 
 def _raw_decoded(text: str) -> object:

@@ -21,6 +21,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found if len(found) == len(pairs) else Twice(pairs)
 
 
+_BRACKET = re.compile(rb"\s*\[")
 _SPACE = re.compile(r"\s*")
 _READING: dict[str, Any] = {
     "parse_float": Decimal,
@@ -196,6 +197,12 @@ def decoded(data: bytes) -> object:
 def _json(block: Block) -> Iterator[Record]:
     line = block.line
     for start, end in block.stretches():
+        if not start and block.array and (opening := _BRACKET.match(block.data, 0, end)):
+            # A blank in place of the bracket, so that all stays where it is.
+            text = block.data[: opening.end() - 1] + b" " + block.data[opening.end() : end]
+            yield from _decoded(text.decode(errors="surrogateescape"), line, block)
+            line = None if line is None else line + text.count(b"\n")
+            continue
         text = block.data[start:end].decode(errors="surrogateescape")
         yield from _decoded(text, line, block)
         line = None if line is None else line + block.data.count(b"\n", start, end)

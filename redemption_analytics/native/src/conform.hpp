@@ -24,7 +24,7 @@ struct Conformer {
   Buffer<u16> next; // of each field of each object, the one that came after it last
   Buffer<Span> names; // of unknown fields
   Buffer<u8 *> key_texts; // of keys with escapes
-  Buffer<u32> slots;
+  Names numbers; // of a list that is written as an object
   Source source{};
 
   Conformer(const Contract &by, Result &into) : contract(by), result(into) {}
@@ -67,7 +67,7 @@ struct Conformer {
   void release() {
     next.release();
     names.release();
-    slots.release();
+    numbers.release();
     notes.release();
     forget_keys();
     key_texts.release();
@@ -493,25 +493,21 @@ private:
   }
 
   bool demand_numbers_once(Node *of) {
-    std::size_t size = 16;
-    for (u32 left = of->size; left; left /= 2) size *= 2;
-    slots.reserve(memory(), size);
-    std::memset(slots.data, 0, size * sizeof(u32));
-    u32 mask = static_cast<u32>(size - 1);
-    u32 first = NONE, second = 0; // the first number that comes again, and where
-    for (u32 at = 1; at < of->size; at += 1 + of[at + 1].size) {
-      Span name = name_of(of[at]);
-      u32 slot = hash_of(name.data, static_cast<u32>(name.size)) & mask;
-      for (; slots[slot]; slot = (slot + 1) & mask) {
-        Span other = name_of(of[slots[slot]]);
-        if (other.size == name.size && !std::memcmp(other.data, name.data, name.size)) break;
-      }
-      if (!slots[slot]) slots[slot] = at;
-      else if (slots[slot] < first) first = slots[slot], second = at;
+    u32 first = Names::NEW; // of the numbers that come again
+    numbers.clear();
+    for (Node *key = of + 1, *end = of + of->size; key < end; key += 1 + key[1].size) {
+      u32 before = numbers.add(memory(), name_of(*key));
+      if (before < first) first = before;
     }
-    if (first == NONE) return true;
-    step(name_of(of[first]));
-    fail(TWICE, nullptr, start_of(of[second + 1]));
+    if (first == Names::NEW) return true;
+    Span name = numbers[first];
+    Node *key = of + 1;
+    for (u32 met = 0;; key += 1 + key[1].size) {
+      Span other = name_of(*key);
+      if (other.size == name.size && !std::memcmp(other.data, name.data, name.size) && met++) break;
+    }
+    step(name);
+    fail(TWICE, nullptr, start_of(key[1]));
     depth--;
     return false;
   }

@@ -1,6 +1,7 @@
 // The contract, as the binding hands it over: which fields are read, into which tables.
 #pragma once
 
+#include "names.hpp"
 #include "values.hpp"
 
 namespace reader {
@@ -80,12 +81,6 @@ struct Contract {
     columns.release();
   }
 };
-
-inline u32 hash_of(const u8 *name, u32 length) {
-  u32 hash = length * 0x9e3779b1u;
-  for (u32 i = 0; i < length; i++) hash = (hash ^ name[i]) * 0x01000193u;
-  return hash ^ hash >> 15;
-}
 
 // Tell whether a text that ends before `end` is a field's name.
 inline bool is_named(const u8 *at, u32 length, const u8 *end, const Field &field) {

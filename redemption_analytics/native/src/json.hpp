@@ -5,7 +5,8 @@
 
 namespace reader {
 
-constexpr u32 DEEPEST = 900;
+// Nothing recurses by the depth of a text; this bounds what is kept of it.
+constexpr u32 DEEPEST = 1u << 20;
 
 struct Json {
   Memory &memory;

@@ -9,7 +9,7 @@ namespace reader {
 
 // How a stretch is written. Records of JSON begin with their first key, at a line that begins with a
 // brace, or as a text that holds the record in JSON once more.
-enum Form : u32 { XML = 1, LINES = 2, BY_LINE = 4, BY_TEXT = 8, REFUSED = 16 };
+enum Form : u32 { XML = 1, LINES = 2, BY_LINE = 4, BY_TEXT = 8, REFUSED = 16, ARRAY = 32 };
 
 // How far a record's beginning is looked for before its first key.
 constexpr std::ptrdiff_t REACH = 1024;
@@ -20,11 +20,13 @@ constexpr int MOST_ENCODED = 6;
 // What one read needs beside its result.
 struct Work {
   Tape tape;
+  Names names; // of attributes
   Conformer conformer;
   Buffer<u8> decoded[MOST_ENCODED]; // texts that hold records, each within the one before
 
   void release() {
     tape.release();
+    names.release();
     conformer.release();
     for (Buffer<u8> &text : decoded) text.release();
   }
@@ -48,7 +50,7 @@ struct Records {
     else
       for (const u8 *at = data; at < stop;) {
         const u8 *end = next_start(at);
-        read_json(at, end);
+        read_json(at == data && (form & ARRAY) ? after_bracket(at) : at, end);
         at = end;
       }
   }
@@ -152,6 +154,12 @@ private:
       else if (end - at > 1 && *at == '\\' && (at[1] == 'n' || at[1] == 'r' || at[1] == 't')) at += 2;
       else return at < end && *at == '{';
     }
+  }
+
+  // Pass over the bracket that opens an array of records, whatever the first of them is.
+  const u8 *after_bracket(const u8 *from) const {
+    const u8 *at = skip_blanks(from, stop);
+    return at < stop && *at == '[' ? at + 1 : from;
   }
 
   // Pass over what may stand between records: they may be the elements of arrays.
@@ -306,7 +314,7 @@ private:
   void read_xml() {
     const u8 *at = next_answer(data);
     read_between(data, at);
-    Xml xml{memory(), result, tape, base};
+    Xml xml{memory(), result, tape, work.names, base};
     while (at < stop) {
       const u8 *next = next_answer(at + 1);
       const u8 *end = answer_end(at, next);

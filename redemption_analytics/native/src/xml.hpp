@@ -3,6 +3,7 @@
 #pragma once
 
 #include "markup.hpp"
+#include "names.hpp"
 #include "result.hpp"
 
 namespace reader {
@@ -11,6 +12,7 @@ struct Xml {
   Memory &memory;
   Result &result;
   Tape &tape;
+  Names &names;
   const u8 *base;
 
   // Read the answer that a stretch of text is, from its first tag to its last.
@@ -70,19 +72,15 @@ inline const u8 *Xml::name(const u8 *at, const u8 *end) {
 
 // Pass over attributes, up to > or />.
 inline const u8 *Xml::attributes(const u8 *at, const u8 *end) {
-  constexpr int MOST = 64;
-  Span names[MOST];
-  for (int count = 0;; count++) {
+  names.clear();
+  for (;;) {
     const u8 *start = at;
     at = skip_xml_space(at, end);
     if (at >= end) return nullptr;
     if (*at == '>' || *at == '/') return at;
     const u8 *stop = name(at, end);
-    if (at == start || !stop || count == MOST) return nullptr;
-    names[count] = {at, static_cast<std::size_t>(stop - at)};
-    for (int i = 0; i < count; i++)
-      if (names[i].size == names[count].size && !std::memcmp(names[i].data, at, names[i].size))
-        return nullptr;
+    if (at == start || !stop) return nullptr;
+    if (names.add(memory, {at, static_cast<std::size_t>(stop - at)}) != Names::NEW) return nullptr;
     at = skip_xml_space(stop, end);
     if (at >= end || *at != '=') return nullptr;
     at = skip_xml_space(at + 1, end);
