@@ -6,6 +6,8 @@ servers that escape all but ASCII, or sort their keys. So nothing can be tuned t
 A customer follows from its number alone.
 """
 
+# ruff: noqa: RUF001 - its texts are in several scripts
+
 from __future__ import annotations
 
 import json
@@ -37,7 +39,13 @@ _PROGRAMS = (
 _SERIES = (  # series_id, discount_code, discount_type, discount_value, and the terms told
     ("10485760", "RENTRÉE-2024", "PERC", "12.5", "Réduction de rentrée : 12,5 % dès 80 € d'achat"),
     ("10485761", "SOMMERSCHLUSSVERKAUF", "ABS", "1250", "Sommerschlußverkauf, nur vorrätige Ware"),
-    ("10485777", "お年玉", "FLAT", "3000", "お年玉クーポン（お一人様一回限り、他の割引との併用不可）"),
+    (
+        "10485777",
+        "お年玉",
+        "FLAT",
+        "3000",
+        "お年玉クーポン（お一人様一回限り、併用不可）",
+    ),
     ("20971520", "BOGO/PAIR", "PERC", "50", 'Second pair at "half" price\nnot on sale items'),
     ("20971533", "WELCOME_BACK", "ABS", "99.95", "Welcome back! Valid on weekdays/evenings only"),
 )
@@ -56,16 +64,17 @@ _PHRASES = (
 _NAMES = ("Wilhelmina-Theodora", "José Ángel", "Владислав", "あかり", "Søren", "Ömer", "Mary Ann")
 _FAMILIES = ("van der Straßen-Öhlenschläger", "O’Callaghan y Núñez", "Иванова", "長谷川", "Lee")
 # What the older editions know, in their order here.
+_OLD = ("redeemed_at", "redeemed_time", "transaction_number")
 _COUPON_2018 = (
-    "redeemed_at redeemed_time transaction_number discount_type discount_code description series_id"
-    " code id"
-).split()
-_POINT_2018 = "redeemed_at redeemed_time transaction_number points_redeemed id".split()
-_POINT_2020 = [
-    *"redemption_breakup_by_program reversals redeemed_till redeemed_store notes".split(),
-    *"validation_code program_id".split(),
+    *_OLD,
+    *("discount_type", "discount_code", "description", "series_id", "code", "id"),
+)
+_POINT_2018 = (*_OLD, "points_redeemed", "id")
+_POINT_2020 = (
+    *("redemption_breakup_by_program", "reversals", "redeemed_till", "redeemed_store"),
+    *("notes", "validation_code", "program_id"),
     *_POINT_2018,
-]
+)
 
 
 def foreign_lines(edition: str, as_of: datetime, customers: int) -> Iterator[str]:
