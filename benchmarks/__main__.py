@@ -124,7 +124,9 @@ def main(arguments: list[str] | None = None) -> int:
                 tables.append(found.table)
                 numbers[data] |= found.numbers
                 print(f"\n{print_as(found.table)}", flush=True)
-        print(f"\n{print_as(compare_with_goals(numbers))}", flush=True)
+        goals = compare_with_goals(numbers)
+        goals.notes.append(plan.contention.told_of_all())
+        print(f"\n{print_as(goals)}", flush=True)
     return int(disagree(tables))
 
 

@@ -114,10 +114,10 @@ def compare_shapes(plan: Plan, data: Data, names: Sequence[str], megabytes: floa
     clean = Series("one clean file", _BASELINE, export, export.stat().st_size / 1e6)
     beside = [SHAPES[name].beside for name in names]
     known: dict[str | None, Series] = {None: clean}
-    for name in dict.fromkeys((*filter(None, beside), *names)):
-        source = shaped(data, export, name)
-        title = SHAPES[name].title.format(files=len(files_of(source)))
-        known[name] = Series(title, _BASELINE, source, unpacked_megabytes(source, export))
+    for shape in dict.fromkeys((*filter(None, beside), *names)):
+        source = shaped(data, export, shape)
+        title = SHAPES[shape].title.format(files=len(files_of(source)))
+        known[shape] = Series(title, _BASELINE, source, unpacked_megabytes(source, export))
     run_rounds(list(known.values()), plan.rounds, plan.budget, plan.contention)
     table = Table(
         f"Shapes, with {_BASELINE}, {data.name} data",
@@ -128,12 +128,14 @@ def compare_shapes(plan: Plan, data: Data, names: Sequence[str], megabytes: floa
     )
     told = "MB is what there is to parse, unpacked; share of clean is of its MB/s."
     table.notes = _medians(plan, list(known.values()), told)
-    numbers, same = {}, [clean]
+    numbers: dict[str, float] = {}
+    same = [clean]
     for name, one in known.items():
         base = known[SHAPES[name].beside] if name else clean
         if not one.runs or not base.runs:
             continue
-        numbers[str(name)] = one.rate / base.rate
+        if name:
+            numbers[name] = one.rate / base.rate
         rows = f"{one.runs[0].totals['points: rows']:,}"
         seconds, spread, rate, time, cpu, _, peak, _ = _measured(one, base)
         cells = (_short(one.megabytes), seconds, spread, rate, f"{one.rate / base.rate:.2f}", time)
@@ -163,7 +165,7 @@ def compare_start(plan: Plan, data: Data, megabytes: float) -> Comparison:
     }
     taken: dict[str, list[tuple[float, float]]] = {label: [] for label in commands}
     for number in range(plan.rounds):
-        labels = list(commands) if number % 2 else list(reversed(commands))
+        labels = list(reversed(commands)) if number % 2 else list(commands)
         for label in labels:
             with tempfile.TemporaryDirectory() as folder:
                 target = (f"{folder}/out",) if label == _SMALL else ()

@@ -14,6 +14,7 @@ from benchmarks.contenders import CONTENDERS
 
 _BLOCK = bytes(1 << 20)
 _BLOCKS = 32  # some tens of milliseconds
+_HAS_LOAD = hasattr(os, "getloadavg")
 
 
 def cores() -> int:
@@ -29,7 +30,8 @@ def machine() -> str:
     packages = dict.fromkeys((*there, "pyarrow"))
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
     system = f"{platform.system()} {platform.machine()}"
-    return f"{cores()} cores, {system}, Python {platform.python_version()}; {versions}"
+    load = f", load {os.getloadavg()[0]:.1f} before" if _HAS_LOAD else ""
+    return f"{cores()} cores{load}, {system}, Python {platform.python_version()}; {versions}"
 
 
 class Contention:
@@ -54,17 +56,21 @@ class Contention:
 
     def told(self) -> str:
         """Say how it was since this was last asked."""
-        since, best = self._spins[self._told :] or self._spins, min(self._spins)
-        self._told = len(self._spins)
+        first, self._told = self._told, len(self._spins)
+        return self._say(self._spins[first:] or self._spins[-1:], "meanwhile")
+
+    def told_of_all(self) -> str:
+        """Say how it was from the beginning."""
+        return self._say(self._spins, "over all")
+
+    def _say(self, spins: list[float], when: str) -> str:
+        best = min(self._spins)
         load = f"load {os.getloadavg()[0]:.1f} on {cores()} cores; " if _HAS_LOAD else ""
         return (
             f"Contention: {load}a fixed spin on every core took {best * 1000:.0f} ms at best, "
-            f"{statistics.median(since) / best:.2f} times that in the median meanwhile, and "
-            f"{max(since) / best:.2f} times at worst."
+            f"{statistics.median(spins) / best:.2f} times that in the median {when}, and "
+            f"{max(spins) / best:.2f} times at worst."
         )
-
-
-_HAS_LOAD = hasattr(os, "getloadavg")
 
 
 def _spin(_core: int) -> None:

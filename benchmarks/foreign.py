@@ -39,13 +39,7 @@ _PROGRAMS = (
 _SERIES = (  # series_id, discount_code, discount_type, discount_value, and the terms told
     ("10485760", "RENTRÉE-2024", "PERC", "12.5", "Réduction de rentrée : 12,5 % dès 80 € d'achat"),
     ("10485761", "SOMMERSCHLUSSVERKAUF", "ABS", "1250", "Sommerschlußverkauf, nur vorrätige Ware"),
-    (
-        "10485777",
-        "お年玉",
-        "FLAT",
-        "3000",
-        "お年玉クーポン（お一人様一回限り、併用不可）",
-    ),
+    ("10485777", "お年玉", "FLAT", "3000", "お年玉クーポン（お一人様一回限り、併用不可）"),
     ("20971520", "BOGO/PAIR", "PERC", "50", 'Second pair at "half" price\nnot on sale items'),
     ("20971533", "WELCOME_BACK", "ABS", "99.95", "Welcome back! Valid on weekdays/evenings only"),
 )
@@ -272,7 +266,7 @@ def _bare(known: list[Item], edition: str, kind: str) -> bool:
 
 def _older(item: Item, edition: str, kind: str) -> Item:
     """Write a redemption as an edition did that knew less."""
-    known = _COUPON_2018 if kind == "coupons" else _POINT_2018
+    known: tuple[str, ...] = _COUPON_2018 if kind == "coupons" else _POINT_2018
     if edition == "2020" and kind == "points":
         known = _POINT_2020
     older = {name: item[name] for name in known if item.get(name) is not None}

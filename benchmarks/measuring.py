@@ -158,8 +158,11 @@ class _Watch:
         self._thread.start()
 
     def _look(self) -> None:
+        before: set[int] = set()
         while not self._over.wait(_PAUSE):
-            family = _family(self._pid)
+            found = set(_family(self._pid))
+            # One that was just forked still has its parent's memory, and would count that twice.
+            family, before = found & before, found
             if len(family) > 1:  # a single process tells its own peak, exactly
                 self._peak = max(self._peak, sum(map(_resident, family)))
 

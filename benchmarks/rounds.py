@@ -95,7 +95,7 @@ def run_rounds(
                 _tell(f"round {number}  {error}")
                 continue
             one.runs.append(run)
-            _tell(f"round {number}  {one.label:<24} {run.seconds:8.2f} s {run.peak:7.0f} MB")
+            _tell(f"round {number}  {one.label:<28} {run.seconds:8.2f} s {run.peak:7.0f} MB")
 
 
 def _tell(text: str) -> None:
