@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from threading import Event, Thread
 
-from benchmarks.contenders import CONTENDERS
-from benchmarks.work import Totals, totals
+from benchmarks.work import Totals
 
 _ROOT = Path(__file__).parent.parent
 _PROC = Path("/proc")
@@ -25,19 +27,39 @@ class ContenderError(Exception):
 
 
 @dataclass(frozen=True)
+class Process:
+    """What a whole process took, from its start to its end.
+
+    Attributes
+    ----------
+    seconds
+        By the clock, start of the interpreter and imports included.
+    cpu
+        Seconds of processor time, of the user and of the system, on all cores, in the process and
+        in all that it started. Where others use the machine too, it says more.
+    family
+        Where it started others, the peak resident memory of all of them together in bytes, looked
+        at every 50 ms; pages that they share count for each. Else 0.
+    output
+        What it printed.
+    """
+
+    seconds: float
+    cpu: float
+    family: int
+    output: str
+
+
+@dataclass(frozen=True)
 class Run:
     """What one run took, and what it made.
 
     Attributes
     ----------
-    seconds
-        From the open file to the last table; without imports.
-    cpu
-        Seconds of processor time in that, on all cores and in all processes. Where others use the
-        machine too, it says more.
+    seconds, cpu
+        Of the whole process, see :class:`Process`.
     peak
-        Peak resident memory in MB (10**6 bytes). Where the contender starts processes, that of all
-        of them together, looked at every 50 ms; pages that they share count for each.
+        Peak resident memory in MB (10**6 bytes), of the process with all that it started.
     totals
         What was found in its tables afterwards.
     """
@@ -49,7 +71,7 @@ class Run:
 
 
 def measured(name: str, source: Path) -> Run:
-    """Run a contender in a fresh process.
+    """Run a contender in a fresh process, and then look at what it made in another.
 
     Parameters
     ----------
@@ -64,33 +86,67 @@ def measured(name: str, source: Path) -> Run:
         If the process fails; with the last line that it wrote.
     """
     source = source.resolve()
-    with (
-        tempfile.TemporaryDirectory(dir=source.parent.parent) as folder,
-        tempfile.TemporaryFile("w+") as errors,
-    ):
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.measuring",
-            name,
-            str(source),
-            folder,
-        ]
+    with tempfile.TemporaryDirectory(dir=source.parent.parent) as folder:
+        target = str(Path(folder, "out"))
+        process = timed(("-m", "benchmarks.running", name, str(source), target), name)
+        own, tables = json.loads(process.output)
+        if None in tables.values():
+            found = _in_memory(name, source)
+        elif tables:
+            checked = timed(("-m", "benchmarks.work", json.dumps(tables)), f"check of {name}")
+            found = json.loads(checked.output)
+        else:
+            found = {}
+    return Run(process.seconds, process.cpu, max(own, process.family) / 1e6, found)
+
+
+def timed(arguments: Sequence[str], name: str) -> Process:
+    """Run the interpreter with arguments to its end.
+
+    Parameters
+    ----------
+    arguments
+        What follows ``python``.
+    name
+        What an error calls it.
+
+    Raises
+    ------
+    ContenderError
+        If it fails; with the last line that it wrote.
+    """
+    with tempfile.TemporaryFile("w+") as errors:
+        used, start = _cpu_of_children(), time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=errors, text=True
+            (sys.executable, *arguments),
+            cwd=_ROOT,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
         )
-        tree = _Watch(process.pid)
-        with process:
-            assert process.stdout
-            taken = process.stdout.readline()
-            family = tree.end()
-            found = process.stdout.readline()
+        watch = _Watch(process.pid)
+        output, _ = process.communicate()
+        seconds, cpu = time.perf_counter() - start, _cpu_of_children() - used
+        family = watch.end()
         if process.returncode:
             errors.seek(0)
             lines = errors.read().strip().splitlines() or [f"exit status {process.returncode}"]
             raise ContenderError(f"{name} failed: {lines[-1]}")
-    seconds, cpu, peak = json.loads(taken)
-    return Run(seconds, cpu, max(peak, family) / 1e6, json.loads(found))
+    return Process(seconds, cpu, family, output)
+
+
+@functools.cache
+def _in_memory(name: str, source: Path) -> Totals:
+    """Run a contender that writes nothing once more, to look at its tables where they are."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ("-m", "benchmarks.running", name, str(source), f"{folder}/out", "--totals")
+        found: Totals = json.loads(timed(arguments, name).output)
+    return found
+
+
+def _cpu_of_children() -> float:
+    usage = getrusage(RUSAGE_CHILDREN)  # those that have ended, with all that they waited for
+    return usage.ru_utime + usage.ru_stime
 
 
 class _Watch:
@@ -102,9 +158,12 @@ class _Watch:
         self._thread.start()
 
     def _look(self) -> None:
+        before: set[int] = set()
         while not self._over.wait(_PAUSE):
-            family = _family(self._pid)
-            if len(family) > 1:  # of a single process its own peak is exact
+            found = set(_family(self._pid))
+            # One that was just forked still has its parent's memory, and would count that twice.
+            family, before = found & before, found
+            if len(family) > 1:  # a single process tells its own peak, exactly
                 self._peak = max(self._peak, sum(map(_resident, family)))
 
     def end(self) -> int:
@@ -132,31 +191,3 @@ def _resident(pid: int) -> int:
     except OSError:
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _own_peak() -> int:
-    """Peak resident memory of this process so far, in bytes."""
-    try:
-        # Not ru_maxrss, which may still hold the peak of the process that started this one.
-        status = (_PROC / "self" / "status").read_text()
-        return next(int(row.split()[1]) for row in status.splitlines() if "VmHWM" in row) * 1024
-    except OSError:
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _run(name: str, source: Path, folder: Path) -> None:
-    """Be the fresh process: two lines of JSON, when the work is done and when it is checked."""
-    results, sys.stdout = sys.stdout, sys.stderr  # what a contender prints is no result
-    job = CONTENDERS[name].job()
-    start, used = time.perf_counter(), sum(os.times()[:4])
-    tables = job(source, folder / "out")
-    seconds, cpu = time.perf_counter() - start, sum(os.times()[:4]) - used
-    print(json.dumps((seconds, cpu, _own_peak())), file=results, flush=True)
-    print(json.dumps(totals(tables)), file=results, flush=True)
-
-
-if __name__ == "__main__":
-    _run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

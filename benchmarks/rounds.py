@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.contention import Contention
 from benchmarks.measuring import ContenderError, Run, measured
 
 
@@ -44,6 +45,12 @@ class Series:
         return statistics.median(run.seconds for run in self.runs)
 
     @property
+    def spread(self) -> str:
+        """The least and the most."""
+        taken = [run.seconds for run in self.runs]
+        return f"{min(taken):.2f}-{max(taken):.2f}"
+
+    @property
     def cpu(self) -> float:
         """The median of processor time."""
         return statistics.median(run.cpu for run in self.runs)
@@ -59,7 +66,9 @@ class Series:
         return self.megabytes / self.seconds
 
 
-def run_rounds(series: Sequence[Series], rounds: int, budget: float) -> None:
+def run_rounds(
+    series: Sequence[Series], rounds: int, budget: float, contention: Contention
+) -> None:
     """Run each series once in each round, every other round in reverse order.
 
     Parameters
@@ -70,12 +79,15 @@ def run_rounds(series: Sequence[Series], rounds: int, budget: float) -> None:
         How often.
     budget
         Seconds: a series that has taken so long already is not run again.
+    contention
+        Looks at the machine before each run.
     """
     for number in range(1, rounds + 1):
         for one in series if number % 2 else reversed(series):
             spent = sum(run.seconds for run in one.runs)
             if one.failure or (one.runs and spent >= budget):
                 continue
+            contention.look()
             try:
                 run = measured(one.contender, one.source)
             except ContenderError as error:
@@ -83,7 +95,7 @@ def run_rounds(series: Sequence[Series], rounds: int, budget: float) -> None:
                 _tell(f"round {number}  {error}")
                 continue
             one.runs.append(run)
-            _tell(f"round {number}  {one.label:<24} {run.seconds:8.2f} s {run.peak:7.0f} MB")
+            _tell(f"round {number}  {one.label:<28} {run.seconds:8.2f} s {run.peak:7.0f} MB")
 
 
 def _tell(text: str) -> None:

@@ -43,7 +43,7 @@ def _row(key: str | None, item: dict[str, Any]) -> dict[str, Any]:
     if "reversals" in row:
         row["reversals"] = [_reversal(row["redemption_id"], part) for part in row["reversals"]]
         row[_BREAKUPS] = [
-            {"redemption_key": row["redemption_id"], **part} for part in row[_BREAKUPS]
+            {"redemption_key": row["redemption_id"], **part} for part in row.get(_BREAKUPS, ())
         ]
     return row
 
@@ -63,15 +63,7 @@ def _typed(**columns: str) -> Any:
     }
 
 
-@dlt.resource(
-    columns=_typed(
-        id="bigint",
-        series_id="bigint",
-        bill_id="bigint",
-        discount_value="double",
-        redeemed_time="timestamp",
-    )
-)
+@dlt.resource(columns=_typed(discount_value="double", redeemed_time="timestamp"))
 def coupons(source: Path) -> Iterator[list[dict[str, Any]]]:
     """Yield the coupon redemptions, page by page."""
     for page in _pages(source):
@@ -80,7 +72,7 @@ def coupons(source: Path) -> Iterator[list[dict[str, Any]]]:
 
 
 @dlt.resource(
-    columns=_typed(bill_id="bigint", redeemed_time="timestamp"),
+    columns=_typed(redeemed_time="timestamp"),
     nested_hints={"reversals": {"columns": _typed(reversal_time="timestamp")}},
 )
 def points(source: Path) -> Iterator[list[dict[str, Any]]]:

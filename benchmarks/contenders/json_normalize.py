@@ -44,14 +44,15 @@ def _rows(answers: list[dict[str, Any]], path: list[str]) -> pd.DataFrame:
     known = [a for a in answers if kind in a["response"]["customer"]["redemptions"]]
     frame = pd.json_normalize(known, record_path=path, meta=["customer_key"])
     frame = frame.drop(columns=_NESTED, errors="ignore").rename(columns=_PLACES)
-    return frame.assign(
-        bill_id=pd.to_numeric(frame["bill_id"]), redeemed_time=_time(frame["redeemed_time"])
-    )
+    return frame.assign(redeemed_time=_time(frame["redeemed_time"]))
 
 
 def _inner(answers: list[dict[str, Any]], name: str) -> pd.DataFrame:
     known = [a for a in answers if "points" in a["response"]["customer"]["redemptions"]]
     known = [a for a in known if a["response"]["customer"]["redemptions"]["points"]["point"]]
+    for answer in known:  # not every answer tells of breakups
+        for point in answer["response"]["customer"]["redemptions"]["points"]["point"]:
+            point.setdefault(name, [])
     key = [*_POINTS, "redemption_id"]
     frame = pd.json_normalize(known, record_path=[*_POINTS, name], meta=[key])
     return frame.rename(columns={".".join(key): "redemption_key"})
@@ -73,14 +74,8 @@ def run(source: Path, target: Path) -> Tables:
         frame.to_parquet(paths[name], index=False)
 
     coupons = _rows(answers, _COUPONS)
-    write(
-        "coupons",
-        coupons.assign(
-            id=pd.to_numeric(coupons["id"]),
-            series_id=pd.to_numeric(coupons["series_id"]),
-            discount_value=coupons["discount_value"].astype("float64"),
-        ),
-    )
+    value = coupons["discount_value"].astype("float64")
+    write("coupons", coupons.assign(discount_value=value))
     write("points", _rows(answers, _POINTS))
     write("program_breakups", _inner(answers, "redemption_breakup_by_program"))
     reversals = _inner(answers, "reversals").drop(columns="reversal_breakup_by_program")

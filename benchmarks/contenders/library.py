@@ -7,8 +7,6 @@ from pathlib import Path
 import redemption_analytics as ra
 from benchmarks.work import WORK, Tables
 
-ra.load, ra.convert  # noqa: B018 - they are imported when first named, which is timed elsewhere
-
 
 def load(source: Path, _target: Path) -> Tables:
     """Load into validated pandas DataFrames."""

@@ -105,13 +105,11 @@ def run(source: Path, target: Path) -> Tables:
     key = pl.col("redemption_id").alias("redemption_key")
     tables = {
         "coupons": _places(coupons).with_columns(
-            pl.col("id", "series_id", "bill_id").cast(pl.Int64),
-            pl.col("discount_value").cast(pl.Float64),
-            _time("redeemed_time"),
+            pl.col("discount_value").cast(pl.Float64), _time("redeemed_time")
         ),
         "points": _places(points)
         .drop("redemption_breakup_by_program", "reversals")
-        .with_columns(pl.col("bill_id").cast(pl.Int64), _time("redeemed_time")),
+        .with_columns(_time("redeemed_time")),
         "program_breakups": _rows(
             points.select(key, "redemption_breakup_by_program"), "redemption_breakup_by_program"
         ),
