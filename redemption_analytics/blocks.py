@@ -6,22 +6,19 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from redemption_analytics.exports import Export
-from redemption_analytics.xml_answers import ANSWER_START
+from redemption_analytics.markup import ANSWER_START
 
 BLOCK_BYTES = 4 << 20
 
 #: Blocks of so many bytes, or fewer, are parsed together.
 _SMALL = 256 << 10
 
-_ARRAY_START = re.compile(rb"\s*\[(?:[\s\[]*(?=[{\]]|\Z))?")
-
 #: What may stand between records beside white space: they may be the elements of arrays.
 _SEPARATORS = b" \t\r\n,[]"
 _OPENING = b" \t\r\n["
-_TO_BLANKS = bytes.maketrans(b",[]", b"   ")
 # Of brackets that go on and on each would be looked at once for every one before it.
 _BETWEEN = re.compile(
     r"(?:[\s,\]\ufeff]|\[\s*+(?:\[\s*+){0,99}+(?=[{\]]|\"(?:\\[nrt]| )*+\{|\Z))*+"
@@ -119,7 +116,7 @@ class Block:
     Attributes
     ----------
     form
-        ``"decoded"`` payloads are in ``decoded``; the text of the others in ``data``, as UTF-8.
+        How the text in ``data`` is written, as UTF-8.
     line
         Number of its first line in the file; None where records came one by one.
     lines
@@ -127,18 +124,15 @@ class Block:
     begins
         What tells where records of JSON start: their key ``response``, a line that starts with a
         brace, or a text that holds an answer, as JSON has that was encoded twice.
-    decoded
-        Payloads that came decoded.
     refused
         Why its only record is refused unread; ``data`` then shows the beginning and end of it.
     """
 
-    form: Literal["json", "xml", "decoded"]
+    form: Literal["json", "xml"]
     data: bytes = b""
     line: int | None = None
     lines: bool = False
     begins: Literal["key", "line", "text"] = "key"
-    decoded: tuple[dict[str, Any], ...] = ()
     refused: str | None = None
 
     @property
@@ -162,15 +156,6 @@ class Block:
             end = self.start_after(start)
             yield start, end
             start = end
-
-    def pieces(self, count: int) -> list[Block]:
-        """Cut the block at starts of records into about so many pieces."""
-        if self.form == "decoded":
-            step = -(-len(self.decoded) // count) or 1
-            parts = range(0, len(self.decoded), step)
-            return [replace(self, decoded=self.decoded[at : at + step]) for at in parts]
-        length = len(self.data)
-        return self.cut(self.start_after(length * part // count) for part in range(1, count))
 
     def cut(self, places: Iterable[int]) -> list[Block]:
         """Cut the block at some places, given in their order."""
@@ -215,25 +200,7 @@ def batched(
 
 
 def _is_small(block: Block) -> bool:
-    return block.form == "json" and len(block.data) <= _SMALL and not block.refused
-
-
-def as_run(block: Block) -> Block:
-    """Make of an array's elements a run of records: brackets and commas become blanks."""
-    if block.refused:
-        return block
-    data = block.data
-    opening = _ARRAY_START.match(data)
-    begin = opening.end() if opening else 0
-    parts = [data[:begin].translate(_TO_BLANKS)]
-    ending = b'"' if block.begins == "text" else b"}"
-    for start, end in block.stretches():
-        record = data[max(start, begin) : end]
-        whole = record.rstrip(_SEPARATORS)
-        # What ends otherwise is damaged, and none the better for blanks.
-        length = len(whole) if whole.endswith(ending) else len(record)
-        parts += (record[:length], record[length:].translate(_TO_BLANKS))
-    return replace(block, data=b"".join(parts))
+    return len(block.data) <= _SMALL
 
 
 def array_ends(last: Block) -> bool:

@@ -7,13 +7,9 @@ below. They cover the four documented editions of the API (2018, 2020, February 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, lru_cache
-from typing import Literal
-
-import pyarrow as pa
+from functools import cached_property
 
 from redemption_analytics.options import PointsType as PointsType
 
@@ -22,10 +18,6 @@ PAYLOAD_COLUMN = "payload"
 
 #: The zero dates of MySQL, PHP, .NET and Java: whatever the time of day, they are no time.
 ZERO_DATES = ("0000-00-00", "-0001-11-30", "0001-01-01", "0002-11-30")
-#: How they are mostly written.
-NO_TIMES = tuple(
-    date + time for date in ZERO_DATES for time in ("", " 00:00:00", "T00:00:00", "T00:00:00Z")
-)
 #: The zero of Unix, in whatever time zone: times from the first to the last of these are no times
 #: either, but one could be meant, so they are reported.
 EPOCH_TIMES = (datetime(1969, 12, 31), datetime(1970, 1, 2))
@@ -61,9 +53,18 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True)
 class Many:
-    """A list of objects of one shape; a bare object stands for a list of one."""
+    """A list of objects of one shape; a bare object stands for a list of one.
+
+    Attributes
+    ----------
+    shape
+        The objects.
+    told
+        Whether it matters that a list is there without any.
+    """
 
     shape: Shape
+    told: bool = False
 
 
 @dataclass(frozen=True)
@@ -224,8 +225,8 @@ CUSTOMER = Shape(
         "count": Kind.INTEGER,
         "redemptions": Shape(
             {
-                "coupons": Shape({"coupon": Many(COUPON)}),
-                "points": Shape({"point": Many(POINTS)}),
+                "coupons": Shape({"coupon": Many(COUPON, told=True)}),
+                "points": Shape({"point": Many(POINTS, told=True)}),
             }
         ),
         "item_status": STATUS,
@@ -248,26 +249,6 @@ RESPONSE = Shape(
 ANSWER = Shape({"response": RESPONSE})
 
 
-def _lists(shape: Shape) -> Iterator[str]:
-    for name, part in shape.nested:
-        if isinstance(part, Many):
-            yield name
-        yield from _lists(part.shape if isinstance(part, Many) else part)
-
-
-def fields_of_kinds(*kinds: Kind, shape: Shape = ANSWER) -> set[str]:
-    """Give the names of all fields of some kinds.
-
-    >>> fields_of_kinds(Kind.AMOUNT)
-    {'discount_value'}
-    """
-    names = {name for name, part in shape.fields.items() if part in kinds}
-    return names.union(*(fields_of_kinds(*kinds, shape=inner) for _, inner in shape.parts))
-
-
-#: Names of all fields that are lists.
-LISTS = frozenset(_lists(ANSWER))
-
 #: Kinds of element that the ledger counts, in the order in which it lists them.
 ELEMENTS = (
     "files",
@@ -280,65 +261,3 @@ ELEMENTS = (
     "source_breakups",
     "custom_fields",
 )
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a stretch of answers writes what the editions write differently.
-
-    Arrow reads a column in one way only, so this is chosen by the first record of a block.
-    Answers that were conformed hold values in place of their texts.
-    """
-
-    status_success: Literal["boolean", "text"] = "boolean"
-    item_success: Literal["boolean", "text"] = "boolean"
-    customer: Literal["list", "object"] = "list"
-    values: Literal["written", "read"] = "written"
-
-
-#: What conforming gives.
-CONFORMED = Dialect(values="read")
-
-
-@lru_cache
-def arrow_schema(dialect: Dialect, points: PointsType) -> pa.Schema:
-    """Arrow schema of an answer in the given dialect.
-
-    Numbers as written are decimals because Arrow reads ``20``, ``"20"`` and ``"101.000"`` into one,
-    exactly, and refuses what does not fit.
-    """
-    whole = points == "int"
-    if dialect.values == "written":
-        scalars = {
-            Kind.TEXT: pa.string(),
-            Kind.TIME: pa.string(),
-            Kind.INTEGER: pa.decimal128(19, 0),
-            Kind.POINTS: pa.decimal128(19, 0) if whole else pa.decimal128(21, 3),
-            Kind.AMOUNT: pa.decimal128(28, 10),
-        }
-    else:
-        scalars = {
-            Kind.TEXT: pa.string(),
-            Kind.TIME: pa.timestamp("us"),
-            Kind.INTEGER: pa.int64(),
-            Kind.POINTS: pa.int64() if whole else pa.float64(),
-            Kind.AMOUNT: pa.float64(),
-        }
-
-    def arrow_type(node: Kind | Shape | Many, path: tuple[str, ...]) -> pa.DataType:
-        if isinstance(node, Many):
-            item = arrow_type(node.shape, path)
-            bare = path[-1] == "customer" and dialect.customer == "object"
-            return item if bare else pa.list_(item)
-        if isinstance(node, Shape):
-            fields = [(n, arrow_type(f, (*path, n))) for n, f in node.fields.items()]
-            if node is RESPONSE:
-                # Of the type null, so that Arrow refuses it and conforming brings it in order.
-                fields.append(("customers", pa.null()))
-            return pa.struct(fields)
-        if node is Kind.BOOLEAN:
-            written = dialect.item_success if "item_status" in path else dialect.status_success
-            return pa.bool_() if written == "boolean" else pa.string()
-        return scalars[node]
-
-    return pa.schema([(n, arrow_type(f, (n,))) for n, f in ANSWER.fields.items()])

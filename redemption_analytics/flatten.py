@@ -1,8 +1,8 @@
-"""Flattening: nested answers in Arrow to tables, without a Python object per row."""
+"""Flattening: the columns that the reader gives to tables, without a Python object per row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.columns import (
-    DoesNotFit,
-    booleans_of,
-    field_of,
-    floats_of,
-    integers_of,
-    lengths,
-    texts_of,
-)
-from redemption_analytics.contract import IDENTITIES
-from redemption_analytics.elements import Elements
+from redemption_analytics.contract import EPOCH_TIMES, IDENTITIES, NO_BILLS
 from redemption_analytics.keys import redemption_keys
 
 #: Column that names the row of the parent table, by position; it never leaves the library.
@@ -64,17 +54,13 @@ class Flattening:
     pseudonym: Pseudonym | None = None
     kept_fields: Sequence[str] = ()
 
-    def tables(
-        self, answers: pa.StructArray, records: np.ndarray[Any, Any]
-    ) -> tuple[Tables, list[tuple[str, int]]]:
-        """Flatten answers.
+    def tables(self, read: Mapping[str, pa.RecordBatch]) -> tuple[Tables, list[tuple[str, int]]]:
+        """Flatten what was read.
 
         Parameters
         ----------
-        answers
-            The column ``response``, in any dialect.
-        records
-            The number of each answer's record in its file, from 1.
+        read
+            Columns of each list of the contract, as the native reader gives them.
 
         Returns
         -------
@@ -84,27 +70,10 @@ class Flattening:
         list of tuple of str and int
             Times that are the zero of Unix, and so were taken for none: the field and the record
             of each.
-
-        Raises
-        ------
-        DoesNotFit
-            If a value is not allowed where it stands; conforming tells which.
         """
-        status, customers, rows = _customers(answers)
-        try:
-            return self._tables(status, customers, rows, records)
-        except DoesNotFit as unfit:
-            raise DoesNotFit(np.unique(rows[0][list(unfit.rows)]).tolist()) from None
-
-    def _tables(
-        self,
-        status: pa.StructArray,
-        customers: pa.StructArray,
-        rows: tuple[Any, Any],
-        records: np.ndarray[Any, Any],
-    ) -> tuple[Tables, list[tuple[str, int]]]:
-        identities = self._identities(customers)
-        responses = self._responses(status, customers, rows, records)
+        answers = _Answers(read["answers"], read["responses"])
+        identities = self._identities(answers)
+        responses = self._responses(answers, read)
         # A failed answer may name someone whom the organisation does not know.
         known = pc.or_(
             responses["success"],
@@ -115,80 +84,69 @@ class Flattening:
             keys = pc.if_else(known, keys, identities[0])
         keys = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
         responses = responses.append_column("customer_key", keys)
-        coupons = Elements(field_of(customers, "redemptions", "coupons", "coupon"))
-        points = Elements(field_of(customers, "redemptions", "points", "point"))
+        points = _List(read["points"], answers)
+        coupons = _List(read["coupons"], answers)
+        reversals = _List(read["reversals"], points)
+        sources = _List(read["source_breakups"], points)
         tables = {
             "responses": responses,
-            "customers": self._customers(customers, keys, identities).filter(
+            "customers": self._customers(answers, keys, identities).filter(
                 pc.and_(known, pc.is_valid(keys))
             ),
             "coupons": _coupons(coupons, keys),
             "points": self._points(points, keys),
-            "program_breakups": _program_breakups(points),
-            "source_breakups": _source_breakups(points),
-            "point_fields": self._custom_fields(points),
-            "coupon_fields": self._custom_fields(coupons),
+            "program_breakups": _children(read["program_breakups"]),
+            "source_breakups": _source_breakups(sources),
+            "point_fields": self._custom_fields(read["point_fields"]),
+            "coupon_fields": self._custom_fields(read["coupon_fields"]),
+            "reversals": _reversals(reversals),
+            "reversal_breakups": _children(read["reversal_breakups"]),
         }
-        reversals = points.children("reversals")
-        tables["reversals"] = _reversals(reversals)
-        tables["reversal_breakups"] = _reversal_breakups(reversals)
-        epochs = [
-            (name, int(record))
-            for name, elements in points.epochs + coupons.epochs
-            for record in records[rows[0]][elements.to_numpy()]
-        ]
-        return tables, epochs
+        lists = (points, coupons, reversals, sources)
+        return tables, [epoch for one in lists for epoch in one.epochs]
 
-    def _responses(
-        self,
-        status: pa.StructArray,
-        customers: pa.StructArray,
-        rows: tuple[Any, Any],
-        records: np.ndarray[Any, Any],
-    ) -> pa.Table:
-        parents, positions = rows
-        item = field_of(customers, "item_status")
-        coupon_list = field_of(customers, "redemptions", "coupons", "coupon")
-        point_list = field_of(customers, "redemptions", "points", "point")
-        coupons_counted, points_counted = _counted(customers, coupon_list, point_list)
-        item_success = booleans_of(field_of(item, "success"))
-        success = pc.coalesce(item_success, booleans_of(field_of(status, "success")), True)
+    def _responses(self, answers: _Answers, read: Mapping[str, pa.RecordBatch]) -> pa.Table:
+        loaded = {
+            kind: pa.array(np.bincount(answers.rows_of(read[kind]["_parent"]), minlength=len(answers)))
+            for kind in ("coupons", "points")
+        }
+        counted = _counted(answers, loaded)
+        success = pc.coalesce(
+            answers.told("item_status_success"), answers.status("success"), True
+        )
         return pa.table(
             {
-                "record": pa.array(records[parents]),
-                "position": pa.array(positions),
+                "record": answers.records,
+                "position": answers.positions,
                 "success": success,
                 "status_code": pc.coalesce(
-                    integers_of(field_of(item, "code")), integers_of(field_of(status, "code"))
+                    answers.told("item_status_code"), answers.status("code")
                 ),
                 # That somebody is not known is said with the identity that was asked for.
                 "message": self._personal(
-                    pc.coalesce(
-                        texts_of(field_of(item, "message")), texts_of(field_of(status, "message"))
-                    )
+                    pc.coalesce(answers.told("item_status_message"), answers.status("message"))
                 ),
-                "rows": integers_of(field_of(customers, "rows")),
-                "coupons_count": coupons_counted,
-                "points_count": points_counted,
-                "coupons_loaded": lengths(coupon_list),
-                "points_loaded": lengths(point_list),
+                "rows": answers.told("rows"),
+                "coupons_count": counted["coupons"],
+                "points_count": counted["points"],
+                "coupons_loaded": loaded["coupons"],
+                "points_loaded": loaded["points"],
             }
         )
 
-    def _identities(self, customers: pa.StructArray) -> list[pa.Array]:
+    def _identities(self, answers: _Answers) -> list[pa.Array]:
         """Give what may name customers, as keys are written."""
         named = [
-            pc.binary_join_element_wise(name, texts_of(field_of(customers, name)), ":")
-            for name in self.identities
+            pc.binary_join_element_wise(name, answers.told(name), ":") for name in self.identities
         ]
         return [self.pseudonym(keys) for keys in named] if self.pseudonym else named
 
     def _customers(
-        self, customers: pa.StructArray, keys: pa.Array, identities: list[pa.Array]
+        self, answers: _Answers, keys: pa.Array, identities: list[pa.Array]
     ) -> pa.Table:
         names = (*IDENTITIES, "firstname", "lastname")
         columns = {"customer_key": keys} | {
-            name: self._personal(texts_of(field_of(customers, name))) for name in names
+            name: self._personal(answers.told(name)) for name in names
         }
         if self.pseudonym:
             # What customers are united by, where it must not be seen.
@@ -198,169 +156,222 @@ class Flattening:
     def _personal(self, texts: pa.Array) -> pa.Array:
         return texts if self.pseudonym is None else pa.nulls(len(texts), pa.string())
 
-    def _points(self, points: Elements, customer_keys: pa.Array) -> pa.Table:
-        ids = points.integers("id")
-        redemption_ids = points.texts("redemption_id")
-        points.demand(pc.or_(pc.is_valid(ids), pc.is_valid(redemption_ids)))
+    def _points(self, points: _List, customer_keys: pa.Array) -> pa.Table:
+        read = points.columns
         columns = {
             "customer_key": customer_keys.take(points.parents),
-            "id": ids,
-            "redemption_id": redemption_ids,
-            "program_id": points.integers("program_id"),
-            "points_redeemed": points.points("points_redeemed"),
-            "transaction_number": points.texts("transaction_number"),
-            "bill_id": points.bills(),
-            "validation_code": points.texts("validation_code"),
+            "id": read["id"],
+            "redemption_id": read["redemption_id"],
+            "program_id": read["program_id"],
+            "points_redeemed": read["points_redeemed"],
+            "transaction_number": read["transaction_number"],
+            "bill_id": _bills(read["bill_id"]),
+            "validation_code": read["validation_code"],
             "redeemed_time": points.times("redeemed_time"),
-            "redeemed_at": points.texts("redeemed_at"),
-            "redemption_purpose": points.texts("redemption_purpose"),
-            "notes": self._personal(points.texts("notes")),
-            "external_reference_number": points.texts("external_reference_number"),
-            **points.places(),
+            "redeemed_at": read["redeemed_at"],
+            "redemption_purpose": read["redemption_purpose"],
+            "notes": self._personal(read["notes"]),
+            "external_reference_number": read["external_reference_number"],
+            **_places(read),
         }
         keys, ranks = redemption_keys(columns, points.parents)
         hidden = {"_rank": ranks, ANSWER: points.parents}
         return pa.table({"redemption_key": keys, **columns, **hidden})
 
-    def _custom_fields(self, elements: Elements) -> pa.Table:
-        fields = elements.children("custom_fields", "field")
-        names = fields.texts("name")
-        fields.demand(pc.is_valid(names))
-        values = fields.texts("value")
+    def _custom_fields(self, fields: pa.RecordBatch) -> pa.Table:
+        values = fields["value"]
         if self.pseudonym is not None:
-            kept = pc.is_in(names, pa.array(self.kept_fields, pa.string()))
+            kept = pc.is_in(fields["name"], pa.array(self.kept_fields, pa.string()))
             values = pc.if_else(kept, values, pa.scalar(None, pa.string()))
-        return pa.table({PARENT: fields.parents, "name": names, "value": values})
+        return pa.table({PARENT: fields["_parent"], "name": fields["name"], "value": values})
 
 
-def _customers(
-    answers: pa.StructArray,
-) -> tuple[pa.StructArray, pa.StructArray, tuple[Any, Any]]:
-    """Give status and customer row by row, and each row's answer and position in it.
+class _Answers:
+    """Answers row by row, one for each customer; one without a customer, as failed ones are, too.
 
-    An answer without a customer, as failed ones are, is one row too.
+    Attributes
+    ----------
+    records, positions
+        The record of each row, and its place among those of its answer, from 1.
     """
-    status = field_of(answers, "status")
-    customers = field_of(answers, "customer")
-    count = len(answers)
-    if pa.types.is_struct(customers.type):
-        return status, customers, (np.arange(count), np.ones(count, np.int64))
-    parents = pc.list_parent_indices(customers).to_numpy()
-    flat = pc.list_flatten(customers)
-    missing = np.setdiff1d(np.arange(count), parents, assume_unique=False)
-    order = np.argsort(np.concatenate([parents, missing]), kind="stable")
-    rows = np.concatenate([parents, missing])[order]
-    taken = pa.array(
-        np.concatenate([np.arange(len(flat)), np.zeros(len(missing), np.int64)])[order],
-        mask=(order >= len(flat)),
-    )
-    first = np.searchsorted(rows, rows)
-    return status.take(pa.array(rows)), flat.take(taken), (rows, np.arange(len(rows)) - first + 1)
+
+    def __init__(self, answers: pa.RecordBatch, customers: pa.RecordBatch):
+        self._status = answers
+        self._customers = customers
+        of = customers["_parent"].to_numpy()
+        nobody = np.ones(len(answers), bool)
+        nobody[of] = False
+        self._order: pa.Array | None = None
+        self._places: np.ndarray[Any, Any] | None = None
+        if nobody.any():
+            rows = np.concatenate([of, np.flatnonzero(nobody)])
+            order = np.argsort(rows, kind="stable")
+            self._places = np.empty(len(order), np.int64)
+            self._places[order] = np.arange(len(order))
+            self._order = pa.array(order, mask=order >= len(of))
+            of = rows[order]
+        self._of = pa.array(of)
+        self._alone = len(of) == len(answers)
+        self.records = self._each(answers["_record"])
+        self.positions = pa.array(np.arange(len(of)) - np.searchsorted(of, of) + 1)
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def _each(self, column: pa.Array) -> pa.Array:
+        # Mostly each answer is of one customer.
+        return column if self._alone else column.take(self._of)
+
+    def status(self, name: str) -> pa.Array:
+        """Give what the status of an answer tells."""
+        return self._each(self._status[f"status_{name}"])
+
+    def told(self, name: str) -> pa.Array:
+        """Give what is told of a customer."""
+        column = self._customers[name]
+        return column if self._order is None else column.take(self._order)
+
+    def rows_of(self, customers: pa.Int64Array) -> np.ndarray[Any, Any]:
+        """Give the rows of some customers, by their numbers as they were read."""
+        numbers: np.ndarray[Any, Any] = customers.to_numpy()
+        return numbers if self._places is None else self._places[numbers]
+
+    def records_of(self, rows: np.ndarray[Any, Any]) -> list[int]:
+        """Give the records of some rows."""
+        found: list[int] = self.records.take(pa.array(rows)).to_pylist()
+        return found
 
 
-def _counted(
-    customers: pa.StructArray, coupons: pa.ListArray, points: pa.ListArray
-) -> tuple[pa.Array, pa.Array]:
+class _List:
+    """The elements of a list, each with the row that it belongs to.
+
+    Attributes
+    ----------
+    columns
+        What was read of them.
+    parents
+        The row of each one's parent.
+    epochs
+        Fields with times around the zero of Unix, and the record of each such time.
+    """
+
+    def __init__(self, columns: pa.RecordBatch, above: _Answers | _List):
+        self.columns = columns
+        self._above = above
+        self.parents = pa.array(above.rows_of(columns["_parent"]))
+        self.epochs: list[tuple[str, int]] = []
+
+    def rows_of(self, elements: pa.Int64Array) -> np.ndarray[Any, Any]:
+        """Give the rows of some elements: they are as they were read."""
+        numbers: np.ndarray[Any, Any] = elements.to_numpy()
+        return numbers
+
+    def records_of(self, rows: np.ndarray[Any, Any]) -> list[int]:
+        """Give the records of some rows."""
+        return self._above.records_of(self.parents.to_numpy()[rows])
+
+    def times(self, name: str) -> pa.TimestampArray:
+        """Read times; those around the zero of Unix are none, and noted."""
+        times = self.columns[name]
+        first, last = EPOCH_TIMES
+        earliest = pc.min(times).as_py()
+        if earliest is None or earliest > last:
+            return times
+        none = pc.and_(pc.greater_equal(times, first), pc.less_equal(times, last))
+        rows = pc.indices_nonzero(none).to_numpy()
+        self.epochs += [(name, record) for record in self.records_of(rows)]
+        return pc.if_else(none, pa.scalar(None, times.type), times)
+
+
+def _counted(answers: _Answers, loaded: dict[str, pa.Array]) -> dict[str, pa.Array]:
     """Give how many coupon and points redemptions a customer is said to have in all.
 
     Answers that were asked for one kind only may say ``count``. It is of the kind of which there
     are any here; where there are of none, of the kind whose list is here; else of neither.
     """
-    count = integers_of(field_of(customers, "count"))
-    said = [integers_of(field_of(customers, f"{kind}_count")) for kind in ("coupons", "points")]
+    count = answers.told("count")
+    said = {kind: answers.told(f"{kind}_count") for kind in loaded}
     if count.null_count == len(count):
-        return said[0], said[1]
-    some = [pc.greater(lengths(lists), 0) for lists in (coupons, points)]
-    told = [pc.is_valid(lists) for lists in (coupons, points)]
-    none = pc.invert(pc.or_(*some))
-    meant = [
-        pc.or_(
+        return said
+    lists = {"coupons": "redemptions_coupons_coupon", "points": "redemptions_points_point"}
+    some = {kind: pc.greater(loaded[kind], 0) for kind in loaded}
+    told = {kind: pc.is_valid(answers.told(lists[kind])) for kind in loaded}
+    none = pc.invert(pc.or_(*some.values()))
+    for own, other in (("coupons", "points"), ("points", "coupons")):
+        meant = pc.or_(
             pc.and_not(some[own], some[other]),
             pc.and_(none, pc.and_not(told[own], told[other])),
         )
-        for own, other in ((0, 1), (1, 0))
-    ]
-    nothing = pa.scalar(None, pa.int64())
-    coalesced = [
-        pc.coalesce(number, pc.if_else(own, count, nothing))
-        for number, own in zip(said, meant, strict=True)
-    ]
-    return coalesced[0], coalesced[1]
+        said[own] = pc.coalesce(said[own], pc.if_else(meant, count, pa.scalar(None, pa.int64())))
+    return said
 
 
-def _coupons(coupons: Elements, customer_keys: pa.Array) -> pa.Table:
-    ids = coupons.integers("id")
-    coupons.demand(pc.is_valid(ids))
+def _bills(bills: pa.Int64Array) -> pa.Int64Array:
+    """Read numbers of bills, some of which mean that there is none."""
+    none = pc.is_in(bills, pa.array(NO_BILLS, pa.int64()))
+    return pc.if_else(none, pa.scalar(None, pa.int64()), bills)
+
+
+def _places(read: pa.RecordBatch) -> dict[str, pa.StringArray]:
+    """Give code and name of the store and the till."""
+    return {
+        f"{place}_{part}": read[f"redeemed_{place}_{part}"]
+        for place in ("store", "till")
+        for part in ("code", "name")
+    }
+
+
+def _coupons(coupons: _List, customer_keys: pa.Array) -> pa.Table:
+    read = coupons.columns
     return pa.table(
         {
-            "redemption_key": ids.cast(pa.string()),
+            "redemption_key": read["id"].cast(pa.string()),
             "customer_key": customer_keys.take(coupons.parents),
-            "id": ids,
-            "code": coupons.texts("code"),
-            "series_id": coupons.integers("series_id"),
-            "description": coupons.texts("description"),
-            "discount_code": coupons.texts("discount_code"),
-            "discount_type": coupons.texts("discount_type"),
-            "discount_value": floats_of(field_of(coupons.structs, "discount_value")),
-            "transaction_number": coupons.texts("transaction_number"),
-            "bill_id": coupons.bills(),
+            "id": read["id"],
+            "code": read["code"],
+            "series_id": read["series_id"],
+            "description": read["description"],
+            "discount_code": read["discount_code"],
+            "discount_type": read["discount_type"],
+            "discount_value": read["discount_value"],
+            "transaction_number": read["transaction_number"],
+            "bill_id": _bills(read["bill_id"]),
             "redeemed_time": coupons.times("redeemed_time"),
-            "redeemed_at": coupons.texts("redeemed_at"),
-            **coupons.places(),
+            "redeemed_at": read["redeemed_at"],
+            **_places(read),
             ANSWER: coupons.parents,
         }
     )
 
 
-def _program_breakups(points: Elements) -> pa.Table:
-    shares = points.children("redemption_breakup_by_program")
-    return pa.table(
-        {
-            PARENT: shares.parents,
-            "program_id": shares.integers("program_id"),
-            "program_name": shares.texts("program_name"),
-            "points_redeemed": shares.points("points_redeemed"),
-        }
-    )
+def _children(read: pa.RecordBatch) -> pa.Table:
+    return pa.Table.from_batches([read])
 
 
-def _source_breakups(points: Elements) -> pa.Table:
-    batches = points.children("redemption_breakup_by_source")
+def _source_breakups(batches: _List) -> pa.Table:
+    read = batches.columns
     starts = batches.parents.to_numpy()
     position = np.arange(len(starts)) - np.searchsorted(starts, starts) + 1
     return pa.table(
         {
             PARENT: batches.parents,
             "position": pa.array(position, pa.int64()),
-            "source_store_code": batches.texts("source_store", "code"),
-            "source_store_name": batches.texts("source_store", "name"),
-            "points_consumed": batches.points("points_consumed"),
+            "source_store_code": read["source_store_code"],
+            "source_store_name": read["source_store_name"],
+            "points_consumed": read["points_consumed"],
             "awarding_date": batches.times("awarding_date"),
         }
     )
 
 
-def _reversals(reversals: Elements) -> pa.Table:
-    ids = reversals.integers("reversal_id")
-    reversals.demand(pc.is_valid(ids))
+def _reversals(reversals: _List) -> pa.Table:
+    read = reversals.columns
     return pa.table(
         {
             PARENT: reversals.parents,
-            "reversal_id": ids,
-            "points_reversed": reversals.points("points_reversed"),
+            "reversal_id": read["reversal_id"],
+            "points_reversed": read["points_reversed"],
             "reversal_time": reversals.times("reversal_time"),
-            "reversed_on_till_id": reversals.integers("reversed_on_till_id"),
-        }
-    )
-
-
-def _reversal_breakups(reversals: Elements) -> pa.Table:
-    shares = reversals.children("reversal_breakup_by_program")
-    return pa.table(
-        {
-            PARENT: shares.parents,
-            "program_id": shares.integers("program_id"),
-            "program_name": shares.texts("program_name"),
-            "points_reversed": shares.points("points_reversed"),
+            "reversed_on_till_id": read["reversed_on_till_id"],
         }
     )

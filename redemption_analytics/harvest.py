@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 from redemption_analytics.accounts import Account, files_table
 from redemption_analytics.blocks import Block, Fault, batched
 from redemption_analytics.conflicts import PATH
-from redemption_analytics.contract import CONFORMED, arrow_schema
 from redemption_analytics.dating import EXPORT, Dating
 from redemption_analytics.errors import RejectedError, SourceError
 from redemption_analytics.exports import Export
@@ -27,34 +26,16 @@ from redemption_analytics.frames import arrow_schema_of, declared
 from redemption_analytics.keeping import Keep
 from redemption_analytics.ledger import Finding, findings, ledger
 from redemption_analytics.merging import Merging
-from redemption_analytics.parsing import Parsed, Parser, Reject
+from redemption_analytics.native import Read, Reject
+from redemption_analytics.parsing import Parsed, Parser
 from redemption_analytics.reading import read_blocks
-from redemption_analytics.settling import PARTS, settled
+from redemption_analytics.settling import PARTS
 from redemption_analytics.streams import Stream
 
 _ANYWAY = "allow_empty=True (--allow-empty) goes on without"
 
 #: What says more of why a file could not be read.
 _DETAIL = re.compile(r"[:,].*", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class _Settled:
-    """What blocks gave, their tables settled."""
-
-    parsed: Parsed
-    tables: list[Tables]
-    merged: Counter[str]
-
-
-def _settled(parser: Parser, blocks: list[Block]) -> _Settled:
-    parsed = parser.parse(*blocks)
-    done, merged = [], Counter[str]()
-    while parsed.tables:
-        tables, united = settled(parsed.tables.pop(0))
-        done.append(tables)
-        merged.update(united)
-    return _Settled(parsed, done, merged)
 
 
 @dataclass(frozen=True)
@@ -80,7 +61,7 @@ class _Origin:
         if reject.record is None:
             return self.exports[0].name, reject
         source, record = self.of(reject.record)
-        return source, replace(reject, record=record)
+        return source, reject._replace(record=record)
 
     def of(self, number: int) -> tuple[str, int]:
         """Give the source of a record, and its number there."""
@@ -125,7 +106,7 @@ class Harvest:
                         waiting.append(partial(self._refuse, *batch, parser.personal))
                     else:
                         blocks = [block for _, block in batch]
-                        future = pool.submit(_settled, parser, blocks)
+                        future = pool.submit(parser.parse, *blocks)
                         waiting.append(partial(self._take, [export for export, _ in batch], future))
                     if len(waiting) > workers + 1:
                         waiting.popleft()()
@@ -155,32 +136,31 @@ class Harvest:
         self._account_of[export.name].rejected = reject.reason
         self._reject(_Origin([export], [0], [0]), [reject])
 
-    def _take(self, exports: list[Export], future: Future[_Settled]) -> None:
-        result = future.result()
-        parsed = result.parsed
-        origin = self._origin(exports, parsed)
-        self.seen.update(parsed.seen)
-        self._unknown.update(parsed.unknown)
-        for name, block in parsed.unknown_in.items():
-            self._unknown_in.setdefault(name, exports[block].name)
-        self._epochs.update(parsed.epochs)
-        for name, number in parsed.epoch_in.items():
+    def _take(self, exports: list[Export], future: Future[Parsed]) -> None:
+        parsed = future.result()
+        read, tables = parsed.read, parsed.tables
+        origin = self._origin(exports, read)
+        self.seen.update(read.seen)
+        self._unknown.update(read.unknown)
+        for name, number in read.unknown_in.items():
+            self._unknown_in.setdefault(name, origin.of(number)[0])
+        self._epochs.update(name for name, _ in parsed.epochs)
+        for name, number in parsed.epochs:
             source, record = origin.of(number)
             self._epoch_in.setdefault(name, f"record {record} of {source}")
-        self._reject(origin, parsed.rejects)
-        for tables in result.tables:
-            self._succeeded += pc.sum(tables["responses"]["success"]).as_py() or 0
-            self._succeeded += len(tables["points"]) + len(tables["coupons"])
-            self._merging.add(_with_provenance(tables, origin, self._dating))
-        self._merging.merged.update(result.merged)
+        self._reject(origin, sorted(read.rejects, key=lambda reject: reject.record or 0))
+        self._succeeded += pc.sum(tables["responses"]["success"]).as_py() or 0
+        self._succeeded += len(tables["points"]) + len(tables["coupons"])
+        self._merging.add(_with_provenance(tables, origin, self._dating))
+        self._merging.merged.update(parsed.merged)
 
-    def _origin(self, exports: list[Export], parsed: Parsed) -> _Origin:
+    def _origin(self, exports: list[Export], read: Read) -> _Origin:
         before = []
-        for export, count in zip(exports, np.diff([*parsed.starts, parsed.records]), strict=True):
+        for export, count in zip(exports, np.diff([*read.starts, read.records]), strict=True):
             account = self._account_of[export.name]
             before.append(account.records)
             account.records += int(count)
-        return _Origin(exports, parsed.starts, before)
+        return _Origin(exports, read.starts, before)
 
     def _reject(self, origin: _Origin, rejects: list[Reject]) -> None:
         if not rejects:
@@ -319,9 +299,7 @@ def _said(source: str, reject: Reject) -> str:
 
 def _nothing(parser: Parser, dating: Dating) -> Tables:
     """Give tables without rows, so that each table has its columns whatever was read."""
-    answer = arrow_schema(CONFORMED, parser.points).field("response").type
-    flat, _ = parser.flattening.tables(pa.array([], answer), np.array([], np.int64))
-    tables, _ = settled(flat)
+    tables = parser.parse(Block("json")).tables
     return _with_provenance(tables, _Origin([Export("", datetime.min, "path")], [0], [0]), dating)
 
 

@@ -22,7 +22,6 @@ from redemption_analytics.blocks import (
     Block,
     Fault,
     array_ends,
-    as_run,
 )
 from redemption_analytics.contract import PAYLOAD_COLUMN
 from redemption_analytics.cutting import cut_blocks, shown, within
@@ -30,10 +29,9 @@ from redemption_analytics.exports import HIDDEN, Export, Payload
 from redemption_analytics.limits import MAX_RECORD_BYTES
 from redemption_analytics.packing import MAGIC_BYTES, codec_of, unpacked
 from redemption_analytics.passing import NO_PAYLOADS, is_harmless, reason_of, reason_of_hidden
-from redemption_analytics.records import is_encoded
 from redemption_analytics.separated import Cell, cells, columns_in
 from redemption_analytics.streams import UNREADABLE, ByteStream, Stream
-from redemption_analytics.xml_answers import ANSWER_START, opened_in, wrapper
+from redemption_analytics.markup import ANSWER_START, opened_in, wrapper
 
 _LOG = logging.getLogger(__name__)
 _BOM = re.compile(b"\xff\xfe|\xfe\xff|\0\0\xfe\xff")
@@ -66,6 +64,10 @@ _DOCUMENT = re.compile(
 _ANSWER_LINE = re.compile(rb'^\{\s*"response"\s*:.*\}[ \t\r]*+,?[ \t\r]*+$', re.MULTILINE)
 # A text of JSON ends with its line.
 _TEXTS = Block("json", lines=True, begins="text")
+# A payload that came decoded is written in a line.
+_DECODED = Block("json", lines=True, begins="line")
+# A text that holds an answer once more.
+_ENCODED = re.compile(r"[\s\[]*[{\"<]")
 _DECODER = json.JSONDecoder()
 
 
@@ -281,7 +283,7 @@ def _text_blocks(
     opened, last = 0, form
     for last in cut_blocks(form, chunks, limit):
         opened += opened_in(last.data, around) if around else 0
-        yield as_run(last) if array else last
+        yield last
     line = (last.line or 1) + (0 if last.refused else last.data.rstrip().count(b"\n"))
     if text.fault:
         yield replace(text.fault, line=line)
@@ -355,7 +357,7 @@ def _is_array(head: bytes) -> bool:
     except (ValueError, RecursionError):
         return True
     return not value or any(
-        isinstance(item, (dict, list)) or (isinstance(item, str) and is_encoded(item))
+        isinstance(item, (dict, list)) or (isinstance(item, str) and _ENCODED.match(item))
         for item in value
     )
 
@@ -409,24 +411,36 @@ def _parquet_blocks(
 
 def _payload_blocks(payloads: Iterable[Payload], size: int, limit: int) -> Iterator[Block]:
     """Batch payloads; each keeps the kind of road that it needs."""
-    run: list[Any] = []
-    kind, length = Block("decoded"), 0
+    run: list[bytes] = []
+    kind, length = _DECODED, 0
     for payload in payloads:
         if isinstance(payload, dict):
-            item: Any = payload
-            form, weight = Block("decoded"), 1 + size // 512
+            item, form = _written(payload)
         else:
             item = _payload_text(payload)
             form = _payload_form(item)
-            weight = len(item)
-        if run and (form != kind or length + weight > size):
-            yield from within(_payload_block(kind, run), limit)
+        if run and (form != kind or length + len(item) > size or kind.refused):
+            yield from within(replace(kind, data=b"\n".join(run)), limit)
             run, length = [], 0
         kind = form
         run.append(item)
-        length += weight
+        length += len(item)
     if run:
-        yield from within(_payload_block(kind, run), limit)
+        yield from within(replace(kind, data=b"\n".join(run)), limit)
+
+
+def _written(payload: dict[str, Any]) -> tuple[bytes, Block]:
+    """Write a payload that came decoded as JSON; what is no JSON as the text that it shows."""
+    try:
+        text = json.dumps(payload, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        return b"", replace(_DECODED, refused=f"not readable: {why}")
+    try:
+        return text.encode(), _DECODED
+    except UnicodeEncodeError:
+        # It holds halves of surrogate pairs.
+        return json.dumps(payload, default=str).encode(), _DECODED
 
 
 def _cell_blocks(found: Iterable[Cell], limit: int, size: int = BLOCK_BYTES) -> Iterator[Block]:
@@ -467,9 +481,3 @@ def _payload_text(payload: bytes) -> bytes:
     except (LookupError, UnicodeError):
         text = payload
     return text.removeprefix(codecs.BOM_UTF8).strip()
-
-
-def _payload_block(kind: Block, run: list[Any]) -> Block:
-    if kind.form == "decoded":
-        return replace(kind, decoded=tuple(run))
-    return replace(kind, data=b"\n".join(run))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 
 from redemption_analytics.contract import (
     ANSWER,
     CUSTOMER,
+    EPOCH_TIMES,
     RESPONSE,
     TELLING,
+    ZERO_DATES,
     Kind,
     Many,
     PointsType,
@@ -74,7 +77,8 @@ class Place:
     table
         The number of the table that it becomes a row of, or a part of one.
     fields
-        What the reader is told of its fields: name, sort, kind and what it leads to.
+        What the reader is told of its fields: name, sort, kind, what it leads to, and where it is
+        told that a list was there.
     groups
         Columns of which one has to be there.
     """
@@ -82,7 +86,7 @@ class Place:
     path: str
     shape: Shape
     table: int
-    fields: list[tuple[str, int, int, int]] = field(default_factory=list)
+    fields: list[tuple[str, int, int, int, int]] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
 
 
@@ -108,24 +112,28 @@ class Declaration:
         for name, node in shape.fields.items():
             inner = f"{path}.{name}"
             if isinstance(node, Kind):
-                place.fields.append((name, _VALUE, _KINDS.index(node), len(columns)))
+                place.fields.append((name, _VALUE, _KINDS.index(node), len(columns), _NONE))
                 columns.append((prefix + name, node))
             elif isinstance(node, Many):
                 into = len(self.tables)
                 self.tables.append(Table(self._names[inner], node.shape.element, table))
                 item = self._place(node.shape, inner, into, "", table)
                 self.tables[into].end = len(self.tables)
-                place.fields.append((name, _LIST, 0, item))
+                told = _NONE
+                if node.told:
+                    told = len(columns)
+                    columns.append((prefix + name, Kind.BOOLEAN))
+                place.fields.append((name, _LIST, 0, item, told))
             else:
                 within = "" if shape is ANSWER else f"{prefix}{name}_"
                 item = self._place(node, inner, table, within, parent)
-                place.fields.append((name, _OBJECT, 0, item))
+                place.fields.append((name, _OBJECT, 0, item, _NONE))
         for name in sorted(shape.unused):
             if shape is RESPONSE and name in WRAPPED:
                 names = [known for known, *_ in place.fields]
-                place.fields.append((name, _WRAPPER, 0, names.index(WRAPPED[name])))
+                place.fields.append((name, _WRAPPER, 0, names.index(WRAPPED[name]), _NONE))
             else:
-                place.fields.append((name, _UNUSED, 0, 0))
+                place.fields.append((name, _UNUSED, 0, 0, _NONE))
         known = {name: number for number, (name, _) in enumerate(columns)}
         for names in shape.required:
             place.groups.append(sum(1 << known[prefix + name] for name in names))
@@ -157,7 +165,7 @@ class Declaration:
 
         root = self.places[self.root]
         failed = self.column(0, "status_success")
-        somebody = _bits(field for field, *_ in root.fields if field in _SOMEBODY, of=root)
+        somebody = _bits(_SOMEBODY, of=root)
         for table in self.tables:
             above = _NONE if table.parent is None else table.parent
             words += [above, table.end, len(table.columns)]
@@ -169,13 +177,16 @@ class Declaration:
             if place.shape is CUSTOMER:
                 telling = _bits(TELLING, of=place)
                 unless = self.column(place.table, "item_status_success")
+            ranks = _NONE if not place.shape.ranks else self.column(place.table, place.shape.ranks)
             words += [place.table, len(place.fields), len(place.groups), *_halves(telling), unless]
+            words.append(ranks)
         for place in self.places:
-            for field_name, sort, kind_number, target in place.fields:
-                words += [*name(field_name), sort, kind_number, target]
+            for field_name, *numbers in place.fields:
+                words += [*name(field_name), *numbers]
         for place in self.places:
             for group in place.groups:
                 words += _halves(group)
+        dates = [name(date) for date in ZERO_DATES]
         head = [
             len(self.tables),
             len(self.places),
@@ -189,15 +200,22 @@ class Declaration:
             *_halves(somebody),
             int(points == "decimal"),
             int(offsets),
+            *(half for time in EPOCH_TIMES for half in _halves(_microseconds(time))),
+            len(dates),
+            *(word for date in dates for word in date),
         ]
         return struct.pack(f"<{len(head) + len(words)}I", *head, *words) + bytes(blob)
 
 
-def _halves(mask: int) -> list[int]:
-    return [mask & 0xFFFFFFFF, mask >> 32]
+def _halves(word: int) -> list[int]:
+    return [word & 0xFFFFFFFF, word >> 32 & 0xFFFFFFFF]
 
 
-def _bits(names: Sequence[str] | Iterator[str] | frozenset[str], *, of: Place) -> int:
+def _microseconds(time: datetime) -> int:
+    return (time - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+
+
+def _bits(names: Iterable[str], *, of: Place) -> int:
     known = [name for name, *_ in of.fields]
     return sum(1 << known.index(name) for name in names)
 

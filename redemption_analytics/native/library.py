@@ -31,12 +31,16 @@ def library() -> ctypes.CDLL:
             f"the native reader cannot be loaded ({error}). Install the package again on this"
             " system: pip install --force-reinstall redemption-analytics"
         ) from None
+    word = ctypes.c_uint32
     signatures = {
         "reader_open": (ctypes.c_int, [_POINTER, _SIZE, _POINTER]),
         "reader_close": (None, [_POINTER]),
-        "reader_read": (ctypes.c_int, [_POINTER, _POINTER, _SIZE, ctypes.c_uint32, _SIZE, _POINTER]),
-        "reader_records": (ctypes.c_uint32, [_POINTER]),
-        "reader_table": (ctypes.c_int, [_POINTER, _POINTER, ctypes.c_uint32, _POINTER, _POINTER]),
+        "reader_read": (
+            ctypes.c_int,
+            [_POINTER, _POINTER, _SIZE, _POINTER, word, _SIZE, _POINTER],
+        ),
+        "reader_records": (word, [_POINTER]),
+        "reader_table": (ctypes.c_int, [_POINTER, _POINTER, word, _POINTER, _POINTER]),
         "reader_part": (_POINTER, [_POINTER, ctypes.c_int, _POINTER]),
         "reader_free": (None, [_POINTER]),
     }

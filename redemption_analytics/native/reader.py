@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,8 +30,9 @@ _OUTCOMES = {
     3: "the reader does not understand the contract. This is a fault of redemption_analytics:"
     " please report it",
 }
-_REJECTS, _WORDS, _UNKNOWN, _DECODED = range(4)
-_XML, _LINES, _BY_LINE = 1, 2, 4
+_REJECTS, _WORDS, _UNKNOWN, _STARTS = range(4)
+_XML, _LINES, _BY_LINE, _BY_TEXT, _REFUSED_UNREAD = 1, 2, 4, 8, 16
+_BEGINS = {"key": 0, "line": _BY_LINE, "text": _BY_TEXT}
 _REFUSED = np.dtype([(name, "<i4" if name == "reason" else "<u4") for name in Refused._fields])
 _UNKNOWN_FIELD = np.dtype(
     [("place", "<u4"), ("name", "<u4"), ("size", "<u4"), ("first", "<u4"), ("count", "<u8")]
@@ -40,7 +42,7 @@ _ARROW_ARRAY, _ARROW_SCHEMA = 80, 72
 
 @dataclass(frozen=True)
 class Read:
-    """What a block gave.
+    """What blocks gave.
 
     Attributes
     ----------
@@ -50,7 +52,9 @@ class Read:
     rejects
         What was refused.
     records
-        How many records the block held.
+        How many records the blocks held.
+    starts
+        How many of them came before each block.
     seen
         Elements by kind that were met, whatever became of them.
     unknown
@@ -62,6 +66,7 @@ class Read:
     tables: dict[str, pa.RecordBatch]
     rejects: list[Reject]
     records: int
+    starts: list[int]
     seen: Counter[str]
     unknown: Counter[str]
     unknown_in: dict[str, int]
@@ -101,23 +106,31 @@ class Reader:
         self._contract = opened
         weakref.finalize(self, self._library.reader_close, opened)
 
-    def read(self, block: Block) -> Read:
-        """Read a block.
+    def read(self, *blocks: Block) -> Read:
+        """Read blocks.
 
         Raises
         ------
         RedemptionAnalyticsError
-            If it takes more memory than there is.
+            If they take more memory than there is.
         """
-        form = _XML * (block.form == "xml") + _LINES * block.lines + _BY_LINE * block.by_line
-        return self.read_text(block.data, form, block.line)
-
-    def read_text(self, data: Any, form: int, line: int | None) -> Read:
-        """Read a text; ``line`` is the number of its first line, None where there are no lines."""
-        text = pa.py_buffer(data)
+        text = pa.py_buffer(
+            blocks[0].data if len(blocks) == 1 else b"".join(b.data for b in blocks)
+        )
+        ends = np.cumsum([len(block.data) for block in blocks])
+        stretches = np.empty((len(blocks), 3), np.uint32)
+        stretches[:, 0] = ends - [len(block.data) for block in blocks]
+        stretches[:, 1] = ends
+        stretches[:, 2] = [_form(block) for block in blocks]
         result = ctypes.c_void_p()
         outcome = self._library.reader_read(
-            self._contract, text.address, text.size, form, self._memory, ctypes.byref(result)
+            self._contract,
+            text.address,
+            text.size,
+            stretches.ctypes.data,
+            len(blocks),
+            self._memory,
+            ctypes.byref(result),
         )
         self._check(outcome, text.size)
         try:
@@ -126,12 +139,23 @@ class Reader:
                 for number, table in enumerate(self._declaration.tables)
             }
             words = self._part(result, _WORDS, 1)
-            rejects = self._rejects(result, Texts(memoryview(text), b"", words, form & _XML), line)
+            starts = np.frombuffer(self._part(result, _STARTS, 4), "<u4")
+            rejects = self._rejects(
+                result, Texts(memoryview(text), words), blocks, stretches, starts
+            )
             unknown, unknown_in = self._unknown(result, words)
             records = self._library.reader_records(result)
         finally:
             self._library.reader_free(result)
-        return Read(tables, rejects, records, self._seen(tables, rejects), unknown, unknown_in)
+        return Read(
+            tables,
+            rejects,
+            records,
+            starts.tolist(),
+            self._seen(tables, rejects),
+            unknown,
+            unknown_in,
+        )
 
     def _check(self, outcome: int, size: int) -> None:
         if outcome:
@@ -155,16 +179,30 @@ class Reader:
         address = self._library.reader_part(result, part, ctypes.byref(size))
         return ctypes.string_at(address, size.value * width) if size.value else b""
 
-    def _rejects(self, result: ctypes.c_void_p, texts: Texts, line: int | None) -> list[Reject]:
+    def _rejects(
+        self,
+        result: ctypes.c_void_p,
+        texts: Texts,
+        blocks: Sequence[Block],
+        stretches: np.ndarray[Any, Any],
+        starts: np.ndarray[Any, Any],
+    ) -> list[Reject]:
         found = np.frombuffer(self._part(result, _REJECTS, _REFUSED.itemsize), _REFUSED)
         if not len(found):
             return []
-        texts = texts._replace(decoded=self._part(result, _DECODED, 1))
-        lines = _lines(texts.data, found["place"], line)
-        return [
-            in_words(Refused(*row), texts, self._declaration, at, personal=self._personal)
-            for row, at in zip(found.tolist(), lines, strict=True)
-        ]
+        rejects = []
+        of = np.searchsorted(starts, found["record"]) - 1
+        for number in np.unique(of).tolist():
+            block, here = blocks[number], found[of == number]
+            start = int(stretches[number, 0])
+            lines = _lines(block, here["place"] - start)
+            rejects += [
+                in_words(
+                    Refused(*row), texts, block, self._declaration, at, personal=self._personal
+                )
+                for row, at in zip(here.tolist(), lines, strict=True)
+            ]
+        return rejects
 
     def _unknown(
         self, result: ctypes.c_void_p, words: bytes
@@ -184,23 +222,27 @@ class Reader:
         for table in lists:
             seen[table.element] += tables[table.name].num_rows
         # An answer without a customer, as failed ones are, is a response too.
-        parents = [
-            tables[table.name]["_parent"].to_numpy() for table in lists if table.parent == 0
-        ]
+        parents = [tables[table.name]["_parent"].to_numpy() for table in lists if table.parent == 0]
         with_somebody = len(np.unique(np.concatenate(parents)))
         seen[answers.element] += tables[answers.name].num_rows - with_somebody
         return +seen
 
 
-def _lines(data: Any, places: np.ndarray[Any, Any], first: int | None) -> list[int | None]:
-    """Give the line of each place."""
-    if first is None:
-        return [None] * len(places)
+def _form(block: Block) -> int:
+    if block.refused:
+        return _REFUSED_UNREAD
+    return _XML * (block.form == "xml") + _LINES * block.lines + _BEGINS[block.begins]
+
+
+def _lines(block: Block, places: np.ndarray[Any, Any]) -> list[int | None]:
+    """Give the line of each place in a block."""
     lines: list[int | None] = [None] * len(places)
-    at, line, text = 0, first, bytes(data)
+    if block.line is None:
+        return lines
+    at, line = 0, block.line
     for number in np.argsort(places, kind="stable").tolist():
         place = int(places[number])
-        line += text.count(b"\n", at, place)
+        line += block.data.count(b"\n", at, place)
         at = place
         lines[number] = line
     return lines

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any, NamedTuple
 from xml.parsers import expat
 
+from redemption_analytics.blocks import Block, breaks_off
+from redemption_analytics.contract import EXACT_POINTS
 from redemption_analytics.native.declaration import Declaration
 
 #: What is said of a value, which goes before; in the order of the reader's reasons. Those that
@@ -17,7 +20,7 @@ REASONS = (
     "",
     ":the value is no object",
     ":{names} is missing",
-    ":the key stands twice in its object",
+    ':"{name}" comes twice',
     ":the text holds half of a surrogate pair",
     "is no text",
     "is no number",
@@ -28,7 +31,8 @@ REASONS = (
     "is negative",
     "is too large for points",
     "has more than three decimal places",
-    "has more digits than a float holds to three decimal places",
+    "cannot be held to three decimal places: decimal points are 64-bit floats, which hold"
+    f" all below {EXACT_POINTS:,}",
     "is no time",
     "is no time of the form YYYY-MM-DD HH:MM:SS",
     "carries a UTC offset: name the organisation's zone, as in"
@@ -43,11 +47,14 @@ REASONS = (
     ":not readable",
     ":not an answer of this API: it has no element <response>",
     ":not valid XML: the answer is cut off before </response>",
+    ":",
 )
 _MISSING = 3
+_TWICE = 4
 _FOREIGN = (21, 25)
 _UNDECODABLE = 26
-_RAW_DECODED, _IS_TEXT, _IS_HIDDEN = 1, 2, 4
+_REFUSED_UNREAD = 29
+_RAW_SAID, _IS_TEXT, _IS_HIDDEN = 1, 2, 4
 _SHOWN = 60
 
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=str)
@@ -55,9 +62,23 @@ _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=str)
 _LONG_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal, parse_constant=str)
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
 _HALF_CHARACTER = re.compile("[\udc80-\udcff]{1,3}\\Z")
-_STUMP = re.compile(
-    r"(?:t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?|-|[.eE][+-]?|\\?u[0-9a-fA-F]{0,4}|(?:\\x[0-9a-f]{2})+)?\s*"
+#: What stands between answers in one piece: zeros of a sparse copy, what HTTP says, a page.
+_RUBBISH = re.compile(
+    r"(?P<zeros>\0[\0\s]*)"
+    r"|(?P<headers>(?:HTTP/\d[^\n]*(?:\n[!#$%&'*+.^`|~\w-]+:[^\n]*)*\s*)+)"
+    r"|(?P<page><(?:!doctype\s+)?html\b.*?(?:</html\s*>|\Z))",
+    re.ASCII | re.DOTALL | re.IGNORECASE,
 )
+_RUBBISH_IS = {
+    "zeros": "NUL bytes, as the copy of a file has that is not whole",
+    "headers": "headers of HTTP",
+    "page": "a page of HTML",
+}
+_ZEROS = re.compile(r"\0{2,}")
+_LAST_STEP = re.compile(r"[.\[]")
+_TOO_DEEP = "not readable: nested too deeply"
+#: Deeper than that the reader does not read.
+_DEEPEST = 900
 
 
 class Reject(NamedTuple):
@@ -94,23 +115,23 @@ class Texts(NamedTuple):
     Attributes
     ----------
     data
-        The block.
-    decoded
-        What was encoded twice, decoded once.
+        What was read.
     words
-        Values and paths.
-    xml
-        Whether the block holds XML.
+        Values and paths, and what was encoded twice.
     """
 
     data: Any
-    decoded: bytes
     words: bytes
-    xml: bool
 
 
 def in_words(
-    refused: Refused, texts: Texts, said: Declaration, line: int | None, *, personal: bool
+    refused: Refused,
+    texts: Texts,
+    block: Block,
+    said: Declaration,
+    line: int | None,
+    *,
+    personal: bool,
 ) -> Reject:
     """Say what was refused and why.
 
@@ -120,6 +141,8 @@ def in_words(
         What the reader tells.
     texts
         What it points into.
+    block
+        Where it was found.
     said
         The contract that was read by.
     line
@@ -127,21 +150,31 @@ def in_words(
     personal
         Whether personal data may be shown.
     """
-    source = texts.decoded if refused.flags & _RAW_DECODED else texts.data
-    text = bytes(source[refused.start : refused.end])
+    encoded = bool(refused.flags & _RAW_SAID)
+    text = bytes((texts.words if encoded else texts.data)[refused.start : refused.end])
     raw = text.decode(errors="backslashreplace")
     path = texts.words[refused.path : refused.path + refused.path_size].decode()
-    if refused.reason == _UNDECODABLE:
-        reason, further = (_not_xml if texts.xml else _not_json)(text)
-        line = None if line is None else line + further
+    xml = text[:1] == b"<" if encoded else block.form == "xml"
+    if refused.reason == _REFUSED_UNREAD:
+        reason = str(block.refused)
+    elif refused.reason == _UNDECODABLE:
+        reason, further, raw = (_not_xml if xml else _not_json)(text)
+        line = None if line is None or encoded else line + further
     else:
-        reason = _sentence(refused, texts, said, text, personal)
+        reason = _sentence(refused, texts, said, text, xml=xml, path=path, personal=personal)
     element = said.elements[refused.table]
     return Reject(element, refused.record, line, path, reason, raw if personal else None)
 
 
 def _sentence(
-    refused: Refused, texts: Texts, said: Declaration, text: bytes, personal: bool
+    refused: Refused,
+    texts: Texts,
+    said: Declaration,
+    text: bytes,
+    *,
+    xml: bool,
+    path: str,
+    personal: bool,
 ) -> str:
     reason = REASONS[refused.reason]
     if not reason.startswith(":"):
@@ -149,9 +182,11 @@ def _sentence(
     reason = reason[1:]
     if refused.reason == _MISSING:
         return reason.format(names=" or ".join(said.missing(refused.parameter)))
+    if refused.reason == _TWICE:
+        return reason.format(name=_LAST_STEP.split(path)[-1].rstrip("]"))
     if refused.reason in _FOREIGN and personal:
         known = said.places[refused.parameter].shape.known
-        return f"{reason}: {_listed(_names(text, texts.xml) - known)}"
+        return f"{reason}: {_listed(_names(text, xml) - known)}"
     return reason
 
 
@@ -205,22 +240,32 @@ def _listed(names: set[str]) -> str:
     return listed[:200].encode(errors="backslashreplace").decode()
 
 
-def _not_json(data: bytes) -> tuple[str, int]:
-    """Say what is wrong with a text that is no JSON, and how many lines further on."""
-    whole = _HALF_CHARACTER.sub("", data.decode(errors="surrogateescape"))
+def _not_json(data: bytes) -> tuple[str, int, str]:
+    """Say what is wrong with a text that is no JSON, how many lines further on, and show it."""
+    text = data.decode(errors="surrogateescape")
+    raw = data.decode(errors="backslashreplace")
+    rubbish = _RUBBISH.fullmatch(text)
+    if rubbish:
+        return f"no answer: {_RUBBISH_IS[str(rubbish.lastgroup)]}", 0, _ZEROS.sub("\0", raw)
+    whole = _HALF_CHARACTER.sub("", text)
     odd = _NO_UTF8.search(whole)
     if odd:
         column = odd.start() - whole.rfind("\n", 0, odd.start())
-        return f"not valid UTF-8 (column {column})", whole.count("\n", 0, odd.start())
+        return f"not valid UTF-8 (column {column})", whole.count("\n", 0, odd.start()), raw
     try:
         _raw_decoded(whole)
     except json.JSONDecodeError as error:
-        cut = error.msg.startswith("Unterminated") or _STUMP.fullmatch(error.doc, error.pos)
-        wrong = "it breaks off in the middle" if cut else f"{error.msg} (column {error.colno})"
-        return f"not valid JSON: {wrong}", error.lineno - 1
+        said = (
+            "it breaks off in the middle"
+            if breaks_off(error)
+            else f"{error.msg} (column {error.colno})"
+        )
+        return f"not valid JSON: {said}", error.lineno - 1, raw
     except RecursionError:
-        pass
-    return "not readable: nested too deeply", 0
+        return _TOO_DEEP, 0, raw
+    # Python reads deeper than the reader does.
+    depth = max(accumulate({"{": 1, "[": 1, "}": -1, "]": -1}.get(c, 0) for c in whole))
+    return (_TOO_DEEP if depth > _DEEPEST else "not valid JSON: other text follows a value"), 0, raw
 
 
 def _raw_decoded(text: str) -> object:
@@ -232,11 +277,12 @@ def _raw_decoded(text: str) -> object:
         return _LONG_DECODER.raw_decode(text)
 
 
-def _not_xml(text: bytes) -> tuple[str, int]:
-    """Say what is wrong with a text that is no XML, and how many lines further on."""
+def _not_xml(text: bytes) -> tuple[str, int, str]:
+    """Say what is wrong with a text that is no XML, how many lines further on, and show it."""
+    raw = text.decode(errors="backslashreplace")
     parser = expat.ParserCreate("utf-8")
     try:
         parser.Parse(text, True)
     except expat.ExpatError as error:
-        return f"not valid XML: {expat.ErrorString(error.code)}", error.lineno - 1
-    return "not readable: nested too deeply", 0
+        return f"not valid XML: {expat.ErrorString(error.code)}", error.lineno - 1, raw
+    return _TOO_DEEP, 0, raw

@@ -22,9 +22,9 @@ struct Conformer {
   const Contract &contract;
   Result &result;
   Buffer<u16> next; // of each field of each object, the one that came after it last
-  Buffer<Span> names;
-  Buffer<u32> name_slots;
-  Buffer<u8> key_texts; // of keys with escapes; they stay where they are
+  Buffer<Span> names; // of unknown fields
+  Buffer<u8 *> key_texts; // of keys with escapes
+  Buffer<u32> slots;
   Source source{};
 
   Conformer(const Contract &by, Result &into) : contract(by), result(into) {}
@@ -34,12 +34,6 @@ struct Conformer {
     next.reserve(memory(), count);
     next.size = count;
     for (std::size_t i = 0; i < count; i++) next[i] = static_cast<u16>(i % (MOST_FIELDS + 1));
-  }
-
-  // Make room for the names of a record's tape that have escapes.
-  void expect(const Tape &tape) {
-    key_texts.size = 0;
-    key_texts.reserve(memory(), 4 * tape.escaped_keys);
   }
 
   void record(Node *top, const Source &from) {
@@ -60,30 +54,28 @@ struct Conformer {
       // Not all was looked at.
       if (top->type == Type::OBJECT) meet_unknown(top, 0);
     }
+    forget_keys();
   }
 
-  void refuse_record(Reason reason, u32 start, u32 end, u32 place) {
-    unfit = Reject();
-    unfit.reason = reason;
-    unfit.place = place;
-    unfit.flags = IS_HIDDEN;
-    unfit.path = result.say(reinterpret_cast<const u8 *>("$"), 1);
-    unfit.path_size = 1;
-    source.decoded = false;
-    refuse(0, start, end);
+  void refuse_record(Reason reason, const Source &from) {
+    source = from;
+    depth = 0;
+    fail(reason, nullptr, source.start);
+    refuse(0, source.start, source.stop);
   }
 
   void release() {
     next.release();
     names.release();
-    name_slots.release();
+    slots.release();
     notes.release();
+    forget_keys();
     key_texts.release();
   }
 
 private:
   struct Step {
-    const Field *field; // or, without one, the position in a list
+    Span name; // or, without one, the position in a list
     u32 position;
   };
   struct Note {
@@ -147,9 +139,9 @@ private:
     unfit.path = static_cast<u32>(result.words.size);
     result.say(reinterpret_cast<const u8 *>("$"), 1);
     for (int i = 0; i < depth; i++) {
-      if (const Field *field = path[i].field) {
+      if (path[i].name.data) {
         result.say(reinterpret_cast<const u8 *>("."), 1);
-        result.say(field->name, field->length);
+        result.say(path[i].name.data, path[i].name.size);
         continue;
       }
       u8 written[16];
@@ -169,9 +161,18 @@ private:
     unfit.record = result.records;
     unfit.start = start;
     unfit.end = end;
-    if (source.decoded) unfit.flags |= RAW_DECODED;
+    if (source.decoded) {
+      // What was decoded is not kept.
+      unfit.start = result.say(source.base + start, end - start);
+      unfit.end = unfit.start + (end - start);
+      unfit.flags |= RAW_SAID;
+    }
     result.rejects.add(memory(), unfit);
   }
+
+  void step(const Field &field) { path[depth++] = {{field.name, field.length}, 0}; }
+  void step(Span name) { path[depth++] = {name, 0}; }
+  void step(u32 position) { path[depth++] = {{nullptr, 0}, position}; }
 
   // Where a value begins and ends, with quotes or tags.
   void whole(const Node &value, u32 &start, u32 &end) {
@@ -233,30 +234,25 @@ private:
     return true;
   }
 
-  // Tell which field each key is. `twice` are fields that come again, in JSON the last key of such.
+  // Tell which field each key is. `twice` are fields that come again: in JSON they are refused, for
+  // nothing tells which is meant; in XML they are lists.
   bool resolve(Node *of, u32 number, u64 &seen, u64 &twice, bool &foreign) {
     const Object &object = contract.objects[number];
     u16 *follows = next.data + number * (MOST_FIELDS + 1);
     u32 last = 0;
     seen = twice = 0;
     names.size = 0;
-    const Node *again = nullptr;
     for (Node *key = of + 1, *end = of + of->size; key < end; key += 1 + key[1].size) {
       const u8 *at = source.base + key->start;
       u32 length = key->end - key->start, field = follows[last];
       if (field >= object.count || (key->flags & ESCAPED) ||
           !is_named(at, length, source.end, object.fields[field])) {
-        Span name{at, length};
-        if (key->flags & ESCAPED) name = decoded_name(*key);
+        Span name = name_of(*key);
         int found = find_field(object, name.data, static_cast<u32>(name.size),
                                key->flags & ESCAPED ? name.data + name.size : source.end);
         if (found < 0) {
           key->field = MOST_FIELDS;
           names.add(memory(), name);
-          if (is_repeated(names.size - 1)) {
-            names.size--;
-            if (!again) again = key;
-          }
           continue;
         }
         field = static_cast<u32>(found);
@@ -265,63 +261,45 @@ private:
       key->field = static_cast<u16>(field);
       last = field + 1;
       u64 bit = u64(1) << field;
-      if (seen & bit) {
-        twice |= bit;
-        again = key;
-      }
+      twice |= seen & bit;
       seen |= bit;
     }
     foreign = names.size != 0;
-    name_slots.size = 0;
-    if (!again || source.xml) return true;
-    Field unknown{};
-    path[depth++] = {&unknown, 0};
-    if (again->field < MOST_FIELDS) path[depth - 1].field = &object.fields[again->field];
-    else depth--;
-    fail(TWICE, nullptr, start_of(again[1]));
-    if (again->field < MOST_FIELDS) depth--;
-    return false;
+    return !twice || source.xml || demand_once(of, object, twice);
   }
 
-  Span decoded_name(const Node &key) {
+  // Refuse an object in which a field comes twice that is read.
+  bool demand_once(Node *of, const Object &object, u64 twice) {
+    Node *end = of + of->size;
+    for (Node *first = of + 1; first < end; first += 1 + first[1].size) {
+      if (first->field >= MOST_FIELDS || !(twice >> first->field & 1)) continue;
+      const Field &field = object.fields[first->field];
+      if (field.what == What::UNUSED) continue;
+      Node *second = first + 1 + first[1].size;
+      while (second->field != first->field) second += 1 + second[1].size;
+      step(field);
+      fail(TWICE, nullptr, start_of(second[1]));
+      depth--;
+      return false;
+    }
+    return true;
+  }
+
+  Span name_of(const Node &key) {
     Span text = raw(key);
-    if (key_texts.capacity - key_texts.size < text.size) memory().fail(NO_MEMORY);
-    u8 *to = key_texts.data + key_texts.size;
+    if (!(key.flags & ESCAPED)) return text;
+    u8 *&to = key_texts.add(memory());
+    to = nullptr;
+    to = static_cast<u8 *>(memory().resize(nullptr, 0, text.size));
+    memory().used -= text.size; // it is forgotten with the record
     std::size_t length;
     unescape(text.data, text.data + text.size, to, length);
-    key_texts.size += length;
     return {to, length};
   }
 
-  // Tell whether one of the unknown names is there before.
-  bool is_repeated(std::size_t number) {
-    const Span &name = names[number];
-    if (number < 8) {
-      for (std::size_t i = 0; i < number; i++)
-        if (names[i].size == name.size && !std::memcmp(names[i].data, name.data, name.size))
-          return true;
-      return false;
-    }
-    std::size_t first = number;
-    if (name_slots.size < 2 * (number + 1)) {
-      std::size_t size = 32;
-      while (size < 4 * (number + 1)) size *= 2;
-      name_slots.reserve(memory(), size);
-      name_slots.size = size;
-      std::memset(name_slots.data, 0, size * sizeof(u32));
-      first = 0;
-    }
-    u32 mask = static_cast<u32>(name_slots.size - 1);
-    for (std::size_t i = first; i <= number; i++) {
-      u32 slot = hash_of(names[i].data, static_cast<u32>(names[i].size)) & mask;
-      for (; name_slots[slot]; slot = (slot + 1) & mask) {
-        const Span &other = names[name_slots[slot] - 1];
-        if (other.size == names[i].size && !std::memcmp(other.data, names[i].data, other.size))
-          return true;
-      }
-      name_slots[slot] = static_cast<u32>(i + 1);
-    }
-    return false;
+  void forget_keys() {
+    for (std::size_t i = 0; i < key_texts.size; i++) std::free(key_texts[i]);
+    key_texts.size = 0;
   }
 
   void note_unknown(u32 object) {
@@ -337,13 +315,16 @@ private:
 
   // Count the unknown fields of what is an object, or of the objects in a list.
   void meet_unknown(Node *value, u32 number) {
-    if (value->type == Type::ARRAY) {
-      bool keyed = value->flags & KEYED;
+    bool keyed = value->type == Type::OBJECT || (value->flags & KEYED);
+    if (value->type == Type::ARRAY || is_numbered(*value)) {
       for (Node *at = value + 1 + keyed, *end = value + value->size; at < end; at += keyed + at->size)
-        if (at->type == Type::OBJECT) meet_unknown(at, number);
-      return;
+        if (at->type == Type::OBJECT) meet_unknown_in(at, number);
+    } else if (value->type == Type::OBJECT) {
+      meet_unknown_in(value, number);
     }
-    if (value->type != Type::OBJECT) return;
+  }
+
+  void meet_unknown_in(Node *value, u32 number) {
     u64 seen, twice;
     bool foreign;
     std::size_t words = result.words.size;
@@ -358,6 +339,24 @@ private:
       if ((twice >> key->field & 1) && key[1].type == Type::ARRAY) continue;
       if (field.what == What::OBJECT || field.what == What::LIST) meet_unknown(key + 1, field.object);
     }
+  }
+
+  // Tell an object of JSON whose keys are numbers: PHP writes a list with gaps so.
+  bool is_numbered(const Node &value) {
+    if (value.type != Type::OBJECT || value.size == 1 || source.xml) return false;
+    for (const Node *key = &value + 1, *end = &value + value.size; key < end; key += 1 + key[1].size) {
+      Span name = name_of(*key);
+      if (!name.size) return false;
+      for (std::size_t i = 0; i < name.size; i++)
+        if (!is_digit(name.data[i])) return false;
+    }
+    return true;
+  }
+
+  // Tell an element of XML that holds several of another: as a value, it comes twice.
+  bool is_repeated(const Node &value) {
+    return source.xml && value.type == Type::ARRAY && value.size > 2 &&
+           value.size > 2 + (&value)[2].size;
   }
 
   // ---- elements
@@ -378,9 +377,14 @@ private:
     const Field &field = object.fields[key->field];
     if (field.what == What::UNUSED || field.what == What::WRAPPER) return true;
     Node *value = key + 1;
-    path[depth++] = {&field, 0};
+    step(field);
     bool fits = true;
     u64 bit = u64(1) << key->field;
+    if (field.what == What::LIST && field.column != NONE && value->type != Type::NOTHING) {
+      u64 *row = row_of(object.table, row_number);
+      row[THERE] |= u64(1) << field.column;
+      row[HEAD + field.column] = 1;
+    }
     if (twice & bit) {
       // In XML this is a list; the others of it are passed over when they come.
       fits = several(of, key, end, field, row_number);
@@ -388,7 +392,7 @@ private:
     } else if (field.what == What::VALUE) {
       fits = scalar(*value, field, row_of(object.table, row_number), start_of_value(of, value));
     } else if (field.what == What::LIST) {
-      list(of, value, field.object, row_number);
+      fits = list(of, value, field.object, row_number);
     } else {
       fits = part(of, value, field.object, row_number);
     }
@@ -407,23 +411,15 @@ private:
     // Only the first of them stands for all.
     for (Node *before = of + 1; before < key; before += 1 + before[1].size)
       if (before->field == number) return true;
-    if (field.what == What::LIST) {
-      u32 position = 0;
-      for (Node *at = key; at < end; at += 1 + at[1].size) {
-        if (at->field != number) continue;
-        path[depth++] = {nullptr, position++};
-        item(of, at + 1, field.object, row_number);
-        depth--;
-      }
-      return true;
+    if (field.what != What::LIST) return fail(TWICE, nullptr, of->start);
+    Items items{field.object, row_number, result.count(contract, contract.objects[field.object].table)};
+    for (Node *at = key; at < end; at += 1 + at[1].size) {
+      if (at->field != number) continue;
+      step(items.met);
+      item(of, at + 1, items);
+      depth--;
     }
-    Node list{of->start, of->end, 2, Type::ARRAY, 0, 0};
-    if (field.what == What::VALUE)
-      return fail(no_list(field.kind), &list, of->start);
-    bool nothing = true;
-    for (Node *at = key; at < end; at += 1 + at[1].size)
-      if (at->field == number && !is_nothing(at[1])) nothing = false;
-    return nothing || fail(NO_OBJECT, nullptr, of->start, 1);
+    return true;
   }
 
   static Reason no_list(Kind kind) {
@@ -452,44 +448,88 @@ private:
 
   // Read an object that is a part of another.
   bool part(Node *of, Node *value, u32 number, u32 row_number) {
+    if (is_repeated(*value)) return fail(TWICE, nullptr, of->start);
     if (value->type != Type::OBJECT)
       return is_nothing(*value) || fail(NO_OBJECT, nullptr, start_of_value(of, value));
     return value->size == 1 || object(value, number, row_number);
   }
 
+  // The elements of a list that were met so far.
+  struct Items {
+    u32 object;
+    u32 parent; // row
+    u32 before; // how many rows the table had
+    u32 met = 0;
+  };
+
   // Read the elements of a list, or the bare object that stands for a list of one.
-  void list(Node *of, Node *value, u32 number, u32 parent) {
-    if (value->type != Type::ARRAY) {
-      item(of, value, number, parent);
-      return;
+  bool list(Node *of, Node *value, u32 number, u32 parent) {
+    Items items{number, parent, result.count(contract, contract.objects[number].table)};
+    bool numbered = is_numbered(*value);
+    if (value->type != Type::ARRAY && !numbered) {
+      item(of, value, items);
+      return true;
     }
-    bool keyed = value->flags & KEYED;
-    u32 position = 0;
-    for (Node *at = value + 1 + keyed, *end = value + value->size; at < end; at += keyed + at->size) {
-      path[depth++] = {nullptr, position++};
-      item(source.xml ? of : value, at, number, parent);
+    Node *end = value + value->size;
+    if (numbered && !demand_numbers_once(value)) return false;
+    bool keyed = numbered || (value->flags & KEYED);
+    for (Node *at = value + 1 + keyed; at < end; at += keyed + at->size) {
+      if (numbered) step(name_of(at[-1]));
+      else step(items.met);
+      item(source.xml ? of : value, at, items);
       depth--;
     }
+    return true;
   }
 
-  void item(Node *of, Node *value, u32 number, u32 parent) {
-    const Object &object = contract.objects[number];
+  bool demand_numbers_once(Node *of) {
+    std::size_t size = 16;
+    for (u32 left = of->size; left; left /= 2) size *= 2;
+    slots.reserve(memory(), size);
+    std::memset(slots.data, 0, size * sizeof(u32));
+    u32 mask = static_cast<u32>(size - 1);
+    u32 first = NONE, second = 0; // the first number that comes again, and where
+    for (u32 at = 1; at < of->size; at += 1 + of[at + 1].size) {
+      Span name = name_of(of[at]);
+      u32 slot = hash_of(name.data, static_cast<u32>(name.size)) & mask;
+      for (; slots[slot]; slot = (slot + 1) & mask) {
+        Span other = name_of(of[slots[slot]]);
+        if (other.size == name.size && !std::memcmp(other.data, name.data, name.size)) break;
+      }
+      if (!slots[slot]) slots[slot] = at;
+      else if (slots[slot] < first) first = slots[slot], second = at;
+    }
+    if (first == NONE) return true;
+    step(name_of(of[first]));
+    fail(TWICE, nullptr, start_of(of[second + 1]));
+    depth--;
+    return false;
+  }
+
+  void item(Node *of, Node *value, Items &items) {
+    const Object &object = contract.objects[items.object];
+    items.met++;
     if (value->type == Type::OBJECT && value->size == 1) return;
     u32 rejects = static_cast<u32>(result.rejects.size);
     u32 counts[MOST_TABLES];
     mark(object.table, counts);
     bool fits;
-    if (value->type != Type::OBJECT) {
+    if (is_repeated(*value)) {
+      fits = fail(TWICE, nullptr, of->start);
+    } else if (value->type != Type::OBJECT) {
       if (is_nothing(*value)) return;
       fits = fail(NO_OBJECT, nullptr, start_of_value(of, value));
     } else {
       u32 row = result.count(contract, object.table);
-      add_row(object.table, parent);
+      add_row(object.table, items.parent);
       int before = depth;
-      fits = this->object(value, number, row);
+      fits = this->object(value, items.object, row);
       depth = before;
     }
-    if (fits) return;
+    if (fits) {
+      give_rank(object, items);
+      return;
+    }
     take_back(object.table, counts);
     result.rejects.size = rejects;
     u32 start, end;
@@ -497,11 +537,21 @@ private:
     refuse(object.table, start, end);
   }
 
+  // Where an element before was left out, a mere rank would pass for an id.
+  void give_rank(const Object &object, const Items &items) {
+    if (object.ranks == NONE) return;
+    u32 count = result.count(contract, object.table);
+    u64 *row = row_of(object.table, count - 1);
+    if ((row[THERE] >> object.ranks & 1) && row[HEAD + object.ranks] == items.met)
+      row[HEAD + object.ranks] = count - items.before;
+  }
+
   // ---- values
 
   bool scalar(const Node &value, const Field &field, u64 *row, u32 place) {
     u64 bit = u64(1) << field.column;
     u64 &cell = row[HEAD + field.column];
+    if (is_repeated(value)) return fail(TWICE, nullptr, place);
     if (value.type == Type::OBJECT || value.type == Type::ARRAY)
       return value.size == 1 || fail(no_list(field.kind), &value, place);
     Reason reason = FITS;
@@ -536,7 +586,7 @@ private:
         break;
       case Kind::TIME: {
         Moment moment;
-        reason = free ? read_time(written, contract.offsets, moment) : NO_TIME;
+        reason = free ? read_time(written, contract.no_times, contract.offsets, moment) : NO_TIME;
         cell = static_cast<u64>(moment.microseconds);
         if (moment.offset) row[SHIFTED] |= bit;
         break;
@@ -570,10 +620,8 @@ private:
       return FITS;
     }
     case Type::INTEGER:
-      if (length == 2 && !std::memcmp(source.base + value.start, "-0", 2)) {
-        cell = text_cell(value.start + 1, 1, source.decoded);
-        return FITS;
-      }
+      if (length == 2 && !std::memcmp(source.base + value.start, "-0", 2))
+        return keep(value.start + 1, 1, cell);
       break;
     case Type::DECIMAL: {
       u8 *to = result.room(length + 64);
@@ -593,8 +641,19 @@ private:
       if (!length) return BLANK;
       if (is_blank(source.base[value.start]) && !stripped(raw(value)).size) return BLANK;
     }
+    return keep(value.start, length, cell);
+  }
+
+  // Tell where a text lies that is written as it is; what was decoded does not stay.
+  Reason keep(u32 start, u32 length, u64 &cell) {
     if (length > 0x7fffffffu) memory().fail(TOO_LARGE_BLOCK);
-    cell = text_cell(value.start, length, source.decoded);
+    if (source.decoded) {
+      std::memcpy(result.room(length), source.base + start, length);
+      cell = text_cell(result.texts.size, length, true);
+      result.texts.size += length;
+    } else {
+      cell = text_cell(start, length, false);
+    }
     return FITS;
   }
 
@@ -610,7 +669,7 @@ private:
     for (Node *key = top + 1, *end = top + top->size; key < end; key += 1 + key[1].size)
       if (key->field == contract.root_field) root = key + 1;
     if (!root || root->type != Type::OBJECT) return fail(NO_ROOT, nullptr, source.start);
-    path[depth++] = {&contract.objects[0].fields[contract.root_field], 0};
+    step(contract.objects[0].fields[contract.root_field]);
     bool fits = people(root, rejects);
     depth = 0;
     if (!fits) return false;
@@ -667,7 +726,7 @@ private:
     const Field &field = object.fields[key->field];
     const Field &inner = object.fields[field.object];
     Node *value = key + 1;
-    path[depth++] = {&field, 0};
+    step(field);
     bool fits = true;
     const Object &element = contract.objects[inner.object];
     Node *found = nullptr;
@@ -675,7 +734,7 @@ private:
     bool known = false;
     if (value->type == Type::OBJECT) {
       for (Node *at = value + 1, *end = value + value->size; at < end; at += 1 + at[1].size) {
-        Span name = at->flags & ESCAPED ? decoded_name(*at) : raw(*at);
+        Span name = name_of(*at);
         const u8 *stop = name.data + name.size;
         if (is_named(name.data, static_cast<u32>(name.size), stop, inner)) {
           if (!found) found = at;
@@ -687,24 +746,27 @@ private:
         }
       }
     }
-    if (found || (value->type == Type::OBJECT && !known)) {
-      path[depth++] = {&inner, 0};
+    if (!is_numbered(*value) && (found || (value->type == Type::OBJECT && !known))) {
+      step(inner);
+      Node *end = value + value->size;
       if (count > 1 && !source.xml) {
-        fits = fail(TWICE, nullptr, start_of(found[1]));
+        Node *second = found + 1 + found[1].size;
+        while (second->field != 0) second += 1 + second[1].size;
+        fits = fail(TWICE, nullptr, start_of(second[1]));
       } else if (count > 1) {
-        u32 position = 0;
-        for (Node *at = found, *end = value + value->size; at < end; at += 1 + at[1].size) {
+        Items items{inner.object, row_number, result.count(contract, element.table)};
+        for (Node *at = found; at < end; at += 1 + at[1].size) {
           if (at->field != 0) continue;
-          path[depth++] = {nullptr, position++};
-          item(value, at + 1, inner.object, row_number);
+          step(items.met);
+          item(value, at + 1, items);
           depth--;
         }
       } else if (found) {
-        list(value, found + 1, inner.object, row_number);
+        fits = list(value, found + 1, inner.object, row_number);
       }
       depth--;
     } else {
-      list(root, value, inner.object, row_number);
+      fits = list(root, value, inner.object, row_number);
     }
     depth--;
     return fits;

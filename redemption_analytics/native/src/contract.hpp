@@ -16,7 +16,7 @@ struct Field {
   u32 length;
   What what;
   Kind kind;  // of a value
-  u32 column; // of a value
+  u32 column; // of a value; of a list, where it is told that it was there, or none
   u32 object; // of an object or a list; of a wrapper, the field that it wraps
   u8 padded[32];
 };
@@ -30,6 +30,7 @@ struct Object {
   u32 group_count;
   u64 telling; // fields of which one has to be there among others that are not known
   u32 unless;  // but where this truth is told and false
+  u32 ranks;   // column that may hold but the place of such an object in its list, or none
   u8 slots[128]; // fields by the hash of their names, plus one
 };
 
@@ -61,10 +62,12 @@ struct Contract {
   Buffer<Field> fields;
   Buffer<u64> groups;
   Buffer<Column> columns;
+  Span root_name{nullptr, 0}; // of the field that is the answer
   u32 root_field = 0;  // of the record, the field that is the answer
   u32 root_object = 0;
   u32 failed = NONE;   // column of the root that tells a failed answer
   u64 somebody = 0;    // fields of the root of which one has to be an object, if its lists are empty
+  NoTimes no_times{};
   bool decimal = false;
   bool offsets = false;
 
@@ -150,6 +153,15 @@ inline void read_contract(Contract &contract, const u8 *data, std::size_t size) 
   contract.somebody = said.mask();
   contract.decimal = said.word(2) != 0;
   contract.offsets = said.word(2) != 0;
+  NoTimes &none = contract.no_times;
+  none.first = static_cast<i64>(said.mask());
+  none.last = static_cast<i64>(said.mask());
+  none.count = said.word(17);
+  for (u32 i = 0; i < none.count; i++) {
+    u32 length;
+    none.dates[i].data = said.name(contract, length);
+    none.dates[i].size = length;
+  }
   contract.tables.reserve(memory, tables);
   contract.objects.reserve(memory, objects);
   contract.fields.reserve(memory, fields);
@@ -179,6 +191,9 @@ inline void read_contract(Contract &contract, const u8 *data, std::size_t size) 
     object.group_count = said.word(65536);
     object.telling = said.mask();
     object.unless = said.word();
+    object.ranks = said.word();
+    if (object.ranks != NONE && object.ranks >= contract.tables[object.table].columns)
+      memory.fail(BAD_DECLARATION);
     if (object.unless != NONE && object.unless >= contract.tables[object.table].columns)
       memory.fail(BAD_DECLARATION);
     object.fields = contract.fields.data + first_field;
@@ -196,7 +211,12 @@ inline void read_contract(Contract &contract, const u8 *data, std::size_t size) 
       field.what = static_cast<What>(said.word(5));
       field.kind = static_cast<Kind>(said.word(6));
       field.column = field.object = 0;
-      u32 target = said.word();
+      u32 target = said.word(), told = said.word();
+      if (field.what == What::LIST && told != NONE) {
+        const Table &table = contract.tables[object.table];
+        if (told >= table.columns || contract.columns[table.first_column + told].kind != Kind::BOOLEAN)
+          memory.fail(BAD_DECLARATION);
+      }
       u32 most = field.what == What::VALUE    ? contract.tables[object.table].columns
                  : field.what == What::UNUSED ? NONE
                  : field.what == What::WRAPPER ? object.count
@@ -206,6 +226,7 @@ inline void read_contract(Contract &contract, const u8 *data, std::size_t size) 
       if ((field.what == What::OBJECT || field.what == What::LIST) && target <= i)
         memory.fail(BAD_DECLARATION);
       (field.what == What::VALUE ? field.column : field.object) = target;
+      if (field.what == What::LIST) field.column = told;
       std::memset(field.padded, 0, sizeof field.padded);
       std::memcpy(field.padded, field.name, field.length < 32 ? field.length : 32);
       u32 slot = hash_of(field.name, field.length);
@@ -243,6 +264,9 @@ inline void read_contract(Contract &contract, const u8 *data, std::size_t size) 
       record.fields[contract.root_field].object != contract.root_object || root.table != 0 ||
       (contract.failed != NONE && contract.failed >= contract.tables[0].columns))
     memory.fail(BAD_DECLARATION);
+  const Field &answer = record.fields[contract.root_field];
+  contract.root_name = {answer.name, answer.length};
+  if (!answer.length || answer.length > 32) memory.fail(BAD_DECLARATION);
 }
 
 } // namespace reader

@@ -76,7 +76,6 @@ inline const u8 *Json::text(const u8 *at, const u8 *end, Type type) {
     }
   }
   add(start, at, type, flags);
-  if (flags && type == Type::KEY) tape.escaped_keys += static_cast<std::size_t>(at - start);
   return at + 1;
 }
 

@@ -14,7 +14,14 @@ using namespace reader;
 #endif
 
 // What a caller asks for of a result.
-enum Part : int { REJECTS = 0, WORDS = 1, UNKNOWN = 2, TEXTS = 3 };
+enum Part : int { REJECTS = 0, WORDS = 1, UNKNOWN = 2, STARTS = 3 };
+
+// A stretch of the text, in which records are written in one form.
+struct Stretch {
+  u32 start;
+  u32 end;
+  u32 form;
+};
 
 PUBLIC int reader_open(const u8 *declaration, std::size_t size, Contract **opened) {
   *opened = nullptr;
@@ -40,25 +47,30 @@ PUBLIC void reader_close(Contract *contract) {
 
 namespace {
 
-// What one read needs beside its result.
-struct Work {
-  Tape tape;
-  Conformer conformer;
-};
-
-void read(const Contract &contract, Result &result, Work &work, u32 form) {
+void read(const Contract &contract, Result &result, Work &work, const Stretch *stretches, u32 count) {
   work.conformer.prepare();
-  Records{contract, result, work.conformer, work.tape, form}.read();
+  const u8 *data = result.input;
+  for (u32 i = 0; i < count; i++) {
+    const Stretch &one = stretches[i];
+    result.starts.add(result.memory, result.records);
+    Records{contract, result, work, one.form, data, data + one.start, data + one.end}.read();
+  }
+}
+
+bool lie_within(const Stretch *stretches, u32 count, std::size_t size) {
+  for (u32 i = 0; i < count; i++)
+    if (stretches[i].start > stretches[i].end || stretches[i].end > size) return false;
+  return true;
 }
 
 } // namespace
 
-PUBLIC int reader_read(const Contract *contract, const u8 *data, std::size_t size, u32 form,
-                       std::size_t limit, Result **given) {
+PUBLIC int reader_read(const Contract *contract, const u8 *data, std::size_t size,
+                       const Stretch *stretches, u32 count, std::size_t limit, Result **given) {
   *given = nullptr;
-  if (size > 0x7fffffffu) return TOO_LARGE_BLOCK;
+  if (size > 0x7fffffffu || !lie_within(stretches, count, size)) return TOO_LARGE_BLOCK;
   Result *result = static_cast<Result *>(std::calloc(1, sizeof(Result)));
-  Work *work = static_cast<Work *>(std::calloc(1, sizeof(Tape) + sizeof(Conformer)));
+  Work *work = static_cast<Work *>(std::calloc(1, sizeof(Work)));
   int outcome = NO_MEMORY;
   if (result && work) {
     new (&work->conformer) Conformer(*contract, *result);
@@ -66,11 +78,10 @@ PUBLIC int reader_read(const Contract *contract, const u8 *data, std::size_t siz
     result->input_size = size;
     result->memory.limit = limit;
     outcome = setjmp(result->memory.out);
-    if (!outcome) read(*contract, *result, *work, form);
+    if (!outcome) read(*contract, *result, *work, stretches, count);
   }
   if (work) {
-    work->tape.release();
-    work->conformer.release();
+    work->release();
     std::free(work);
   }
   if (outcome) {
@@ -103,7 +114,7 @@ PUBLIC const void *reader_part(const Result *result, int part, std::size_t *size
   switch (part) {
   case REJECTS: return *size = result->rejects.size, result->rejects.data;
   case UNKNOWN: return *size = result->unknown.size, result->unknown.data;
-  case TEXTS: return *size = result->texts.size, result->texts.data;
+  case STARTS: return *size = result->starts.size, result->starts.data;
   default: return *size = result->words.size, result->words.data;
   }
 }

@@ -1,27 +1,50 @@
-// Where records start and end in a block, and where to go on after one that is damaged.
+// Where records start and end in a stretch, and where to go on after one that is damaged.
 #pragma once
 
 #include "conform.hpp"
+#include "rubbish.hpp"
 #include "xml.hpp"
 
 namespace reader {
 
-enum Form : u32 { XML = 1, LINES = 2, BY_LINE = 4 };
+// How a stretch is written. Records of JSON begin with their first key, at a line that begins with a
+// brace, or as a text that holds the record in JSON once more.
+enum Form : u32 { XML = 1, LINES = 2, BY_LINE = 4, BY_TEXT = 8, REFUSED = 16 };
 
-// How far a record's beginning is looked for before its first key, and how much else is between.
+// How far a record's beginning is looked for before its first key.
 constexpr std::ptrdiff_t REACH = 1024;
+
+// How often a record may be encoded.
+constexpr int MOST_ENCODED = 6;
+
+// What one read needs beside its result.
+struct Work {
+  Tape tape;
+  Conformer conformer;
+  Buffer<u8> decoded[MOST_ENCODED]; // texts that hold records, each within the one before
+
+  void release() {
+    tape.release();
+    conformer.release();
+    for (Buffer<u8> &text : decoded) text.release();
+  }
+};
 
 struct Records {
   const Contract &contract;
   Result &result;
-  Conformer &conformer;
-  Tape &tape;
+  Work &work;
   u32 form;
-  const u8 *data = result.input;
-  const u8 *stop = result.input + result.input_size;
+  const u8 *base; // positions count from there
+  const u8 *data; // of the stretch
+  const u8 *stop;
+  int level = 0;  // how often it was decoded
+  u32 place = 0;  // in the input, of what was decoded
+  Tape &tape = work.tape;
 
   void read() {
     if (form & XML) read_xml();
+    else if (form & REFUSED) refuse(REFUSED_UNREAD, data, stop);
     else
       for (const u8 *at = data; at < stop;) {
         const u8 *end = next_start(at);
@@ -32,7 +55,22 @@ struct Records {
 
 private:
   Memory &memory() { return result.memory; }
-  u32 position(const u8 *at) const { return static_cast<u32>(at - data); }
+  u32 position(const u8 *at) const { return static_cast<u32>(at - base); }
+
+  Source source(const u8 *start, const u8 *end) const {
+    return {base, stop, level > 0, (form & XML) != 0, position(start), position(end),
+            level ? place : position(start)};
+  }
+
+  void refuse(Reason reason, const u8 *start, const u8 *end) {
+    result.records++;
+    work.conformer.refuse_record(reason, source(start, end));
+  }
+
+  void conform(const u8 *start, const u8 *end) {
+    result.records++;
+    work.conformer.record(tape.nodes.data, source(start, end));
+  }
 
   // ---- JSON
 
@@ -46,25 +84,74 @@ private:
       at = find_word(at, stop, "\n{", 2);
       return at == stop ? stop : at + 1;
     }
+    const Span &name = contract.root_name;
+    char key[40];
+    std::size_t length = 0;
+    auto quote = [&] {
+      if (form & BY_TEXT) key[length++] = '\\';
+      key[length++] = '"';
+    };
+    quote();
+    std::memcpy(key + length, name.data, name.size);
+    length += name.size;
+    quote();
     for (;; at++) {
-      at = find_word(at, stop, "\"response\"", 10);
+      at = find_word(at, stop, key, length);
       if (at == stop) return stop;
-      const u8 *start = start_before(at);
+      const u8 *start = form & BY_TEXT ? text_before(at) : start_before(at);
       if (start > from) return start;
     }
   }
 
+  const u8 *reach(const u8 *key) const { return key - data > REACH ? key - REACH : data; }
+
+  // Tell whether there is more before a place than what may stand between records.
+  static bool is_first(const u8 *low, const u8 *at) {
+    while (at > low && is_separator(at[-1])) at--;
+    return at == low;
+  }
+
   const u8 *start_before(const u8 *key) const {
-    const u8 *low = key - data > REACH ? key - REACH : data;
-    const u8 *at = key;
+    const u8 *low = reach(key), *at = key;
     while (at > low && is_blank(at[-1])) at--;
     if (at == low || at[-1] != '{') return nullptr;
     const u8 *brace = --at;
     bool on_line = brace > low && brace[-1] == '\n';
     while (at > low && (is_space(at[-1]) || at[-1] == '[')) at--;
-    if (at > low && at[-1] == ':' && !on_line) return nullptr;
-    while (at > low && is_separator(at[-1])) at--;
-    return at == low ? nullptr : brace;
+    if (at > low && at[-1] == ':' && !on_line) {
+      // What a colon follows that is no key, as in a line of a log, holds nothing.
+      const u8 *before = at - 1;
+      while (before > low && is_blank(before[-1])) before--;
+      if (before > low && before[-1] == '"') return nullptr;
+    }
+    return is_first(low, brace) ? nullptr : brace;
+  }
+
+  // Find the quote of a text that begins with an object, before the object's first key.
+  const u8 *text_before(const u8 *key) const {
+    const u8 *low = reach(key), *at = key;
+    auto back = [&](bool brackets) {
+      for (;;) {
+        if (at > low && (at[-1] == ' ' || (brackets && at[-1] == '['))) at--;
+        else if (at - low > 1 && at[-2] == '\\' && (at[-1] == 'n' || at[-1] == 'r' || at[-1] == 't'))
+          at -= 2;
+        else return;
+      }
+    };
+    back(false);
+    if (at == low || *--at != '{') return nullptr;
+    back(true);
+    if (at == low || *--at != '"' || (at > low && at[-1] == '\\')) return nullptr;
+    return is_first(low, at) ? nullptr : at;
+  }
+
+  // Tell whether a text begins with an object in JSON, before which there may be blanks.
+  static bool begins_with_object(const u8 *at, const u8 *end) {
+    for (;;) {
+      if (at < end && *at == ' ') at++;
+      else if (end - at > 1 && *at == '\\' && (at[1] == 'n' || at[1] == 'r' || at[1] == 't')) at += 2;
+      else return at < end && *at == '{';
+    }
   }
 
   // Pass over what may stand between records: they may be the elements of arrays.
@@ -78,98 +165,131 @@ private:
         const u8 *opened = skip_unicode_space(at + 1, end);
         for (int i = 0; i < 99 && opened < end && *opened == '['; i++)
           opened = skip_unicode_space(opened + 1, end);
-        if (opened == end || *opened == '{' || *opened == ']') at = opened;
+        if (opened == end || *opened == '{' || *opened == ']' ||
+            (*opened == '"' && begins_with_object(opened + 1, end)))
+          at = opened;
       }
       if (at == before) return at;
     }
   }
 
+  // Tell whether nothing else follows a number or a word that is a record.
+  static bool is_alone(const u8 *at, const u8 *end) {
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\r')) at++;
+    return at == end || *at == '\n' || *at == ',' || *at == ']';
+  }
+
+  bool is_record(const u8 *after, const u8 *end) const {
+    const Node &top = tape.nodes[0];
+    return top.type == Type::OBJECT || top.type == Type::ARRAY || top.type == Type::STRING ||
+           is_alone(after, end);
+  }
+
   void read_json(const u8 *at, const u8 *end) {
-    Json json{memory(), tape, data};
+    Json json{memory(), tape, base};
     for (at = after_separators(at, end); at < end; at = after_separators(at, end)) {
       const u8 *after = json.value(at, end);
-      result.records++;
-      if (after && is_utf8(at, after, false)) {
-        if (tape.nodes[0].type != Type::STRING || !encoded_twice(at, after))
-          conform({data, stop, false, false, position(at), position(after), position(at)});
+      if (after && is_utf8(at, after, false) && is_record(after, end)) {
+        if (!read_encoded(at)) conform(at, after);
       } else {
-        after = form & LINES ? find_byte(at, end, '\n') : end;
-        const u8 *text = after;
-        while (text > at && (is_space(text[-1]) || (!(form & LINES) && text[-1] == ','))) text--;
-        conformer.refuse_record(UNDECODABLE, position(at), position(text), position(at));
+        after = rubbish_end(at, end);
+        if (!after) after = form & LINES ? find_byte(at, end, '\n') : end;
+        refuse(UNDECODABLE, at, broken_end(at, after));
       }
       at = after;
     }
   }
 
-  // Read a record whose text is, as a text, in JSON again.
-  bool encoded_twice(const u8 *start, const u8 *end) {
-    Source source{data, stop, true, false, position(start), position(end), position(start)};
-    for (int times = 0; times < 2 && tape.nodes[0].type == Type::STRING; times++) {
-      const Node node = tape.nodes[0];
-      if (node.flags & CONSTANT) return false;
-      std::size_t length = node.end - node.start;
-      // While a text is read from there, the decoded texts must stay where they are.
-      const u8 *text = source.base + node.start;
-      std::size_t offset = times ? static_cast<std::size_t>(text - result.texts.data) : 0;
-      result.room(9 * length + 4096);
-      if (times) text = result.texts.data + offset;
-      u8 *to = result.texts.data + result.texts.size;
-      std::size_t made = length;
-      if (!(node.flags & ESCAPED)) std::memcpy(to, text, length);
-      else if (!unescape(text, text + length, to, made)) return false;
-      const u8 *first = skip_space(to, to + made);
-      if (first == to + made || (*first != '{' && *first != '"')) return false;
-      result.texts.size += made;
-      source.base = result.texts.data;
-      source.end = to + made;
-      Json json{memory(), tape, source.base};
-      const u8 *after = json.value(first, source.end);
-      if (!after || skip_space(after, source.end) != source.end) {
-        put_back();
-        return false;
-      }
-      source.start = static_cast<u32>(first - source.base);
-      source.stop = static_cast<u32>(after - source.base);
+  // Find the end of what is no record, without what is between it and the next.
+  const u8 *broken_end(const u8 *at, const u8 *end) const {
+    const u8 *whole = end;
+    while (whole > at && is_separator(whole[-1])) whole--;
+    if (!(form & LINES) && whole > at && whole[-1] == (form & BY_TEXT ? '"' : '}')) return whole;
+    while (end > at && (is_space(end[-1]) || (!(form & LINES) && end[-1] == ','))) end--;
+    return end;
+  }
+
+  // Read the records that a text holds, if it holds any: JSON may be encoded twice, and oftener.
+  bool read_encoded(const u8 *start) {
+    const Node node = tape.nodes[0];
+    if (node.type != Type::STRING || (node.flags & CONSTANT) || level == MOST_ENCODED) return false;
+    Buffer<u8> &text = work.decoded[level];
+    const u8 *from = base + node.start;
+    std::size_t length = node.end - node.start;
+    text.size = 0;
+    text.reserve(memory(), 2 * length + 16);
+    if (node.flags & ESCAPED) {
+      if (!unescape(from, from + length, text.data, length)) length = escape_halves(text, length);
+    } else if (length) {
+      std::memcpy(text.data, from, length);
     }
-    if (tape.nodes[0].type != Type::OBJECT) {
-      put_back();
-      return false;
-    }
-    conform(source);
+    const u8 *first = text.data, *end = text.data + length;
+    while (first < end && (is_python_space(first, end) || *first == '[')) first += 1;
+    if (first == end || (*first != '{' && *first != '"' && *first != '<')) return false;
+    first = skip_unicode_space(text.data, end);
+    bool xml = first < end && *first == '<';
+    u32 outer = level ? place : position(start);
+    Records inner{contract, result, work, xml ? u32(XML) : 0u, text.data, text.data, end, level + 1, outer};
+    if (xml) inner.read_xml();
+    else inner.read_json(text.data, end);
     return true;
   }
 
-  // What was tried is no record: neither is the text.
-  void put_back() {
-    tape.clear();
-    tape.nodes.add(memory(), {0, 0, 1, Type::NOTHING, 0, 0});
+  static bool is_python_space(const u8 *at, const u8 *end) {
+    u32 code;
+    int length = character_at(at, end, code);
+    return length == 1 && is_unicode_space(code);
   }
 
-  void conform(const Source &source) {
-    conformer.expect(tape);
-    conformer.record(tape.nodes.data, source);
+  // Write halves of surrogate pairs as escapes again, for there is no other way to write them.
+  std::size_t escape_halves(Buffer<u8> &text, std::size_t length) {
+    std::size_t size = 2 * length + 16;
+    u8 *whole = static_cast<u8 *>(memory().resize(nullptr, 0, size));
+    memory().used -= size;
+    std::size_t made = 0;
+    for (std::size_t i = 0; i < length;) {
+      const u8 *at = text.data + i;
+      bool half = length - i >= 3 && at[0] == 0xed && at[1] >= 0xa0;
+      if (half) {
+        u32 code = 0xd000 | (at[1] & 63u) << 6 | (at[2] & 63u);
+        static const char digits[] = "0123456789abcdef";
+        whole[made++] = '\\';
+        whole[made++] = 'u';
+        for (int shift = 12; shift >= 0; shift -= 4) whole[made++] = static_cast<u8>(digits[code >> shift & 15]);
+        i += 3;
+      } else {
+        whole[made++] = text.data[i++];
+      }
+    }
+    if (made <= text.capacity) std::memcpy(text.data, whole, made);
+    std::free(whole);
+    return made;
   }
 
   // ---- XML
 
-  static bool at_answer(const u8 *at, const u8 *end) {
-    return end - at > 9 && (is_blank(at[9]) || at[9] == '/' || at[9] == '>');
+  bool at_answer(const u8 *at) const {
+    at += 1 + contract.root_name.size;
+    return at < stop && (is_blank(*at) || *at == '/' || *at == '>');
   }
 
   const u8 *next_answer(const u8 *at) const {
+    const Span &name = contract.root_name;
     for (;; at++) {
-      at = find_word(at, stop, "<response", 9);
-      if (at == stop || at_answer(at, stop)) return at;
+      at = find_byte(at, stop, '<');
+      if (at == stop) return at;
+      if (static_cast<std::size_t>(stop - at) <= name.size) return stop;
+      if (!std::memcmp(at + 1, name.data, name.size) && at_answer(at)) return at;
     }
   }
 
   // Find the end of the answer that starts at a place: its end tag, or that of an empty one.
-  static const u8 *answer_end(const u8 *start, const u8 *end) {
+  const u8 *answer_end(const u8 *start, const u8 *end) const {
+    const Span &name = contract.root_name;
     for (const u8 *at = start;; at++) {
-      at = find_word(at, end, "response", 8);
+      at = find_word(at, end, reinterpret_cast<const char *>(name.data), name.size);
       if (at == end) return nullptr;
-      const u8 *after = at + 8;
+      const u8 *after = at + name.size;
       if (at - start >= 2 && at[-1] == '/' && at[-2] == '<') {
         while (after < end && is_blank(*after)) after++;
         if (after < end && *after == '>') return after + 1;
@@ -186,15 +306,13 @@ private:
   void read_xml() {
     const u8 *at = next_answer(data);
     read_between(data, at);
-    Xml xml{memory(), result, tape, data};
+    Xml xml{memory(), result, tape, base};
     while (at < stop) {
       const u8 *next = next_answer(at + 1);
       const u8 *end = answer_end(at, next);
       if (end) {
-        result.records++;
-        if (is_utf8(at, end, true) && xml.answer(at, end))
-          conform({data, stop, false, true, position(at), position(end), position(at)});
-        else conformer.refuse_record(UNDECODABLE, position(at), position(end), position(at));
+        if (is_utf8(at, end, true) && xml.answer(at, end)) conform(at, end);
+        else refuse(UNDECODABLE, at, end);
         read_between(end, next);
       } else {
         refuse_stretch(CUT_OFF, at, next);
@@ -205,9 +323,7 @@ private:
 
   void refuse_stretch(Reason reason, const u8 *at, const u8 *end) {
     Span text = stripped({at, static_cast<std::size_t>(end - at)});
-    result.records++;
-    u32 start = position(text.data);
-    conformer.refuse_record(reason, start, start + static_cast<u32>(text.size), start);
+    refuse(reason, text.data, text.data + text.size);
   }
 
   // Between answers there are declarations and the tags of what they are in.
@@ -222,8 +338,6 @@ private:
       at = after;
     }
   }
-
-  static bool is_word(u8 c) { return static_cast<u8>((c | 32) - 'a') < 26 || is_digit(c) || c == '_'; }
 
   static const u8 *one_between(const u8 *at, const u8 *end) {
     if (is_blank(*at)) return at + 1;

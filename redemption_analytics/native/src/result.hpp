@@ -13,7 +13,7 @@ inline u64 text_cell(u64 start, u64 length, bool decoded) {
 }
 
 enum RejectFlag : u32 {
-  RAW_DECODED = 1, // its text is among the decoded ones
+  RAW_SAID = 1,    // its text is among the words
   IS_TEXT = 2,     // the value is a text
   IS_HIDDEN = 4,   // the value holds others
 };
@@ -52,6 +52,7 @@ struct Result {
   Buffer<Reject> rejects;
   Buffer<Unknown> unknown;
   Buffer<u32> unknown_slots;
+  Buffer<u32> starts; // how many records came before each stretch
 
   u32 count(const Contract &contract, u32 table) const {
     return static_cast<u32>(rows[table].size / contract.tables[table].stride());
@@ -94,6 +95,7 @@ struct Result {
     rejects.release();
     unknown.release();
     unknown_slots.release();
+    starts.release();
   }
 
 private:

@@ -27,9 +27,8 @@ struct Node {
 struct Tape {
   Buffer<Node> nodes;
   Buffer<u32> open;
-  std::size_t escaped_keys = 0; // how many bytes they have
 
-  void clear() { nodes.size = open.size = escaped_keys = 0; }
+  void clear() { nodes.size = open.size = 0; }
 
   void release() {
     nodes.release();

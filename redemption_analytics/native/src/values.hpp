@@ -39,10 +39,25 @@ enum Reason : i32 {
   UNDECODABLE,
   NO_ANSWER,
   CUT_OFF,
+  REFUSED_UNREAD,
 };
 
 constexpr int LARGEST_DIGITS = 31;
 constexpr u64 POINTS_LIMIT = 1000000000000000000u;
+
+// What programs write where they have no time.
+struct NoTimes {
+  Span dates[16]; // as text, whatever the time of day
+  u32 count;
+  i64 first, last; // microseconds since 1970, in whatever zone
+
+  bool holds(Span text) const {
+    for (u32 i = 0; i < count; i++)
+      if (text.size >= dates[i].size && !std::memcmp(text.data, dates[i].data, dates[i].size))
+        return true;
+    return false;
+  }
+};
 
 // A decimal number, exactly: the digits that count, without zeros around them, times a power of 10.
 struct Number {
@@ -273,101 +288,91 @@ inline bool two_digits(const u8 *at, int &value) {
   return true;
 }
 
-constexpr i64 SECOND = 1000000, DAY = 86400 * SECOND;
+constexpr i64 SECOND = 1000000;
 
 struct Moment {
   i64 microseconds = 0; // since 1970, in UTC where there is an offset
   bool offset = false;
 };
 
-// What is behind the seconds: a blank at most, then Z or hours, and minutes, with or without colon.
-inline bool read_offset(const u8 *at, const u8 *end, i64 &seconds) {
-  if (at < end && *at == ' ') at++;
-  if (end - at == 1 && (*at | 32) == 'z') return seconds = 0, true;
+// A time as it is written, its parts not yet looked at.
+struct Written {
+  int year, month, day;
+  int hour = 0, minute = 0, second = 0;
+  i64 microsecond = 0;
+  bool before_christ = false;
+  bool offset = false, west = false;
+  int hours = 0, minutes = 0; // of the offset
+};
+
+// Read an offset: Z or hours, and minutes, with or without a colon.
+inline bool read_offset(const u8 *at, const u8 *end, Written &time) {
+  time.offset = true;
+  if (end - at == 1 && (*at | 32) == 'z') return true;
   if (end - at < 2 || (*at != '+' && *at != '-')) return false;
-  bool west = *at++ == '-';
-  int hours = 0, minutes = 0, digits = 0;
+  time.west = *at++ == '-';
+  int digits = 0;
   while (at + digits < end && is_digit(at[digits])) digits++;
-  if (digits == 1 || digits == 2) {
-    for (int i = 0; i < digits; i++) hours = hours * 10 + (*at++ - '0');
-    if (at < end) {
-      if (*at++ != ':' || end - at != 2 || !two_digits(at, minutes)) return false;
-    }
-  } else if (digits == 4 && end - at == 4) {
-    two_digits(at, hours);
-    two_digits(at + 2, minutes);
-  } else {
+  if (digits == 4) return end - at == 4 && two_digits(at, time.hours) && two_digits(at + 2, time.minutes);
+  if (digits < 1 || digits > 2) return false;
+  for (int i = 0; i < digits; i++) time.hours = time.hours * 10 + (*at++ - '0');
+  if (at == end) return true;
+  return *at == ':' && end - at == 3 && two_digits(at + 1, time.minutes);
+}
+
+// Read the form YYYY-MM-DD HH:MM:SS.ffffff, of which the end may be missing, and an offset.
+inline bool read_written(const u8 *at, const u8 *end, Written &time) {
+  if (at < end && *at == '-') time.before_christ = true, at++;
+  int century, years;
+  if (end - at < 10 || !two_digits(at, century) || !two_digits(at + 2, years) || at[4] != '-' ||
+      !two_digits(at + 5, time.month) || at[7] != '-' || !two_digits(at + 8, time.day))
     return false;
-  }
-  if (hours > 23 || minutes > 59) return false;
-  seconds = hours * 3600 + minutes * 60;
-  if (west) seconds = -seconds;
-  return true;
-}
-
-// Tell whether a time is what some program writes where it has none.
-inline bool is_no_time(Span text) {
-  static const char *const days[] = {"0000-00-00", "-0001-11-30", "0001-01-01"};
-  for (const char *day : days) {
-    std::size_t length = std::strlen(day);
-    if (text.size < length || std::memcmp(text.data, day, length)) continue;
-    const u8 *at = text.data + length, *end = text.data + text.size;
-    if (at == end) return true;
-    if (*at != ' ' && *at != 'T' && *at != 't') return false;
-    // Midnight, in whatever detail.
-    at++;
-    const u8 *first = at;
-    while (at < end && (*at == '0' || *at == ':' || *at == '.')) at++;
-    i64 seconds;
-    return at > first && (at == end || read_offset(at, end, seconds));
-  }
-  return false;
-}
-
-inline Reason read_time(Span text, bool offsets, Moment &moment) {
-  text = stripped(text);
-  if (!text.size) return BLANK;
-  const u8 *at = text.data, *end = at + text.size;
-  if ((*at == '0' || *at == '-') && is_no_time(text)) return BLANK;
-  if (text.size < 10) return NO_TIME_FORM;
-  int century, years, month, day, hour = 0, minute = 0, second = 0;
-  if (!two_digits(at, century) || !two_digits(at + 2, years) || at[4] != '-' ||
-      !two_digits(at + 5, month) || at[7] != '-' || !two_digits(at + 8, day))
-    return NO_TIME_FORM;
-  int year = century * 100 + years;
-  i64 fraction = 0, offset = 0;
-  bool shifted = false;
+  time.year = century * 100 + years;
   at += 10;
-  if (at < end) {
-    if (*at != ' ' && *at != 'T') return NO_TIME_FORM;
-    at++;
-    if (end - at < 2 || !two_digits(at, hour)) return NO_TIME_FORM;
-    at += 2;
-    if (end - at >= 3 && *at == ':' && two_digits(at + 1, minute)) {
+  if (at == end) return true;
+  if (*at != ' ' && *at != 'T') return false;
+  at++;
+  if (end - at < 2 || !two_digits(at, time.hour) || time.hour > 23) return false;
+  at += 2;
+  if (end - at >= 3 && *at == ':' && two_digits(at + 1, time.minute)) {
+    at += 3;
+    if (end - at >= 3 && *at == ':' && two_digits(at + 1, time.second)) {
       at += 3;
-      if (end - at >= 3 && *at == ':' && two_digits(at + 1, second)) {
-        at += 3;
-        if (end - at >= 2 && *at == '.' && is_digit(at[1])) {
-          at++;
-          i64 unit = SECOND / 10;
-          for (; at < end && is_digit(*at) && unit; at++, unit /= 10) fraction += (*at - '0') * unit;
-        }
+      if (end - at >= 2 && *at == '.' && is_digit(at[1])) {
+        at++;
+        i64 unit = SECOND / 10;
+        for (; at < end && is_digit(*at) && unit; at++, unit /= 10)
+          time.microsecond += (*at - '0') * unit;
       }
     }
-    if (at < end) {
-      if (!read_offset(at, end, offset)) return NO_TIME_FORM;
-      shifted = true;
-    }
   }
-  if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_in(year, month) || hour > 23 ||
-      minute > 59 || second > 59)
+  while (at < end && *at == ' ') at++;
+  return at == end ? end[-1] != ' ' : read_offset(at, end, time);
+}
+
+inline Reason read_time(Span text, const NoTimes &none, bool offsets, Moment &moment) {
+  text = stripped(text);
+  if (!text.size) return BLANK;
+  Written time;
+  if (!read_written(text.data, text.data + text.size, time)) return NO_TIME_FORM;
+  if ((*text.data == '0' || *text.data == '-') && none.holds(text)) return BLANK;
+  if (time.before_christ || time.year < 1 || time.month < 1 || time.month > 12 || time.day < 1 ||
+      time.day > days_in(time.year, time.month) || time.minute > 59 || time.second > 59 ||
+      time.hours > 23 || time.minutes > 59)
     return NO_TIME_FORM;
-  if (shifted && !offsets) return OFFSET;
-  i64 seconds = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
-  moment.microseconds = seconds * SECOND + fraction;
-  moment.offset = shifted;
+  i64 day = days_of(time.year, time.month, time.day);
+  i64 seconds = day * 86400 + time.hour * 3600 + time.minute * 60 + time.second;
+  moment.microseconds = seconds * SECOND + time.microsecond;
+  // What is no time in any zone is not moved.
+  if (!time.offset || (moment.microseconds >= none.first && moment.microseconds <= none.last))
+    return FITS;
+  if (!offsets) return OFFSET;
+  i64 ahead = time.hours * 3600 + time.minutes * 60;
+  seconds += time.west ? ahead : -ahead;
+  moment.microseconds = seconds * SECOND + time.microsecond;
+  moment.offset = true;
   // A day is left at both ends of the calendar, for the zone to move the time in.
-  if (shifted && (seconds < days_of(1, 1, 2) * 86400 || seconds >= days_of(9999, 12, 31) * 86400))
+  if (seconds < days_of(1, 1, 2) * 86400 || seconds >= days_of(9999, 12, 31) * 86400)
     return OUT_OF_RANGE;
   return FITS;
 }

@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from redemption_analytics.blocks import Block, after_separators, breaks_off
-from redemption_analytics.conform import Steps, Twice
-from redemption_analytics.xml_answers import Leaf, Node, XmlError, placed, xml_records
+from oracle.conform import Steps, Twice
+from oracle.xml_answers import Leaf, Node, XmlError, placed, xml_records
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -166,9 +166,6 @@ def read_records(block: Block) -> Iterator[Record]:
     """Decode the records of a block, one after the other."""
     if block.refused:
         yield Record(None, block.refused, block.line, block.data.decode(errors="backslashreplace"))
-    elif block.form == "decoded":
-        for value in block.decoded:
-            yield Record(value)
     elif block.form == "xml":
         yield from _xml(block)
     else:
@@ -218,7 +215,7 @@ def _decoded(text: str, line: int | None, block: Block) -> Iterator[Record]:
                 raise ValueError
         except _DECODING_ERRORS:
             end = _end_of_broken(text, position, block)
-            broken = text[position:end].rstrip("\n\r\t " if block.lines else "\n\r\t ,")
+            broken = _without_separators(text[position:end], block)
             yield _undecodable(broken, source.line_at(position))
         else:
             line = source.line_at(position)
@@ -252,6 +249,15 @@ def _end_of_broken(text: str, position: int, block: Block) -> int:
         return rubbish.end()
     end = text.find("\n", position) if block.lines else -1
     return len(text) if end < 0 else end
+
+
+def _without_separators(text: str, block: Block) -> str:
+    if block.lines:
+        return text.rstrip("\n\r\t ")
+    whole = text.rstrip("\n\r\t ,[]")
+    if whole.endswith('"' if block.begins == "text" else "}"):
+        return whole
+    return text.rstrip("\n\r\t ,")
 
 
 def _value_among_many(text: str, position: int) -> tuple[object, int]:

@@ -25,8 +25,8 @@ from redemption_analytics.contract import (
     PointsType,
     Shape,
 )
-from redemption_analytics.values import Reader, Unfit, is_nothing, readers
-from redemption_analytics.xml_answers import Repeated
+from oracle.values import Reader, Unfit, is_nothing, readers
+from oracle.xml_answers import Repeated
 
 Steps = tuple[str | int, ...]
 _Object = dict[str, Any]

@@ -9,13 +9,11 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-#: Where an answer starts. Answers hold no answers, so another start ends one that has no end.
-ANSWER_START = re.compile(rb"<response(?=[\s/>])")
+from redemption_analytics.markup import ANSWER_START
+
 _ANSWER_END = re.compile(rb"</response\s*>|<response(?:\s[^<>]*)?/>")
 
 _DECLARATIONS = rb"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>"
-# Possessive: what was passed over is not looked at again, however the text goes on.
-_FIRST_NAME = re.compile(rb"(?:\s|%b)*+<([A-Za-z_][\w.:-]*)" % _DECLARATIONS, re.DOTALL)
 # Elements around answers hold nothing themselves, so their tags may have any name.
 _BETWEEN = re.compile(
     rb"(?:\s|%b|</?[A-Za-z_][\w.:-]*+(?:\s++xmlns[^<>]*+|\s*+)>|<(?:root|responses)\s*/>"
@@ -52,18 +50,6 @@ class Leaf(str):
     line: int
     start: int
     end: int
-
-
-def wrapper(head: bytes) -> bytes:
-    """Give the name of the element around the answers, by a text's beginning; empty if none."""
-    first = _FIRST_NAME.match(head)
-    return b"" if first is None or first[1] == b"response" else first[1]
-
-
-def opened_in(data: bytes, name: bytes) -> int:
-    """Count the elements of a name that a stretch of XML opens, less those that it closes."""
-    closed = sum(data.count(tag % name) for tag in (b"</%b>", b"</%b >", b"<%b/>", b"<%b />"))
-    return data.count(b"<" + name) - closed
 
 
 def xml_records(data: bytes, line: int) -> Iterator[tuple[bytes, int, dict[str, Any] | XmlError]]:
