@@ -11,6 +11,9 @@ from redemption_analytics.errors import RedemptionAnalyticsError
 #: What the library is called, on whatever system.
 FILE = Path(__file__).with_name("_reader.lib")
 
+#: What it is built from, where the package is installed for development.
+_SOURCES = Path(__file__).with_name("src")
+
 _POINTER = ctypes.c_void_p
 _SIZE = ctypes.c_size_t
 
@@ -22,8 +25,13 @@ def library() -> ctypes.CDLL:
     Raises
     ------
     RedemptionAnalyticsError
-        If it was not built for this system.
+        If it was not built for this system, or not since its sources changed.
     """
+    if FILE.exists() and is_older(FILE, _SOURCES):
+        raise RedemptionAnalyticsError(
+            "the native reader is older than its sources. Build it again: python hatch_build.py, or"
+            ' pip install --editable "."'
+        )
     try:
         loaded = ctypes.CDLL(str(FILE))
     except OSError as error:
@@ -48,3 +56,9 @@ def library() -> ctypes.CDLL:
         function = getattr(loaded, name)
         function.restype, function.argtypes = gives, takes
     return loaded
+
+
+def is_older(library: Path, sources: Path) -> bool:
+    """Tell whether a library is older than one of the files that it is built from."""
+    built = library.stat().st_mtime_ns
+    return any(path.stat().st_mtime_ns > built for path in sources.rglob("*"))
