@@ -54,7 +54,9 @@ def build(to: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip()
-        raise OSError(said if "error:" in said and "cannot find" not in said else f"{LACKS}\n{said}")
+        raise OSError(
+            said if "error:" in said and "cannot find" not in said else f"{LACKS}\n{said}"
+        )
 
 
 def declarations() -> list[bytes]:
@@ -117,14 +119,8 @@ def words() -> list[bytes]:
 
     from redemption_analytics.native.declaration import declaration
 
-    names = {
-        name.encode()
-        for place in declaration().places
-        for name, *_ in place.fields
-    }
-    written = [
-        form % name for name in sorted(names) for form in (b'"%s":', b"<%s>", b"</%s>")
-    ]
+    names = {name.encode() for place in declaration().places for name, *_ in place.fields}
+    written = [form % name for name in sorted(names) for form in (b'"%s":', b"<%s>", b"</%s>")]
     return [*written, *(token for token in TOKENS if len(token) < 64)]
 
 

@@ -62,8 +62,7 @@ namespace {
     std::abort();                                                                                  \
   }
 
-std::vector<Contract *> contracts;
-std::string declaration;
+Contract *contracts[4];
 
 std::string read_file(const std::string &path) {
   std::string content;
@@ -202,12 +201,10 @@ void read(const Contract &contract, const u8 *data, std::size_t size, u32 form, 
 extern "C" int LLVMFuzzerInitialize(int *, char ***) {
   const char *folder = std::getenv("READER_DECLARATIONS");
   REQUIRE(folder);
-  for (char number = '0'; number < '4'; number++) {
-    declaration = read_file(std::string(folder) + "/" + number);
-    Contract *contract;
-    REQUIRE(!reader_open(reinterpret_cast<const u8 *>(declaration.data()), declaration.size(),
-                         &contract));
-    contracts.push_back(contract);
+  for (int number = 0; number < 4; number++) {
+    std::string declaration = read_file(std::string(folder) + "/" + std::to_string(number));
+    const u8 *data = reinterpret_cast<const u8 *>(declaration.data());
+    REQUIRE(!reader_open(data, declaration.size(), &contracts[number]));
   }
   return 0;
 }
