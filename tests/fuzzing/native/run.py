@@ -35,28 +35,30 @@ FORMS = (0, 1, 2, 6, 8)
 #: A declaration is fuzzed, not what is read by it.
 DECLARED = 255
 
-_FLAGS = "-std=c++20 -O1 -g -fno-omit-frame-pointer -fno-exceptions -fno-rtti".split()
+_FLAGS = ["-std=c++20", "-O1", "-g", "-fno-omit-frame-pointer", "-fno-exceptions", "-fno-rtti"]
 _SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
 
 
-def build(to: Path) -> None:
-    """Compile the target.
+def clang() -> str | None:
+    """Return the command of a clang that has its sanitizers, or None."""
+    found = shutil.which("clang++")
+    if found is None:
+        return None
+    with tempfile.TemporaryDirectory() as name:
+        trial = Path(name, "trial.cpp")
+        trial.write_text('extern "C" int LLVMFuzzerTestOneInput(const char *, long) { return 0; }')
+        command = [found, *_SANITIZERS, "-o", trial.with_suffix(".out"), trial]
+        done = subprocess.run(command, capture_output=True, check=False)
+    return found if done.returncode == 0 else None
 
-    Raises
-    ------
-    OSError
-        If clang is not there, or has no sanitizers.
-    """
-    clang = shutil.which("clang++")
-    if clang is None:
-        raise OSError(LACKS)
-    command = [clang, *_FLAGS, *_SANITIZERS, f"-I{SOURCES}", "-o", to, HERE / "target.cpp"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = done.stderr.strip()
-        raise OSError(
-            said if "error:" in said and "cannot find" not in said else f"{LACKS}\n{said}"
-        )
+
+def build(to: Path, sources: Path = SOURCES) -> None:
+    """Compile the target; what clang says of it is an error."""
+    command = [clang() or "clang++", *_FLAGS, *_SANITIZERS, f"-I{sources}", "-o", to]
+    done = subprocess.run(
+        [*command, HERE / "target.cpp"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def declarations() -> list[bytes]:
@@ -90,11 +92,12 @@ def seeds() -> Iterator[bytes]:
 
 
 def _texts() -> list[bytes]:
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import strategies as st
+
     from fuzzing.answers import RECORDS
     from fuzzing.mutations import samples
     from fuzzing.packing import FORMS as TEXTS
-    from hypothesis import HealthCheck, Phase, given, settings
-    from hypothesis import strategies as st
 
     found = samples()
 
@@ -116,7 +119,6 @@ def _texts() -> list[bytes]:
 def words() -> list[bytes]:
     """Return what is put in by fuzzing: the contract's names, and marks of the formats."""
     from fuzzing.mutations import TOKENS
-
     from redemption_analytics.native.declaration import declaration
 
     names = {name.encode() for place in declaration().places for name, *_ in place.fields}
@@ -143,8 +145,6 @@ def run(seconds: int, save: Path, kept: Path | None = None, more: Iterable[str] 
     ------
     AssertionError
         If an input broke something: what libFuzzer said of it.
-    OSError
-        If clang is not there.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -186,10 +186,10 @@ def main() -> int:
     parser.add_argument("--save", type=Path, default=Path("fuzzing-found"), help="folder of finds")
     parser.add_argument("--kept", type=Path, help="folder of inputs that are kept between runs")
     given, more = parser.parse_known_args()
+    if clang() is None:
+        parser.error(LACKS)
     try:
         count = run(given.seconds, given.save, given.kept, more)
-    except OSError as error:
-        parser.error(str(error))
     except AssertionError as error:
         print(error)
         print(f"found: see {given.save}")
