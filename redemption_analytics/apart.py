@@ -6,9 +6,9 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from redemption_analytics.blocks import Block
-from redemption_analytics.columns import DoesNotFit
 from redemption_analytics.contract import Kind, fields_of_kinds
+from redemption_analytics.flattening.columns import DoesNotFit
+from redemption_analytics.reading.blocks import Block
 
 #: A block of which is not known what was refused is cut into so many pieces.
 PIECES = 8

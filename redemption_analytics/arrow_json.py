@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from redemption_analytics.columns import DoesNotFit, demand
 from redemption_analytics.contract import LISTS, TELLING, Dialect, PointsType, arrow_schema
+from redemption_analytics.flattening.columns import DoesNotFit, demand
 
 #: Field that the first record of a block bears among others; no answer has it.
 BLOCK = "_redemption_analytics_block"

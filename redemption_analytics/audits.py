@@ -11,7 +11,7 @@ import narwhals as nw
 from redemption_analytics.contract import DISCOUNT_TYPES, SPLITTING
 from redemption_analytics.metrics.grouping import Frame, frame, native
 from redemption_analytics.moments import Moment, end
-from redemption_analytics.passing import MAY_HOLD
+from redemption_analytics.sources.passing_over import MAY_HOLD
 from redemption_analytics.usage import public
 
 if TYPE_CHECKING:

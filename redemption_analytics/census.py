@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.columns import lengths
 from redemption_analytics.contract import RESPONSE, Many, Shape
+from redemption_analytics.flattening.columns import lengths
 
 
 def elements_of(answers: pa.StructArray) -> Counter[str]:

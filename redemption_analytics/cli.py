@@ -211,7 +211,7 @@ def sample(
 
 def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
     """Load exports, or open a directory that was converted before."""
-    from redemption_analytics.outputs import is_converted
+    from redemption_analytics.tables.outputs import is_converted
 
     if len(source) == 1 and is_converted(source[0]):
         if named := given(options):
@@ -223,7 +223,7 @@ def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
 
 
 def _tell_passed_over(files: Any) -> None:
-    from redemption_analytics.passing import passed_over
+    from redemption_analytics.sources.passing_over import passed_over
 
     found = passed_over(files)
     if found:

@@ -10,15 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.columns import (
-    DoesNotFit,
-    cast_to,
-    demand,
-    field_of,
-    floats_of,
-    integers_of,
-    texts_of,
-)
 from redemption_analytics.contract import (
     EPOCH_TIMES,
     EXACT_POINTS,
@@ -26,6 +17,15 @@ from redemption_analytics.contract import (
     NO_TIMES,
     POINTS_LIMIT,
     ZERO_DATES,
+)
+from redemption_analytics.flattening.columns import (
+    DoesNotFit,
+    cast_to,
+    demand,
+    field_of,
+    floats_of,
+    integers_of,
+    texts_of,
 )
 
 #: Arrow reads the year 0, which neither Python nor the calendar has.

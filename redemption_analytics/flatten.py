@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.columns import (
+from redemption_analytics.contract import IDENTITIES
+from redemption_analytics.elements import Elements
+from redemption_analytics.flattening.columns import (
     DoesNotFit,
     booleans_of,
     field_of,
@@ -19,9 +21,7 @@ from redemption_analytics.columns import (
     lengths,
     texts_of,
 )
-from redemption_analytics.contract import IDENTITIES
-from redemption_analytics.elements import Elements
-from redemption_analytics.keys import redemption_keys
+from redemption_analytics.flattening.keys import redemption_keys
 
 #: Column that names the row of the parent table, by position; it never leaves the library.
 PARENT = "_parent"

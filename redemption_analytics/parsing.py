@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 
 from redemption_analytics.apart import PIECES, apart, smaller, suspects_apart
 from redemption_analytics.arrow_json import BLOCK, dialect_of, in_dialect, is_safe, read_answers
-from redemption_analytics.blocks import Block
 from redemption_analytics.census import elements_of
-from redemption_analytics.columns import DoesNotFit
 from redemption_analytics.conform import Conformer, Refusal, json_path, unknown_fields
 from redemption_analytics.contract import CONFORMED, Dialect, PointsType, arrow_schema
 from redemption_analytics.errors import RedemptionAnalyticsError
 from redemption_analytics.flatten import Flattening, Tables
+from redemption_analytics.flattening.columns import DoesNotFit
+from redemption_analytics.reading.blocks import Block
 from redemption_analytics.records import Record, decoded, read_records
 
 #: Of what is parsed in one go so many records, or so many bytes of them, are looked at for fields

@@ -11,8 +11,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from redemption_analytics.blocks import Block, after_separators, breaks_off
 from redemption_analytics.conform import Steps, Twice
+from redemption_analytics.reading.blocks import Block, after_separators, breaks_off
 from redemption_analytics.xml_answers import Leaf, Node, XmlError, placed, xml_records
 
 

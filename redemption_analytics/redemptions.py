@@ -11,8 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from redemption_analytics.filtering import filtered
-from redemption_analytics.frames import (
+from redemption_analytics.atomic_directory import check_replaceable, write_folders, written_beside
+from redemption_analytics.moments import Moment
+from redemption_analytics.schemas import MODELS
+from redemption_analytics.tables.filtering import filtered
+from redemption_analytics.tables.frames import (
     as_arrow,
     as_pandas,
     conformed,
@@ -22,16 +25,13 @@ from redemption_analytics.frames import (
     of_one_kind,
     pandas_frame,
 )
-from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
-from redemption_analytics.metrics.sums import point_sums
-from redemption_analytics.moments import Moment
-from redemption_analytics.now import now_of, with_now
-from redemption_analytics.outputs import converted_files
-from redemption_analytics.schemas import MODELS
-from redemption_analytics.storage import check_replaceable, write_folders, written_beside
-from redemption_analytics.summary import as_html, as_text, summary
+from redemption_analytics.tables.ledger import FINDINGS, LEDGER, no_findings, no_ledger
+from redemption_analytics.tables.now import now_of, with_now
+from redemption_analytics.tables.outputs import converted_files
+from redemption_analytics.tables.summary import as_html, as_text, summary
+from redemption_analytics.tables.sums import point_sums
+from redemption_analytics.tables.validation import check_tables
 from redemption_analytics.usage import public
-from redemption_analytics.validation import check_tables
 
 
 class Redemptions:

@@ -175,7 +175,7 @@ def _said(error: BaseException) -> str:
 
 def _lacking(bundle: Any, said: str) -> str:
     """Name the columns that tables of a bundle lack, of those that an error speaks of."""
-    from redemption_analytics.frames import columns_of, schema_of
+    from redemption_analytics.tables.frames import columns_of, schema_of
 
     spoken = set(re.findall(r"\w+", said))
     found = []

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 import redemption_analytics as ra
-from redemption_analytics import loading, parsing
+from redemption_analytics import parsing
 from redemption_analytics.errors import RedemptionAnalyticsError
+from redemption_analytics.loading import load
 from redemption_analytics.records import read_records
 
 
@@ -215,7 +216,7 @@ def records(draw: st.DrawFn) -> bytes:
 @contextmanager
 def roads(which: str, most: int = 32) -> Iterator[None]:
     with (
-        mock.patch.object(loading, "Parser", partial(parsing.Parser, roads=which)),
+        mock.patch.object(load, "Parser", partial(parsing.Parser, roads=which)),
         mock.patch.object(parsing, "_MOST_REFUSALS", most),
     ):
         yield

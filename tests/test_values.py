@@ -13,9 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from redemption_analytics.blocks import Block
 from redemption_analytics.flatten import Flattening
 from redemption_analytics.parsing import Parsed, Parser
+from redemption_analytics.reading.blocks import Block
 
 # A table, a column, and how an answer holds it; @ stands for the value.
 PLACES = {

@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 
 from redemption_analytics.errors import UsageError
-from redemption_analytics.frames import as_arrow, frame_like
 from redemption_analytics.metrics.durations import (
     WEIGHTS,
     Weight,
@@ -24,8 +23,9 @@ from redemption_analytics.metrics.durations import (
 )
 from redemption_analytics.metrics.grouping import DIMENSIONS, PERIODS, By, names, native
 from redemption_analytics.moments import Moment, Span, whole_days
-from redemption_analytics.now import moment_or_now
 from redemption_analytics.schemas import Text
+from redemption_analytics.tables.frames import as_arrow, frame_like
+from redemption_analytics.tables.now import moment_or_now
 from redemption_analytics.usage import public
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import narwhals as nw
 
-from redemption_analytics.frames import as_arrow, connected
 from redemption_analytics.metrics.grouping import (
     PERIODS,
     By,
@@ -19,11 +18,12 @@ from redemption_analytics.metrics.grouping import (
     periods,
     summed,
 )
-from redemption_analytics.metrics.postings import Movements, by_program
 from redemption_analytics.metrics.rates import seen_by
-from redemption_analytics.metrics.sums import check_sums
 from redemption_analytics.moments import Moment
-from redemption_analytics.now import moment_or_now
+from redemption_analytics.tables.attribution import Movements, by_program
+from redemption_analytics.tables.frames import as_arrow, connected
+from redemption_analytics.tables.now import moment_or_now
+from redemption_analytics.tables.sums import check_sums
 from redemption_analytics.usage import public
 
 if TYPE_CHECKING:

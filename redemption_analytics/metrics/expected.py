@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from redemption_analytics.frames import as_arrow
 from redemption_analytics.metrics.curve import (
     Curves,
     Floats,
@@ -29,9 +28,10 @@ from redemption_analytics.metrics.durations import (
     watched,
 )
 from redemption_analytics.metrics.grouping import PERIODS, By, Frame, names, native
-from redemption_analytics.metrics.postings import Movements
 from redemption_analytics.moments import Moment, Span, whole_days
-from redemption_analytics.now import moment_or_now
+from redemption_analytics.tables.attribution import Movements
+from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.now import moment_or_now
 from redemption_analytics.usage import public
 
 if TYPE_CHECKING:

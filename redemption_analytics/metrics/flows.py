@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from redemption_analytics.metrics.grouping import Frame, as_float, combined, frame, native, summed
-from redemption_analytics.metrics.sums import check_sums
+from redemption_analytics.tables.sums import check_sums
 from redemption_analytics.usage import public
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from redemption_analytics.metrics.grouping import (
     summed,
 )
 from redemption_analytics.metrics.net import with_net_points
-from redemption_analytics.metrics.postings import Movements, postings
-from redemption_analytics.metrics.sums import check_sums
+from redemption_analytics.tables.attribution import Movements, postings
+from redemption_analytics.tables.sums import check_sums
 from redemption_analytics.usage import public
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from redemption_analytics.metrics.grouping import By, Frame, names, native, summed
-from redemption_analytics.metrics.postings import AMOUNTS, Basis, Movements, postings
-from redemption_analytics.metrics.sums import check_sums
+from redemption_analytics.tables.attribution import AMOUNTS, Basis, Movements, postings
+from redemption_analytics.tables.sums import check_sums
 from redemption_analytics.usage import public, refused
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from redemption_analytics.errors import UsageError
-from redemption_analytics.frames import frame_like
 from redemption_analytics.metrics.grouping import By, names, native
-from redemption_analytics.metrics.postings import Movements
 from redemption_analytics.metrics.rates import reversed_counts, seen_by
-from redemption_analytics.metrics.sums import check_sums
 from redemption_analytics.moments import Moment
-from redemption_analytics.now import moment_or_now
+from redemption_analytics.tables.attribution import Movements
+from redemption_analytics.tables.frames import frame_like
+from redemption_analytics.tables.now import moment_or_now
+from redemption_analytics.tables.sums import check_sums
 from redemption_analytics.usage import public
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from redemption_analytics.metrics.grouping import (
     native,
     summed,
 )
-from redemption_analytics.metrics.postings import AMOUNTS, Movements, postings
-from redemption_analytics.metrics.sums import check_sums
 from redemption_analytics.moments import Moment, Span, span
-from redemption_analytics.now import moment_or_now
+from redemption_analytics.tables.attribution import AMOUNTS, Movements, postings
+from redemption_analytics.tables.now import moment_or_now
+from redemption_analytics.tables.sums import check_sums
 from redemption_analytics.usage import public
 
 if TYPE_CHECKING:

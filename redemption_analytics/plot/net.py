@@ -8,7 +8,6 @@ import altair as alt
 
 from redemption_analytics.metrics import net_points as measure
 from redemption_analytics.metrics.grouping import By, names
-from redemption_analytics.metrics.postings import Basis
 from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
@@ -27,6 +26,7 @@ from redemption_analytics.plot.look import (
     number,
     titled,
 )
+from redemption_analytics.tables.attribution import Basis
 from redemption_analytics.usage import public
 
 if TYPE_CHECKING:

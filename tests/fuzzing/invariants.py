@@ -23,10 +23,13 @@ from pandas.testing import assert_frame_equal
 
 import redemption_analytics as ra
 from fuzzing.packing import FORMS
-from redemption_analytics import blocks, buckets, harvest, keeping, loading, parsing, personal
+from redemption_analytics import harvest, keeping, parsing, privacy
 from redemption_analytics.errors import RedemptionAnalyticsError
 from redemption_analytics.keeping import InMemory
-from redemption_analytics.reading import read_blocks
+from redemption_analytics.loading import load
+from redemption_analytics.merging import partition
+from redemption_analytics.reading import blocks
+from redemption_analytics.reading.files import read_blocks
 
 #: Says that the library is at fault, and so never a right answer.
 _FAULT = "a fault of"
@@ -62,11 +65,11 @@ class Grain:
         """Cut like that, on one road or both."""
         with ExitStack() as stack:
             for module, name, value in (
-                (loading, "Parser", partial(parsing.Parser, roads=roads)),
+                (load, "Parser", partial(parsing.Parser, roads=roads)),
                 (harvest, "read_blocks", partial(read_blocks, size=self.block)),
                 (parsing, "_MOST_REFUSALS", self.refusals),
                 (keeping, "GROUP_ROWS", self.rows),
-                (buckets, "BUCKET_ROWS", self.rows),
+                (partition, "BUCKET_ROWS", self.rows),
                 (blocks, "_SMALL", self.small),
             ):
                 stack.enter_context(mock.patch.object(module, name, value))
@@ -117,7 +120,7 @@ Outcome = dict[str, pa.Table] | str
 
 def _pseudonyms_key() -> Any:
     """Set the key that ``pii="pseudonymize"`` needs."""
-    return mock.patch.dict(os.environ, {personal.KEY_VARIABLE: "sixteen or more bytes"})
+    return mock.patch.dict(os.environ, {privacy.KEY_VARIABLE: "sixteen or more bytes"})
 
 
 def outcome(case: Case, grain: Grain = WHOLE, roads: str = "both", times: int = 1) -> Outcome:
@@ -125,12 +128,12 @@ def outcome(case: Case, grain: Grain = WHOLE, roads: str = "both", times: int = 
     keep = InMemory()
     with grain(roads):
         try:
-            books, found = loading.gather(case.sources(times), keep, case.options)
+            books, found = load.gather(case.sources(times), keep, case.options)
         except RedemptionAnalyticsError as error:
             said = str(error)
             assert _FAULT not in said, said
             return said
-    return loading._whole(keep.tables()) | {"ledger": books, "findings": found}
+    return load._whole(keep.tables()) | {"ledger": books, "findings": found}
 
 
 def check(case: Case) -> None:
@@ -203,7 +206,7 @@ def assert_strict_loading_names_the_first_reject(case: Case, rejects: pa.Table) 
         if len(rejects):
             first = rejects.slice(0, 1).to_pylist()[0]
             raised = stack.enter_context(pytest.raises(RedemptionAnalyticsError))
-        loading.gather(case.sources(), InMemory(), case.options | {"on_error": "raise"})
+        load.gather(case.sources(), InMemory(), case.options | {"on_error": "raise"})
     if len(rejects):
         said = str(raised.value)
         assert said.startswith(first["source"]), (said, first)
