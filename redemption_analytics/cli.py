@@ -18,8 +18,8 @@ import typer
 import redemption_analytics as ra
 from redemption_analytics.flags import given, loading
 from redemption_analytics.options import DEFAULTS, LoadOptions
-from redemption_analytics.program import put_away_on_signals
 from redemption_analytics.reports.extra import PAGE, REMEDY
+from redemption_analytics.signals import put_away_on_signals
 from redemption_analytics.visible import visible
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
 
 
 def _tell_passed_over(files: Any) -> None:
-    from redemption_analytics.sources.passing_over import passed_over
+    from redemption_analytics.tables.passed_over import passed_over
 
     found = passed_over(files)
     if found:

@@ -14,6 +14,8 @@ __all__ = [
     "WriteError",
 ]
 
+_SHOWN = 100
+
 
 class RedemptionAnalyticsError(Exception):
     """Base class of every error that this library raises on purpose."""
@@ -58,3 +60,28 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     found = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def refused(argument: str, takes: str, value: object) -> UsageError:
+    """Return the error that says what an argument takes.
+
+    The function that was called puts its name before it.
+
+
+    >>> refused("threads", "a whole number of 1 or more", "2")
+    UsageError("threads is a whole number of 1 or more, not '2'")
+    """
+    error = UsageError(f"{argument} is {takes}, not {_shown(value)}")
+    error.argument = argument
+    return error
+
+
+def _shown(value: object) -> str:
+    """Quote a value, a frame by its kind."""
+    if not isinstance(value, (str, bytes, int, float, list, tuple, dict, set, type(None))) and (
+        hasattr(value, "__array__") or hasattr(value, "collect") or hasattr(value, "fetchall")
+    ):
+        kind = type(value)
+        return f"a {kind.__module__.partition('.')[0].removeprefix('_')} {kind.__name__}"
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

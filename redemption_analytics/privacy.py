@@ -6,19 +6,19 @@ import hashlib
 import hmac
 import os
 import secrets
-from dataclasses import replace
+from collections.abc import Callable
 
 import pyarrow as pa
 
 from redemption_analytics.errors import UsageError
-from redemption_analytics.flatten import Pseudonym
 from redemption_analytics.options import Pii
-from redemption_analytics.sources.export import Export
 
 #: The environment variable that holds the key of the pseudonyms.
 KEY_VARIABLE = "REDEMPTION_ANALYTICS_PII_KEY"
 _SHORTEST_KEY = 16
-_NAME_DIGITS = 16
+
+#: Replaces texts by what tells nothing of them.
+Pseudonym = Callable[[pa.Array], pa.Array]
 
 
 def pseudonym(pii: Pii) -> Pseudonym | None:
@@ -58,20 +58,3 @@ def pseudonym(pii: Pii) -> Pseudonym | None:
         return pa.array(names, pa.string()).take(encoded.indices)
 
     return replace
-
-
-def renamed(exports: list[Export], pseudonym: Pseudonym) -> list[Export]:
-    """Give exports names that tell nothing: a file may be called after a customer.
-
-    The first 16 digits of the HMAC of ``source:`` and the name stand for it, so that who has the
-    key can tell which file is meant.
-    """
-    names = [export.name for export in exports]
-    found = pseudonym(pa.array([f"source:{name}" for name in names], pa.string())).to_pylist()
-    new = {
-        name: f"source-{digits[:_NAME_DIGITS]}" for name, digits in zip(names, found, strict=True)
-    }
-    return [
-        replace(export, name=new[export.name], twin=export.twin and new[export.twin])
-        for export in exports
-    ]

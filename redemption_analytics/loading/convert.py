@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from redemption_analytics.atomic_directory import check_replaceable, write_folders, written_beside
-from redemption_analytics.errors import SourceError, UsageError
+from redemption_analytics.errors import SourceError, UsageError, refused
 from redemption_analytics.keeping import OnDisk
 from redemption_analytics.loading.load import gather
 from redemption_analytics.loading.option_checks import checked, flag
@@ -23,10 +23,10 @@ from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.schemas import MODELS
 from redemption_analytics.sources.find import MOST_QUOTED, Source
+from redemption_analytics.tables.arguments import public, public_with
 from redemption_analytics.tables.frames import arrow_schema_of, connected, pandas_frame
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER
 from redemption_analytics.tables.outputs import FOLDERS, converted_files, is_converted
-from redemption_analytics.usage import public, public_with, refused
 from redemption_analytics.visible import shortened
 
 Engine: TypeAlias = Literal["pandas", "duckdb", "polars", "pyarrow"]

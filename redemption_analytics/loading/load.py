@@ -17,12 +17,12 @@ from redemption_analytics.loading.progress import progress_bar
 from redemption_analytics.memory import system_memory
 from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.parsing import Parser
-from redemption_analytics.privacy import pseudonym, renamed
+from redemption_analytics.privacy import pseudonym
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.settling import PARTS
-from redemption_analytics.sources.export import Export
+from redemption_analytics.sources.export import Export, renamed
 from redemption_analytics.sources.find import Source, find_exports
-from redemption_analytics.usage import public_with
+from redemption_analytics.tables.arguments import public_with
 
 
 @public_with(DECLARED)

@@ -10,9 +10,9 @@ from typing import Any, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from redemption_analytics.contract import IDENTITIES
+from redemption_analytics.errors import refused
 from redemption_analytics.moments import made_at
 from redemption_analytics.options import DEFAULTS, LoadOptions, OnError, Pii, PointsType
-from redemption_analytics.usage import refused
 
 #: What parsing gains from more threads than these, merging in order holds up.
 _MOST_WORKERS = 4

@@ -16,23 +16,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redemption_analytics.dating import SLACK, TELLING
 from redemption_analytics.flatten import PARENT
 from redemption_analytics.keeping import Keep
 from redemption_analytics.merging.fates import Fate, Rows
 from redemption_analytics.merging.partition import ROW
-from redemption_analytics.sources.export import DatedBy, Export
+from redemption_analytics.sources.export import Export
 from redemption_analytics.tables.ledger import NOW, Finding
 
 Times = npt.NDArray[np.datetime64]
 
 #: Column that numbers the export of a redemption; it never leaves the library.
 EXPORT = "_export"
-
-#: What tells when an export was made.
-TELLING: tuple[DatedBy, ...] = ("given", "path")
-
-#: So much later than its export may a time be, for another time zone.
-SLACK = timedelta(days=1)
 
 
 @dataclass

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redemption_analytics.dating import TELLING
 from redemption_analytics.flatten import ANSWER, PARENT
 from redemption_analytics.keeping import Keep
 from redemption_analytics.merging.fates import Fate, Rows
@@ -61,7 +62,7 @@ class Oddities:
         times, undated = [], []
         for batch in self._keep.batches("responses", ["exported_at", "dated_by"]):
             times.append(batch["exported_at"].to_numpy().astype(np.int64))
-            known = pc.is_in(batch["dated_by"], pa.array(["given", "path"]))
+            known = pc.is_in(batch["dated_by"], pa.array(TELLING))
             undated.append(pc.invert(known).to_numpy())
         return np.concatenate(times), np.concatenate(undated)
 

@@ -21,12 +21,14 @@ from redemption_analytics.metrics.durations import (
     units_and_reversals,
     watched,
 )
-from redemption_analytics.metrics.grouping import DIMENSIONS, PERIODS, By, names, native
+from redemption_analytics.metrics.grouping import DIMENSIONS, By, names
 from redemption_analytics.moments import Moment, Span, whole_days
+from redemption_analytics.options import PERIODS
 from redemption_analytics.schemas import Text
+from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.frames import as_arrow, frame_like
+from redemption_analytics.tables.lazy import native
 from redemption_analytics.tables.now import moment_or_now
-from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -129,7 +131,7 @@ def reversal_curve(
     days = whole_days(horizon, "horizon")
     if weight not in WEIGHTS:
         raise UsageError(f"weight is {' or '.join(map(repr, WEIGHTS))}, not {weight!r}")
-    moment = moment_or_now(r, as_of)
+    moment = moment_or_now(as_of, r.now)
     moved = watched(r, groups, moment)
     units, backs = units_and_reversals(moved, groups)
     counts = as_arrow(native(exits(units, backs, groups, weight, days, moment)))

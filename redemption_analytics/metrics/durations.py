@@ -9,22 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import narwhals as nw
 
-from redemption_analytics.metrics.grouping import (
-    PERIODS,
-    By,
-    Frame,
-    names,
-    native,
-    periods,
-    summed,
-)
+from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.rates import seen_by
+from redemption_analytics.metrics.sums import summed
 from redemption_analytics.moments import Moment
+from redemption_analytics.options import PERIODS
+from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import Movements, by_program
 from redemption_analytics.tables.frames import as_arrow, connected
+from redemption_analytics.tables.lazy import Frame, native
 from redemption_analytics.tables.now import moment_or_now
-from redemption_analytics.tables.sums import check_sums
-from redemption_analytics.usage import public
+from redemption_analytics.tables.periods import periods
+from redemption_analytics.tables.point_sums import check_sums
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -92,7 +88,7 @@ def time_to_reversal(r: Redemptions, by: By = (), as_of: Moment | None = None) -
     0      north          1       3.08         3.08      3.08
     """
     groups = names(by, custom=True)
-    _, backs = units_and_reversals(watched(r, groups, moment_or_now(r, as_of)), groups)
+    _, backs = units_and_reversals(watched(r, groups, moment_or_now(as_of, r.now)), groups)
     days = nw.col("elapsed") / _DAY
     rows = backs.filter(~nw.col("elapsed").is_null()).with_columns(
         days=nw.when(days > 0).then(days).otherwise(nw.lit(0.0))
@@ -118,12 +114,12 @@ def movements(r: Redemptions, by: Sequence[str] = ()) -> Movements:
 
     On PyArrow Narwhals has neither a quantile in a group nor a running sum over one.
     """
-    check_sums(r)
+    check_sums(r.point_sums)
+    tables = r.tables
     if nw.from_native(r.points).implementation.is_pyarrow():
         connection = connected()
-        tables = {name: connection.from_arrow(table) for name, table in r.tables.items()}
-        r = type(r)(**tables, ledger=r.ledger, findings=r.findings)
-    return Movements.of(r, by)
+        tables = {name: connection.from_arrow(table) for name, table in tables.items()}
+    return Movements.of(tables, by)
 
 
 def unit(by: Sequence[str]) -> list[str]:

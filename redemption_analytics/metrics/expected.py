@@ -27,12 +27,14 @@ from redemption_analytics.metrics.durations import (
     units_and_reversals,
     watched,
 )
-from redemption_analytics.metrics.grouping import PERIODS, By, Frame, names, native
+from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.moments import Moment, Span, whole_days
+from redemption_analytics.options import PERIODS
+from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import Movements
 from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.lazy import Frame, native
 from redemption_analytics.tables.now import moment_or_now
-from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -121,7 +123,7 @@ def expected_reversals(
     """
     groups = names(by, custom=True)
     days = whole_days(horizon, "horizon")
-    moment = moment_or_now(r, as_of)
+    moment = moment_or_now(as_of, r.now)
     moved = watched(r, groups, moment)
     units, backs = units_and_reversals(moved, groups)
     curved = [name for name in groups if name not in PERIODS]

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from redemption_analytics.metrics.grouping import By, Frame, names, native, summed
+from redemption_analytics.errors import refused
+from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.metrics.sums import summed
+from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import AMOUNTS, Basis, Movements, postings
-from redemption_analytics.tables.sums import check_sums
-from redemption_analytics.usage import public, refused
+from redemption_analytics.tables.lazy import Frame, native
+from redemption_analytics.tables.point_sums import check_sums
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -63,8 +66,8 @@ def net_points(r: Redemptions, by: By = (), basis: Basis = "redemption") -> Any:
     if basis not in ("redemption", "event"):
         raise refused("basis", "'redemption' or 'event'", basis)
     groups = names(by, custom=True)
-    check_sums(r)
-    rows = postings(Movements.of(r, groups), groups, basis)
+    check_sums(r.point_sums)
+    rows = postings(Movements.of(r.tables, groups), groups, basis)
     return native(with_net_points(summed(rows, groups, AMOUNTS)))
 
 

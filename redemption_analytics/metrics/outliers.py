@@ -12,14 +12,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from redemption_analytics.errors import UsageError
-from redemption_analytics.metrics.grouping import By, names, native
+from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.rates import reversed_counts, seen_by
 from redemption_analytics.moments import Moment
+from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import Movements
 from redemption_analytics.tables.frames import frame_like
+from redemption_analytics.tables.lazy import native
 from redemption_analytics.tables.now import moment_or_now
-from redemption_analytics.tables.sums import check_sums
-from redemption_analytics.usage import public
+from redemption_analytics.tables.point_sums import check_sums
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -91,8 +92,8 @@ def reversal_outliers(r: Redemptions, by: By = "till_code", as_of: Moment | None
     if not groups:
         raise UsageError("by names what is held against the others: 'till_code', say")
     columns = [*groups, "redemptions", "reversed_redemptions"]
-    check_sums(r)
-    moved = seen_by(Movements.of(r, groups), moment_or_now(r, as_of), None)
+    check_sums(r.point_sums)
+    moved = seen_by(Movements.of(r.tables, groups), moment_or_now(as_of, r.now), None)
     totals = reversed_counts(moved, groups).select(*columns)
     lazy = isinstance(totals, nw.LazyFrame)
     collected: Any = totals.collect() if lazy else totals

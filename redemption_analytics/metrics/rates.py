@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from redemption_analytics.metrics.grouping import (
-    By,
-    Frame,
-    names,
-    native,
-    summed,
-)
+from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.metrics.sums import summed
 from redemption_analytics.moments import Moment, Span, span
+from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import AMOUNTS, Movements, postings
+from redemption_analytics.tables.lazy import Frame, native
 from redemption_analytics.tables.now import moment_or_now
-from redemption_analytics.tables.sums import check_sums
-from redemption_analytics.usage import public
+from redemption_analytics.tables.point_sums import check_sums
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -86,8 +82,8 @@ def reversal_rates(
     """
     groups = names(by, custom=True)
     limit = None if within is None else span(within, "within")
-    check_sums(r)
-    moved = seen_by(Movements.of(r, groups), moment_or_now(r, as_of), limit)
+    check_sums(r.point_sums)
+    moved = seen_by(Movements.of(r.tables, groups), moment_or_now(as_of, r.now), limit)
     low, high = wilson(nw.col("reversed_redemptions"), nw.col("redemptions"))
     rates = reversed_counts(moved, groups).with_columns(
         points_reversal_rate=share("points_reversed", "points_redeemed"),

@@ -26,8 +26,8 @@ from redemption_analytics.plot.look import (
     number,
     titled,
 )
+from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import Basis
-from redemption_analytics.usage import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 import redemption_analytics
-from redemption_analytics.metrics.grouping import counted, frame, native
+from redemption_analytics.metrics.sums import counted
 from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.lazy import frame, native
 from redemption_analytics.tables.outputs import GENERATOR
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from redemption_analytics.flatten import Pseudonym
+from redemption_analytics.privacy import Pseudonym
 from redemption_analytics.sources.export import Export
 from redemption_analytics.sources.streams import UNREADABLE, ByteStream
 from redemption_analytics.tables.frames import arrow_schema_of

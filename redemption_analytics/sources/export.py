@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
+import pyarrow as pa
+
+from redemption_analytics.dating import DatedBy
+from redemption_analytics.privacy import Pseudonym
 from redemption_analytics.sources.streams import ByteStream
 
 Payload: TypeAlias = dict[str, Any] | bytes
 
-#: How it is known when an export was made: the caller said so, its path says so, or (which does not
-#: tell it, for copies have new times) its file was modified, or it was read, at that time.
-DatedBy = Literal["given", "path", "modified", "read"]
+_NAME_DIGITS = 16
 
 #: Names of files that should hold exports; others in a directory are read if they plainly do.
 EXPORT_SUFFIXES = frozenset(
@@ -101,3 +103,20 @@ def has_export_name(name: str) -> bool:
 def has_note_name(name: str) -> bool:
     """Tell whether a file of that name may hold answers, or somebody's notes."""
     return os.path.splitext(name)[1].lower() in _NOTE_SUFFIXES  # noqa: PTH122
+
+
+def renamed(exports: list[Export], pseudonym: Pseudonym) -> list[Export]:
+    """Give exports names that tell nothing: a file may be called after a customer.
+
+    The first 16 digits of the HMAC of ``source:`` and the name stand for it, so that who has the
+    key can tell which file is meant.
+    """
+    names = [export.name for export in exports]
+    found = pseudonym(pa.array([f"source:{name}" for name in names], pa.string())).to_pylist()
+    new = {
+        name: f"source-{digits[:_NAME_DIGITS]}" for name, digits in zip(names, found, strict=True)
+    }
+    return [
+        replace(export, name=new[export.name], twin=export.twin and new[export.twin])
+        for export in exports
+    ]

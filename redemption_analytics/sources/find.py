@@ -18,11 +18,11 @@ from typing import Any, BinaryIO, TypeAlias
 import pyarrow as pa
 from pyarrow import fs
 
+from redemption_analytics.dating import DatedBy
 from redemption_analytics.errors import SourceError
 from redemption_analytics.sources.archives import members
 from redemption_analytics.sources.export import (
     HIDDEN,
-    DatedBy,
     Export,
     NoSourceError,
     Payload,
@@ -31,11 +31,11 @@ from redemption_analytics.sources.export import (
 )
 from redemption_analytics.sources.lakes import check_no_part
 from redemption_analytics.sources.listing import Listed, listed
-from redemption_analytics.sources.passing_over import SAME
 from redemption_analytics.sources.path_dates import date_in_name
 from redemption_analytics.sources.payload_columns import is_frame, payloads_of
 from redemption_analytics.sources.streams import ByteStream, Stream, spooled
 from redemption_analytics.tables.outputs import is_converted, is_report
+from redemption_analytics.tables.passed_over import SAME
 from redemption_analytics.visible import shortened
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO | Payload | Iterable[Any]

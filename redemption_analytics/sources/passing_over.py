@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
-
-import narwhals as nw
 
 from redemption_analytics.contract import PAYLOAD_COLUMN
 from redemption_analytics.sources.export import has_export_name, has_note_name
-from redemption_analytics.tables.frames import as_arrow
-
-#: How the reasons begin of what somebody should look at.
-MAY_HOLD = "may hold answers: "
+from redemption_analytics.tables.passed_over import MAY_HOLD
 
 #: Why a table is not read whose columns are called otherwise.
 NO_PAYLOADS = (
     f'{MAY_HOLD}a table without a column "{PAYLOAD_COLUMN}": call the one so that holds them'
 )
-
-#: Why a second name of a file is passed over.
-SAME = "the same file as"
 
 _NOT_READ = MAY_HOLD + "{what}, which is not read: {remedy}"
 _UNPACK, _DECRYPT = "unpack it first", "decrypt it first"
@@ -131,45 +121,6 @@ def reason_of_hidden(name: str, head: bytes, reason: str, *, answers: bool) -> s
     of_export = any(has_export_name(f"x.{part}") for part in names[1:])
     may_hold = of_export or has_note_name(name) or reason_of(name, head).startswith(MAY_HOLD)
     return MAY_HOLD + reason if not is_harmless(name) and (answers or may_hold) else reason
-
-
-@dataclass(frozen=True)
-class PassedOver:
-    """Files that were passed over for one reason.
-
-    Attributes
-    ----------
-    reason
-        Why.
-    count
-        How many they are.
-    example
-        The first of them.
-    """
-
-    reason: str
-    count: int
-    example: str
-
-
-def passed_over(files: Any) -> list[PassedOver]:
-    """Sum up which files were passed over, and why: those that may hold answers first.
-
-    Parameters
-    ----------
-    files
-        The table ``files``, on any engine.
-    """
-    rows = nw.from_native(files).filter(nw.col("status") == "passed over")
-    # Of links each has a reason of its own.
-    why = nw.when(nw.col("reason").str.starts_with(SAME)).then(nw.lit(SAME)).otherwise("reason")
-    found = (
-        rows.with_columns(reason=why)
-        .group_by("reason")
-        .agg(count=nw.len(), example=nw.col("source").min())
-    )
-    summed = [PassedOver(**row) for row in as_arrow(found.to_native()).to_pylist()]
-    return sorted(summed, key=lambda one: (not one.reason.startswith(MAY_HOLD), one.reason))
 
 
 def is_harmless(name: str) -> bool:

@@ -7,17 +7,17 @@ any groups equal the total.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import narwhals as nw
 import pandas as pd
 
-from redemption_analytics.metrics.grouping import PERIODS, Frame, frame, periods, with_custom_fields
-
-if TYPE_CHECKING:
-    from redemption_analytics.redemptions import Redemptions
+from redemption_analytics.options import PERIODS
+from redemption_analytics.tables.custom_fields import with_custom_fields
+from redemption_analytics.tables.lazy import Frame, frame
+from redemption_analytics.tables.periods import periods
 
 Basis = Literal["redemption", "event"]
 
@@ -35,13 +35,15 @@ class Movements:
     reversal_breakups: Frame
 
     @classmethod
-    def of(cls, r: Redemptions, by: Sequence[str] = ()) -> Movements:
-        """Take all of a bundle, with those custom fields as columns of points that ``by`` names."""
+    def of(cls, tables: Mapping[str, Any], by: Sequence[str] = ()) -> Movements:
+        """Return all that moved, with the custom fields that ``by`` names as columns of points."""
         return cls(
-            with_custom_fields(frame(r.points), frame(r.custom_fields), "points", by),
-            frame(r.reversals),
-            frame(r.program_breakups),
-            frame(r.reversal_breakups),
+            with_custom_fields(
+                frame(tables["points"]), frame(tables["custom_fields"]), "points", by
+            ),
+            frame(tables["reversals"]),
+            frame(tables["program_breakups"]),
+            frame(tables["reversal_breakups"]),
         )
 
 

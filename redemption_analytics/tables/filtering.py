@@ -9,21 +9,16 @@ from datetime import datetime
 from functools import reduce
 from numbers import Integral
 from operator import and_
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import narwhals as nw
 import pandas as pd
 
-from redemption_analytics.errors import UsageError, nearest
-from redemption_analytics.metrics.grouping import Frame, frame, native
+from redemption_analytics.errors import UsageError, nearest, refused
 from redemption_analytics.moments import Moment, end, period_of
 from redemption_analytics.tables.attribution import Movements, postings
-from redemption_analytics.tables.frames import frame_like, schema_of
-from redemption_analytics.tables.now import findings_of_now
-from redemption_analytics.usage import refused
-
-if TYPE_CHECKING:
-    from redemption_analytics.redemptions import Redemptions
+from redemption_analytics.tables.frames import schema_of
+from redemption_analytics.tables.lazy import Frame, frame, native
 
 #: What redemptions are chosen by, and in which tables the column is.
 CONDITIONS: Mapping[str, tuple[str, ...]] = {
@@ -39,13 +34,13 @@ CONDITIONS: Mapping[str, tuple[str, ...]] = {
 
 
 def filtered(
-    r: Redemptions,
+    tables: Mapping[str, Any],
     since: Moment | None,
     until: Moment | None,
     as_of: Moment | None,
     given: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Give the tables of those redemptions that meet all conditions, and what now is."""
+    """Return the tables of those redemptions that meet all conditions."""
     known = end(as_of, "as_of")
     period = period_of(since, until)
     for name in given:
@@ -55,41 +50,39 @@ def filtered(
                 + nearest(name, CONDITIONS)
             )
     conditions = {name: _read(name, value) for name, value in given.items()}
-    points = _seen(_chosen(r, "points", period, conditions), "redeemed_time", known)
-    coupons = _seen(_chosen(r, "coupons", period, conditions), "redeemed_time", known)
-    reversals = _belonging(r.reversals, points, "redemption_key")
+    points = _seen(_chosen(tables, "points", period, conditions), "redeemed_time", known)
+    coupons = _seen(_chosen(tables, "coupons", period, conditions), "redeemed_time", known)
+    reversals = _belonging(tables["reversals"], points, "redemption_key")
     reversals = _seen(reversals, "reversal_time", known)
     buyers = nw.concat([points.select("customer_key"), coupons.select("customer_key")]).unique()
-    fields = frame(r.custom_fields)
+    fields = frame(tables["custom_fields"])
     fields_of = {
         kind: _belonging(fields.filter(nw.col("redemption_type") == kind), rows, "redemption_key")
         for kind, rows in (("points", points), ("coupon", coupons))
     }
-    tables = {
+    chosen = {
         "points": points,
         "coupons": coupons,
-        "customers": _belonging(r.customers, buyers, "customer_key"),
-        "program_breakups": _belonging(r.program_breakups, points, "redemption_key"),
-        "source_breakups": _belonging(r.source_breakups, points, "redemption_key"),
+        "customers": _belonging(tables["customers"], buyers, "customer_key"),
+        "program_breakups": _belonging(tables["program_breakups"], points, "redemption_key"),
+        "source_breakups": _belonging(tables["source_breakups"], points, "redemption_key"),
         "reversals": reversals,
-        "reversal_breakups": _belonging(r.reversal_breakups, reversals, "reversal_id"),
+        "reversal_breakups": _belonging(tables["reversal_breakups"], reversals, "reversal_id"),
         "custom_fields": nw.concat(list(fields_of.values())),
     }
     if period == (None, None) and known is None and conditions.keys() <= {"customer_key"}:
         # Answers tell what a customer has in all: they fit only where customers are whole.
-        tables["responses"] = _meeting(frame(r.responses), conditions)
-    now = r.now if known is None or r.now is None else min(known, r.now)
-    findings = frame_like(r.points, findings_of_now(now))
-    return {name: native(rows) for name, rows in tables.items()} | {"findings": findings}
+        chosen["responses"] = _meeting(frame(tables["responses"]), conditions)
+    return {name: native(rows) for name, rows in chosen.items()}
 
 
 def _chosen(
-    r: Redemptions,
+    tables: Mapping[str, Any],
     table: str,
     period: tuple[datetime | None, datetime | None],
     conditions: Mapping[str, list[Any]],
 ) -> Frame:
-    rows = frame(getattr(r, table))
+    rows = frame(tables[table])
     # A condition on what a table does not have is met by none of its rows.
     here = {name: value for name, value in conditions.items() if table in CONDITIONS[name]}
     if len(here) < len(conditions):
@@ -101,7 +94,7 @@ def _chosen(
         rows = rows.filter(nw.col("redeemed_time") <= last)
     if "program_id" in here:
         program = {"program_id": here.pop("program_id")}
-        drew = _meeting(postings(Movements.of(r), ["program_id"]), program)
+        drew = _meeting(postings(Movements.of(tables), ["program_id"]), program)
         rows = _belonging(rows, drew.select("redemption_key").unique(), "redemption_key")
     return _meeting(rows, here)
 

@@ -6,44 +6,42 @@ where tables were put together by hand, it is computed from them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import narwhals as nw
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.merging.export_times import SLACK, TELLING
-from redemption_analytics.metrics.grouping import Frame, frame, native
+from redemption_analytics.dating import SLACK, TELLING
 from redemption_analytics.moments import Moment, end
 from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.lazy import Frame, frame, native
 from redemption_analytics.tables.ledger import NOW, no_findings
-
-if TYPE_CHECKING:
-    from redemption_analytics.redemptions import Redemptions
 
 #: Where nothing has a time, nothing is seen, whenever that is.
 _NEVER = datetime(1970, 1, 1)
 
 
-def now_of(r: Redemptions) -> datetime | None:
+def now_of(tables: Mapping[str, Any], findings: Any) -> datetime | None:
     """Give the moment up to which a bundle tells what happened; None where nothing has a time."""
-    found = as_arrow(native(frame(r.findings).filter(nw.col("check") == NOW)))
+    found = as_arrow(native(frame(findings).filter(nw.col("check") == NOW)))
     if len(found):
         return datetime.fromisoformat(found["example"][0].as_py())
-    made, latest = _made(r)
+    made, latest = _made(tables)
     if made is None:
-        times = _times(r)
+        times = _times(tables)
         return _newest(times if latest is None else times.filter(nw.col("time") <= latest + SLACK))
     if made.time() != time.min:
         return made
     on_day = (nw.col("time") >= made) & (nw.col("time") < made + timedelta(days=1))
-    return _newest(_times(r).filter(on_day)) or made
+    return _newest(_times(tables).filter(on_day)) or made
 
 
-def _made(r: Redemptions) -> tuple[datetime | None, datetime | None]:
+def _made(tables: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
     """Give when the newest export that tells it was made, and the newest time of any."""
-    dates = frame(r.responses).group_by("dated_by").agg(nw.col("exported_at").max())
+    dates = frame(tables["responses"]).group_by("dated_by").agg(nw.col("exported_at").max())
     newest: dict[str, datetime] = {
         row["dated_by"]: row["exported_at"]
         for row in as_arrow(native(dates)).to_pylist()
@@ -53,14 +51,14 @@ def _made(r: Redemptions) -> tuple[datetime | None, datetime | None]:
     return max(told, default=None), max(newest.values(), default=None)
 
 
-def _times(r: Redemptions) -> Frame:
+def _times(tables: Mapping[str, Any]) -> Frame:
     return nw.concat(
         [
-            frame(rows).select(time=nw.col(name))
-            for rows, name in (
-                (r.points, "redeemed_time"),
-                (r.coupons, "redeemed_time"),
-                (r.reversals, "reversal_time"),
+            frame(tables[name]).select(time=nw.col(column))
+            for name, column in (
+                ("points", "redeemed_time"),
+                ("coupons", "redeemed_time"),
+                ("reversals", "reversal_time"),
             )
         ]
     )
@@ -71,15 +69,21 @@ def _newest(times: Frame) -> datetime | None:
     return newest
 
 
-def moment_or_now(r: Redemptions, as_of: Moment | None) -> datetime:
-    """Read the argument ``as_of`` of a function, by default now.
+def moment_or_now(as_of: Moment | None, now: datetime | None) -> datetime:
+    """Read the argument ``as_of`` of a function, by default now, as the bundle knows it.
 
     Raises
     ------
     UsageError
         If it is no moment.
     """
-    return end(as_of, "as_of") or r.now or _NEVER
+    return end(as_of, "as_of") or now or _NEVER
+
+
+def now_as_of(now: datetime | None, as_of: Moment | None) -> datetime | None:
+    """Return what now is for those who see nothing later than ``as_of``."""
+    known = end(as_of, "as_of")
+    return now if known is None or now is None else min(known, now)
 
 
 def findings_of_now(now: datetime | None) -> pa.Table:

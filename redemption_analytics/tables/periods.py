@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+import narwhals as nw
+
 from redemption_analytics.moments import after
+from redemption_analytics.options import PERIODS
+
+#: What Narwhals calls periods. It has no week.
+_GRAINS = {"day": "1d", "month": "1mo", "quarter": "1q", "year": "1y"}
 
 #: Days of a period, and months of one.
 _DAYS = {"day": 1, "week": 7}
@@ -71,3 +78,19 @@ def period_name(start: datetime, period: str) -> str:
         "quarter": f"Q{(start.month + 2) // 3} {start:%Y}",
         "year": f"{start:%Y}",
     }[period]
+
+
+def period_of(time: nw.Expr, name: str) -> nw.Expr:
+    """Give the first day of the period that a time lies in; weeks begin on Monday (ISO 8601)."""
+    if name != "week":
+        return time.dt.truncate(_GRAINS[name])
+    monday = day = time.dt.truncate("1d")
+    for back in range(1, 7):
+        shifted = day.dt.offset_by(f"-{back}d")
+        monday = nw.when(time.dt.weekday() == back + 1).then(shifted).otherwise(monday)
+    return monday
+
+
+def periods(time: str, by: Iterable[str]) -> dict[str, nw.Expr]:
+    """Give the expressions of those names in ``by`` that are periods of a time column."""
+    return {name: period_of(nw.col(time), name) for name in by if name in PERIODS}

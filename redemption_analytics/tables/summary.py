@@ -7,18 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import narwhals as nw
 import pyarrow.compute as pc
 
-from redemption_analytics.audits import Kind, truncated
-from redemption_analytics.sources.passing_over import MAY_HOLD
+from redemption_analytics.tables.coverage import Kind, truncated
 from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.passed_over import MAY_HOLD
 from redemption_analytics.visible import visible
-
-if TYPE_CHECKING:
-    from redemption_analytics.redemptions import Redemptions
 
 _COUNTS = ("seen", "merged", "rejected")
 _SHOWN_SOURCES = 3
@@ -66,25 +63,25 @@ class Summary:
     doubtful: int = 0
 
 
-def summary(r: Redemptions) -> Summary:
+def summary(tables: Mapping[str, Any], ledger: Any) -> Summary:
     """Sum a bundle up; of what is not in memory only its ledger is read."""
-    ledger = {row.pop("element"): row for row in as_arrow(r.ledger).to_pylist()}
-    tables = {name: nw.from_native(table) for name, table in r.tables.items()}
-    if any(isinstance(table, nw.LazyFrame) for table in tables.values()):
-        known = {name: counts["loaded"] for name, counts in ledger.items()}
-        if ledger:
-            known["files"] = ledger["files"]["seen"]
-            known["rejects"] = sum(counts["rejected"] for counts in ledger.values())
-        rows = {name: known.get(name) for name in tables}
-        return Summary(rows, ledger, None, (), (), lazy=True)
+    books = {row.pop("element"): row for row in as_arrow(ledger).to_pylist()}
+    seen = {name: nw.from_native(table) for name, table in tables.items()}
+    if any(isinstance(table, nw.LazyFrame) for table in seen.values()):
+        known = {name: counts["loaded"] for name, counts in books.items()}
+        if books:
+            known["files"] = books["files"]["seen"]
+            known["rejects"] = sum(counts["rejected"] for counts in books.values())
+        rows = {name: known.get(name) for name in seen}
+        return Summary(rows, books, None, (), (), lazy=True)
     return Summary(
-        {name: len(table) for name, table in tables.items()},
-        ledger,
-        _redeemed(tables),
-        [missing for kind in _KINDS if (missing := _missing(r, tables, kind)) is not None],
-        _rejected_in(tables["rejects"]),
+        {name: len(table) for name, table in seen.items()},
+        books,
+        _redeemed(seen),
+        [missing for kind in _KINDS if (missing := _missing(tables, seen, kind)) is not None],
+        _rejected_in(seen["rejects"]),
         lazy=False,
-        doubtful=_doubtful(tables["files"]),
+        doubtful=_doubtful(seen["files"]),
     )
 
 
@@ -199,15 +196,15 @@ def _redeemed(tables: Mapping[str, Any]) -> tuple[datetime, datetime] | None:
     return min(column.min() for column in known), max(column.max() for column in known)
 
 
-def _missing(r: Redemptions, tables: Mapping[str, Any], kind: Kind) -> Missing | None:
-    answers = tables["responses"]
+def _missing(tables: Mapping[str, Any], seen: Mapping[str, Any], kind: Kind) -> Missing | None:
+    answers = seen["responses"]
     needed = {"response_id", "customer_key", f"{kind}_count", f"{kind}_loaded"}
     # Frames that people hold may lack what nobody has checked yet: no reason for a repr to fail.
     if not len(answers) or needed - set(answers.columns):
         return None
-    if "customer_key" not in tables[kind].columns:
+    if "customer_key" not in seen[kind].columns:
         return None
-    found = as_arrow(truncated(r, kind))
+    found = as_arrow(truncated(tables, kind))
     missing = pc.sum(pc.subtract(found["said"], found["here"])).as_py()
     return Missing(_KINDS[kind], len(found), missing) if len(found) else None
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 import narwhals as nw
 
 from redemption_analytics.errors import ValidationError
-from redemption_analytics.metrics.grouping import Frame, frame, native
 from redemption_analytics.tables.frames import as_arrow
-
-if TYPE_CHECKING:
-    from redemption_analytics.redemptions import Redemptions
+from redemption_analytics.tables.lazy import Frame, frame, native
 
 #: The columns of points, by table.
 _POINTS = {
@@ -26,8 +24,8 @@ _HALF = 2**32
 _END = 2**63
 
 
-def check_sums(r: Redemptions) -> None:
-    """See that the points of a bundle can be added up, whatever the groups.
+def check_sums(sums: Mapping[str, int]) -> None:
+    """Check that the points of a bundle, summed by table, can be added up in any groups.
 
     Past 2^63 pandas, Polars and PyArrow would go on below zero, and DuckDB would stop. What lies
     within for all points of a table does so for any group of them.
@@ -37,7 +35,7 @@ def check_sums(r: Redemptions) -> None:
     ValidationError
         If the points of a table add up to more.
     """
-    for table, total in r.point_sums.items():
+    for table, total in sums.items():
         if abs(total) >= _END:
             raise ValidationError(
                 f"{table}: {_POINTS[table]} adds up to {total:,}, and a sum of whole points ends at"
@@ -46,9 +44,9 @@ def check_sums(r: Redemptions) -> None:
             )
 
 
-def point_sums(r: Redemptions) -> dict[str, int]:
+def point_sums(tables: Mapping[str, Any]) -> dict[str, int]:
     """Add whole points up exactly, beyond 64 bits too, by table."""
-    parts = [_halves(frame(getattr(r, table)), table) for table in _POINTS]
+    parts = [_halves(frame(tables[table]), table) for table in _POINTS]
     whole = [part for part in parts if part is not None]
     if not whole:
         return {}

@@ -1,4 +1,4 @@
-"""How the public functions are called: what is wrong with an argument, and in which function."""
+"""Arguments of the public functions: what is wrong with one, and in which function."""
 
 from __future__ import annotations
 
@@ -13,37 +13,16 @@ from redemption_analytics.errors import (
     UsageError,
     ValidationError,
     nearest,
+    refused,
 )
+from redemption_analytics.schemas import MODELS
+from redemption_analytics.tables.frames import columns_of, schema_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SHOWN = 100
-
 #: What does not come from what a bundle holds.
 _OUTSIDE = (OSError, MemoryError, RecursionError, ImportError)
-
-
-def refused(argument: str, takes: str, value: object) -> UsageError:
-    """Give the error that says what an argument takes; :func:`public` puts the function before it.
-
-    >>> refused("threads", "a whole number of 1 or more", "2")
-    UsageError("threads is a whole number of 1 or more, not '2'")
-    """
-    error = UsageError(f"{argument} is {takes}, not {_shown(value)}")
-    error.argument = argument
-    return error
-
-
-def _shown(value: object) -> str:
-    """Quote a value, a frame by its kind."""
-    if not isinstance(value, (str, bytes, int, float, list, tuple, dict, set, type(None))) and (
-        hasattr(value, "__array__") or hasattr(value, "collect") or hasattr(value, "fetchall")
-    ):
-        kind = type(value)
-        return f"a {kind.__module__.partition('.')[0].removeprefix('_')} {kind.__name__}"
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def public(function: Callable[P, T]) -> Callable[P, T]:
@@ -133,9 +112,8 @@ def _bound(
 
 
 def _check_bundle(bundle: Any) -> None:
-    from redemption_analytics.redemptions import Redemptions
-
-    if not isinstance(bundle, Redemptions):
+    tables = getattr(bundle, "tables", None)
+    if not (isinstance(tables, dict) and tables.keys() >= MODELS.keys()):
         raise refused(
             "r",
             "a bundle of tables, as load and open give it (of a frame of points, say,"
@@ -175,8 +153,6 @@ def _said(error: BaseException) -> str:
 
 def _lacking(bundle: Any, said: str) -> str:
     """Name the columns that tables of a bundle lack, of those that an error speaks of."""
-    from redemption_analytics.tables.frames import columns_of, schema_of
-
     spoken = set(re.findall(r"\w+", said))
     found = []
     for table, frame in bundle.tables.items():
