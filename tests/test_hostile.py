@@ -408,7 +408,7 @@ def test_a_bomb_is_refused_in_little_memory(tmp_path: Path) -> None:
 
 
 def test_white_space_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("redemption_analytics.reading.files._BLANK_BYTES", MB)
+    monkeypatch.setattr("redemption_analytics.reading.text._BLANK_BYTES", MB)
     blanks = gzip.compress(b" " * 8 * MB)
     with pytest.raises(ra.SourceError, match="holds nothing but white space as far as it was"):
         ra.load(blanks * 100 + gzip.compress(line("a")))
