@@ -317,7 +317,7 @@ def arrow_schema(dialect: Dialect, points: PointsType) -> pa.Schema:
             Kind.TEXT: pa.string(),
             Kind.TIME: pa.string(),
             Kind.INTEGER: pa.decimal128(19, 0),
-            Kind.POINTS: pa.decimal128(19, 0) if whole else pa.decimal128(21, 3),
+            Kind.POINTS: pa.decimal128(19, 0) if whole else pa.decimal128(21, DECIMAL_PLACES),
             Kind.AMOUNT: pa.decimal128(28, 10),
         }
     else:

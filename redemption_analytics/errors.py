@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "FaultError",
     "RedemptionAnalyticsError",
     "RejectedError",
     "SourceError",
@@ -50,6 +51,19 @@ class WriteError(RedemptionAnalyticsError, OSError):
     def __init__(self, message: str, errno: int | None = None):
         super().__init__(message)
         self.errno = errno
+
+
+class FaultError(RedemptionAnalyticsError):
+    """A fault of this library, whatever the data are: something it holds for certain is not so.
+
+    >>> raise FaultError("the ledger does not add up")
+    Traceback (most recent call last):
+    redemption_analytics.errors.FaultError: the ledger does not add up. This is a fault of \
+redemption_analytics: please report it
+    """
+
+    def __init__(self, found: str):
+        super().__init__(f"{found}. This is a fault of redemption_analytics: please report it")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -29,7 +29,7 @@ from redemption_analytics.tables.frames import (
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER, no_findings, no_ledger
 from redemption_analytics.tables.now import findings_of_now, now_as_of, now_of, with_now
 from redemption_analytics.tables.outputs import converted_files
-from redemption_analytics.tables.point_sums import point_sums
+from redemption_analytics.tables.points import point_sums
 from redemption_analytics.tables.summary import as_html, as_text, summary
 from redemption_analytics.tables.validation import check_tables
 

@@ -20,7 +20,7 @@ from test_merging import EXPORTS, answer, export, new, old, reversal
 import redemption_analytics as ra
 from redemption_analytics import keeping
 from redemption_analytics.errors import RedemptionAnalyticsError, ValidationError
-from redemption_analytics.merging import partition
+from redemption_analytics.merging import partitions
 from redemption_analytics.merging.fates import Fate
 from redemption_analytics.merging.merge import Merging
 
@@ -29,10 +29,10 @@ SAMPLES = Path(__file__).parent.parent / "data_samples"
 
 @contextmanager
 def little_memory(rows: int) -> Iterator[None]:
-    """Let row groups, and the buckets in which equal keys meet, hold so few rows."""
+    """Let row groups, and the partitions in which equal keys meet, hold so few rows."""
     with (
         mock.patch.object(keeping, "GROUP_ROWS", rows),
-        mock.patch.object(partition, "BUCKET_ROWS", rows),
+        mock.patch.object(partitions, "PARTITION_ROWS", rows),
     ):
         yield
 

@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redemption_analytics.contract import DECIMAL_PLACES
+
 #: What tells a redemption without any id of its own from others.
 _SAID = (
     *("customer_key", "redeemed_time", "transaction_number", "points_redeemed"),
@@ -44,7 +46,7 @@ def redemption_keys(
     places = np.arange(len(every)) - np.searchsorted(every, every) + 1
     said = {name: columns[name].take(old) for name in ("id", *_SAID)}
     ranked = pc.or_(pc.equal(said["id"], pa.array(places).take(old)), pc.less(said["id"], 1))
-    whole = said["points_redeemed"].cast(pa.decimal128(22, 3))
+    whole = said["points_redeemed"].cast(pa.decimal128(22, DECIMAL_PLACES))
     written = [(said | {"points_redeemed": whole})[name].cast(pa.string()) for name in _SAID]
     by_id = _joined([*written[:2], pa.scalar("id"), said["id"].cast(pa.string())])
     rank = pa.array(_rank(every[old.to_numpy()], _joined(written)))

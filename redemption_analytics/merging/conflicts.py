@@ -13,7 +13,7 @@ import pyarrow as pa
 from redemption_analytics.flatten import ANSWER, PARENT
 from redemption_analytics.keeping import Keep
 from redemption_analytics.merging.fates import Fate, Rows
-from redemption_analytics.merging.partition import ROW, buckets
+from redemption_analytics.merging.partitions import ROW, partitions
 
 #: Where reversals stand in an answer.
 PATH = "$.response.customer.redemptions.points.point.reversals"
@@ -79,8 +79,8 @@ def refused_reversals(rows: Rows, fate: Fate) -> Refused:
     )
     conflicts = []
     count = int(fate.several.sum())
-    for bucket in buckets(repeated, "reversal_id", count, rows.keep.scratch):
-        frame = bucket.to_pandas()
+    for partition in partitions(repeated, "reversal_id", count, rows.keep.scratch):
+        frame = partition.to_pandas()
         keys = frame.groupby("reversal_id")["redemption_key"]
         conflicts.append(frame[(keys.transform("nunique") > 1).astype(bool)])
     found = pd.concat(conflicts)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from redemption_analytics.contract import IDENTITIES, SPLITTING
 from redemption_analytics.flatten import Flattening
 from redemption_analytics.keeping import Keep
-from redemption_analytics.merging.partition import buckets
+from redemption_analytics.merging.partitions import partitions
 from redemption_analytics.merging.renaming import Renaming
 
 #: What more keys than these share is nobody's identity: a shop's own number, or "none".
@@ -191,9 +191,9 @@ def _shared(keep: Keep, flattening: Flattening, name: str) -> list[list[str]]:
         for batch in keep.batches("customers", ["customer_key", column])
     )
     found = []
-    for bucket in buckets(rows, name, keep.rows("customers"), keep.scratch):
-        values = bucket[name].combine_chunks().dictionary_encode().indices.to_numpy()
-        keys = bucket["customer_key"].combine_chunks().dictionary_encode()
+    for partition in partitions(rows, name, keep.rows("customers"), keep.scratch):
+        values = partition[name].combine_chunks().dictionary_encode().indices.to_numpy()
+        keys = partition["customer_key"].combine_chunks().dictionary_encode()
         count = max(1, len(keys.dictionary))
         if not len(values):
             continue

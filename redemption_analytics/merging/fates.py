@@ -12,18 +12,14 @@ import pyarrow.compute as pc
 
 from redemption_analytics.flatten import ANSWER, PARENT, PARENTS
 from redemption_analytics.keeping import Keep
-from redemption_analytics.merging.partition import ROW, buckets, numbered
+from redemption_analytics.merging.partitions import ROW, numbered, partitions
 from redemption_analytics.merging.renaming import Renaming
 from redemption_analytics.merging.told import bits, branches
 from redemption_analytics.merging.versions import Hanging, Mask, Versions, codes_of, digests
+from redemption_analytics.tables.frames import key_of
 
 #: The columns whose values must be there once.
-KEYS = {
-    "customers": "customer_key",
-    "coupons": "redemption_key",
-    "points": "redemption_key",
-    "reversals": "reversal_id",
-}
+KEYS = {name: key_of(name) for name in ("customers", "coupons", "points", "reversals")}
 
 #: What hangs on the rows of a table.
 HANGING = {name: [child for child, parent in PARENTS.items() if parent == name] for name in KEYS}
@@ -155,10 +151,10 @@ def met(rows: Rows, name: str, refused: npt.NDArray[np.int64]) -> Fate:
             stays = keyed & fate.stays(numbers)
             yield batch if stays.all() else batch.filter(pa.array(stays))
 
-    for bucket in buckets(own(), key, count, rows.keep.scratch):
-        codes, keys = codes_of(bucket[key])
+    for partition in partitions(own(), key, count, rows.keep.scratch):
+        codes, keys = codes_of(partition[key])
         if keys < len(codes):
-            numbers = bucket[ROW].to_numpy()
+            numbers = partition[ROW].to_numpy()
             several = numbers[np.bincount(codes, minlength=keys)[codes] > 1]
             fate.several[several] = True
             last = np.zeros(keys, np.int64)
@@ -176,8 +172,10 @@ def versions(rows: Rows, fate: Fate) -> Iterator[Versions]:
     as a number.
     """
     key = KEYS[fate.name]
-    for bucket in buckets(_marked(rows, fate), key, int(fate.several.sum()), rows.keep.scratch):
-        yield Versions.of(bucket, key)
+    for partition in partitions(
+        _marked(rows, fate), key, int(fate.several.sum()), rows.keep.scratch
+    ):
+        yield Versions.of(partition, key)
 
 
 def _marked(rows: Rows, fate: Fate) -> Iterator[pa.Table]:

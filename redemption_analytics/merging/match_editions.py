@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from redemption_analytics.flatten import ANSWER
 from redemption_analytics.keeping import Keep
-from redemption_analytics.merging.partition import ROW, buckets, numbered
+from redemption_analytics.merging.partitions import ROW, numbered, partitions
 from redemption_analytics.merging.renaming import Renaming
 from redemption_analytics.merging.versions import Mask, Numbers, codes_of
 
@@ -108,8 +108,8 @@ def settled_editions(keep: Keep, customers: Renaming) -> Renaming:
     names: dict[str, str | None] = {}
     rows = _near(keep, customers, together)
     shared = _shared_reversals(keep)
-    for bucket in buckets(rows, _TOGETHER, keep.rows("points"), keep.scratch):
-        plain, groups = _groups(bucket, bool(customers), shared)
+    for partition in partitions(rows, _TOGETHER, keep.rows("points"), keep.scratch):
+        plain, groups = _groups(partition, bool(customers), shared)
         names |= plain
         for group in groups:
             for one in _settled(group):
@@ -156,8 +156,8 @@ def _shared_reversals(keep: Keep) -> dict[str, frozenset[int]]:
     """Find the reversals that stand under several keys, which are likely to be one redemption's."""
     found: dict[str, set[int]] = defaultdict(set)
     rows = keep.batches("reversals", ["reversal_id", "redemption_key"])
-    for bucket in buckets(rows, "reversal_id", keep.rows("reversals"), keep.scratch):
-        frame = bucket.to_pandas().drop_duplicates()
+    for partition in partitions(rows, "reversal_id", keep.rows("reversals"), keep.scratch):
+        frame = partition.to_pandas().drop_duplicates()
         frame = frame[frame.duplicated("reversal_id", keep=False)]
         for key, reversal in zip(frame["redemption_key"], frame["reversal_id"], strict=True):
             found[key].add(reversal)
@@ -165,7 +165,7 @@ def _shared_reversals(keep: Keep) -> dict[str, frozenset[int]]:
 
 
 def _groups(
-    bucket: pa.Table, renamed: bool, shared: Mapping[str, frozenset[int]]
+    partition: pa.Table, renamed: bool, shared: Mapping[str, frozenset[int]]
 ) -> tuple[dict[str, str | None], Iterator[list[_Redemption]]]:
     """Find where there is something to settle: what is plain, and the redemptions of other groups.
 
@@ -174,27 +174,27 @@ def _groups(
     only one with a redemption_id and the only one without are the same where nothing is told in two
     ways.
     """
-    groups = _codes(bucket["customer_key"]) * len(bucket) + _codes(bucket["redeemed_time"])
+    groups = _codes(partition["customer_key"]) * len(partition) + _codes(partition["redeemed_time"])
     groups = np.unique(groups, return_inverse=True)[1]
-    key = _codes(bucket["redemption_key"])
-    new = pc.is_valid(bucket["redemption_id"]).to_numpy()
-    ranked = pc.is_valid(bucket["_rank"]).to_numpy()
+    key = _codes(partition["redemption_key"])
+    new = pc.is_valid(partition["redemption_id"]).to_numpy()
+    ranked = pc.is_valid(partition["_rank"]).to_numpy()
     keys, news = _distinct(groups, key), _distinct(groups, np.where(new, key, -1))
     some_ranked = _distinct(groups, np.where(ranked, 0, -1)) > 0
     wanted = (keys > 1) & (((news > 0) & (news < keys)) | some_ranked | renamed)
     plain = wanted & (keys == 2) & (news == 1)
     if plain.any():
         for name in _AGREEING:
-            plain &= _distinct(groups, _codes(bucket[name], none=-1)) < 2
-        in_answers = groups * len(bucket) + _codes(bucket[ANSWER])
+            plain &= _distinct(groups, _codes(partition[name], none=-1)) < 2
+        in_answers = groups * len(partition) + _codes(partition[ANSWER])
         _, first, places = np.unique(in_answers, return_index=True, return_inverse=True)
         plain[groups[first[_distinct(places, key) > 1]]] = False
     ends = []
     for rows in (plain[groups] & ~new, plain[groups] & new):
         _, first = np.unique(groups[rows], return_index=True)
-        ends.append(bucket["redemption_key"].take(pa.array(np.flatnonzero(rows)[first])))
+        ends.append(partition["redemption_key"].take(pa.array(np.flatnonzero(rows)[first])))
     names = dict(zip(ends[0].to_pylist(), ends[1].to_pylist(), strict=True))
-    return names, _redemptions(bucket, groups, (wanted & ~plain)[groups], shared)
+    return names, _redemptions(partition, groups, (wanted & ~plain)[groups], shared)
 
 
 def _codes(values: pa.ChunkedArray, none: int | None = None) -> Numbers:
@@ -216,7 +216,7 @@ def _distinct(groups: Numbers, codes: Numbers) -> Numbers:
 
 
 def _redemptions(
-    bucket: pa.Table, groups: Numbers, wanted: Mask, shared: Mapping[str, frozenset[int]]
+    partition: pa.Table, groups: Numbers, wanted: Mask, shared: Mapping[str, frozenset[int]]
 ) -> Iterator[list[_Redemption]]:
     """Give the redemptions of some groups, group by group."""
     rows = np.flatnonzero(wanted)
@@ -228,7 +228,7 @@ def _redemptions(
     for start, end in pairwise(bounds):
         chosen = pa.array(rows[start:end])
         numbers = groups[rows[start:end]].tolist()
-        columns = [bucket[name].take(chosen).to_pylist() for name in (ROW, *_COLUMNS)]
+        columns = [partition[name].take(chosen).to_pylist() for name in (ROW, *_COLUMNS)]
         found: dict[int, dict[str, _Redemption]] = defaultdict(dict)
         for group, row, key, _, _, *said, redemption_id, id_, rank, answer in zip(
             numbers, *columns, strict=True

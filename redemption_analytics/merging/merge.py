@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.errors import RedemptionAnalyticsError
+from redemption_analytics.errors import FaultError
 from redemption_analytics.flatten import ANSWER, PARENT, PARENTS, Flattening, Tables
 from redemption_analytics.keeping import Change, Keep
 from redemption_analytics.merging.conflicts import Refused, refused_reversals
@@ -72,8 +72,8 @@ class Merging:
 
         Raises
         ------
-        RedemptionAnalyticsError
-            If a key is there twice after that: a fault of this library, never of the data.
+        FaultError
+            If a key is there twice after that.
         """
         keep = self._keep
         customers, split = united_customers(keep, flattening)
@@ -152,10 +152,7 @@ class Merging:
         none = np.array([], np.int64)
         for name in KEYS.keys() & changed:
             if met(Rows(self._keep), name, none).several.any():
-                raise RedemptionAnalyticsError(
-                    f"{name}: a {KEYS[name]} is there twice after merging. This is a fault of"
-                    " redemption_analytics: please report it"
-                )
+                raise FaultError(f"{name}: a {KEYS[name]} is there twice after merging")
 
 
 def _final(

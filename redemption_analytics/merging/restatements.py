@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from redemption_analytics.contract import DECIMAL_PLACES
 from redemption_analytics.flatten import PARENT
 from redemption_analytics.keeping import Keep
 from redemption_analytics.merging.fates import BREAKUPS
@@ -84,7 +85,7 @@ def _listed(points: pd.Series) -> str:
 
 
 def _number(points: float) -> str:
-    rounded = round(float(points), 3)
+    rounded = round(float(points), DECIMAL_PLACES)
     return str(int(points)) if rounded == int(rounded) else str(rounded)
 
 

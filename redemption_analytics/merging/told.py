@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.merging.partition import BUCKET_ROWS, ROW
+from redemption_analytics.merging.partitions import PARTITION_ROWS, ROW
 from redemption_analytics.merging.versions import Versions
 from redemption_analytics.tables.frames import arrow_schema_of
 
@@ -101,11 +101,11 @@ class Given:
             values = batch.take(pa.array(rows[start:end] - first)).drop_columns([ROW])
             values = values.append_column(_INTO, pa.array(into[start:end]))
             values = values.append_column(_GIVES, pa.array(gives[start:end]))
-            stretches = into[start:end] // BUCKET_ROWS
+            stretches = into[start:end] // PARTITION_ROWS
             for stretch in np.unique(stretches).tolist():
                 held.setdefault(stretch, []).append(values.filter(pa.array(stretches == stretch)))
             count += int(end - start)
-            if self._scratch is not None and count > BUCKET_ROWS:
+            if self._scratch is not None and count > PARTITION_ROWS:
                 self._write(held, writers)
                 held, count = {}, 0
         if writers:
@@ -139,7 +139,7 @@ class Given:
     def put_into(self, batch: pa.Table, start: int) -> pa.Table:
         """Give the rows of a batch what they do not tell themselves."""
         end = start + batch.num_rows
-        for stretch in range(start // BUCKET_ROWS, -(-end // BUCKET_ROWS)):
+        for stretch in range(start // PARTITION_ROWS, -(-end // PARTITION_ROWS)):
             values = self._stretch(stretch)
             if values is None:
                 continue

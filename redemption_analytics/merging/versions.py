@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from redemption_analytics.flatten import PARENT
 from redemption_analytics.keeping import Keep
-from redemption_analytics.merging.partition import ROW
+from redemption_analytics.merging.partitions import ROW
 
 Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
@@ -38,11 +38,11 @@ class Versions:
     codes: Numbers
 
     @classmethod
-    def of(cls, bucket: pa.Table, key: str) -> Versions:
+    def of(cls, partition: pa.Table, key: str) -> Versions:
         """Sort rows by their key; they come in the order of time."""
-        codes, _ = codes_of(bucket[key])
+        codes, _ = codes_of(partition[key])
         order = np.argsort(codes, kind="stable")
-        table = bucket.take(pa.array(order))
+        table = partition.take(pa.array(order))
         return cls(table, table[ROW].to_numpy(), codes[order])
 
     def last_where(self, told: Mask) -> Numbers:

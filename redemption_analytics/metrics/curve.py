@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from redemption_analytics.contract import DECIMAL_PLACES
 from redemption_analytics.errors import UsageError
 from redemption_analytics.metrics.durations import (
     WEIGHTS,
@@ -21,11 +22,12 @@ from redemption_analytics.metrics.durations import (
     units_and_reversals,
     watched,
 )
-from redemption_analytics.metrics.grouping import DIMENSIONS, By, names
+from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.moments import Moment, Span, whole_days
 from redemption_analytics.options import PERIODS
 from redemption_analytics.schemas import Text
 from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.dimensions import DIMENSIONS
 from redemption_analytics.tables.frames import as_arrow, frame_like
 from redemption_analytics.tables.lazy import native
 from redemption_analytics.tables.now import moment_or_now
@@ -240,7 +242,9 @@ class Curves:
         np.add.at(left, (group, pairs.day), size)
         np.add.at(reversed_, (group[back], pairs.day[back]), size[back])
         at_risk = np.cumsum(left[:, ::-1], axis=1)[:, ::-1]
-        return cls(at_risk[:, :-1].round(3), reversed_[:, :-1].round(3), pairs)
+        return cls(
+            at_risk[:, :-1].round(DECIMAL_PLACES), reversed_[:, :-1].round(DECIMAL_PLACES), pairs
+        )
 
     def together(self) -> Curves:
         """Give the one curve of all groups, their units taken for different ones."""
@@ -248,7 +252,7 @@ class Curves:
         at_risk, reversed_ = (
             counts.sum(axis=0, keepdims=True) for counts in (self.at_risk, self.reversed)
         )
-        return Curves(at_risk.round(3), reversed_.round(3), one)
+        return Curves(at_risk.round(DECIMAL_PLACES), reversed_.round(DECIMAL_PLACES), one)
 
     @property
     def hazard(self) -> Floats:

@@ -20,7 +20,7 @@ from redemption_analytics.tables.frames import as_arrow, connected
 from redemption_analytics.tables.lazy import Frame, native
 from redemption_analytics.tables.now import moment_or_now
 from redemption_analytics.tables.periods import periods
-from redemption_analytics.tables.point_sums import check_sums
+from redemption_analytics.tables.points import check_sums, exact
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -323,8 +323,3 @@ def _points_back(
 def _day() -> nw.Expr:
     elapsed = nw.col("elapsed")
     return nw.when(elapsed > 0).then(elapsed // _DAY).otherwise(nw.lit(0)).cast(nw.Int64)
-
-
-def exact(points: nw.Expr, kind: nw.dtypes.DType) -> nw.Expr:
-    """Keep points in their type: sums widen it in DuckDB, decimals have three places."""
-    return points.round(3) if kind.is_float() else points.cast(kind)

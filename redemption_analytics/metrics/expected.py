@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from redemption_analytics.contract import DECIMAL_PLACES
 from redemption_analytics.metrics.curve import (
     Curves,
     Floats,
@@ -19,14 +20,7 @@ from redemption_analytics.metrics.curve import (
     handed_back,
     numbered,
 )
-from redemption_analytics.metrics.durations import (
-    age,
-    exact,
-    exits,
-    unit,
-    units_and_reversals,
-    watched,
-)
+from redemption_analytics.metrics.durations import age, exits, unit, units_and_reversals, watched
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.moments import Moment, Span, whole_days
 from redemption_analytics.options import PERIODS
@@ -35,6 +29,7 @@ from redemption_analytics.tables.attribution import Movements
 from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.tables.lazy import Frame, native
 from redemption_analytics.tables.now import moment_or_now
+from redemption_analytics.tables.points import exact, rounded
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -199,7 +194,7 @@ def _without_unknown(rows: Frame, moved: Movements, kind: nw.dtypes.DType) -> Fr
         left, parts = nw.col("left"), nw.col("parts")
         part = left.cast(nw.Float64) * upto.cast(nw.Float64) / parts.cast(nw.Float64)
         if kind.is_float():
-            return part.round(3)
+            return rounded(part, kind)
         below = nw.min_horizontal(part.floor().cast(kind), left)
         return nw.when(upto == parts).then(left).otherwise(below)
 
@@ -243,7 +238,7 @@ def _forecast(
     estimate += everyone.pairs.taken(np.zeros_like(curve_of)).squares(weights * ~own, hazard, ends)
     low, high = _interval(expected, process + estimate[:, 0], skewed)
     nothing = np.prod(out ** by_age("units"), axis=1)
-    open_points = points.sum(axis=1).round(3)
+    open_points = points.sum(axis=1).round(DECIMAL_PLACES)
     return {
         "open_redemptions": by_age("redemptions").sum(axis=1),
         "open_points": open_points,

@@ -9,7 +9,7 @@ import narwhals as nw
 from redemption_analytics.metrics.sums import as_float, combined, summed
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.lazy import Frame, frame, native
-from redemption_analytics.tables.point_sums import check_sums
+from redemption_analytics.tables.points import check_sums
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

@@ -8,21 +8,9 @@ from typing import TypeAlias
 from redemption_analytics.errors import UsageError, nearest, refused
 from redemption_analytics.options import PERIODS
 from redemption_analytics.tables.custom_fields import CUSTOM
+from redemption_analytics.tables.dimensions import DIMENSIONS
 
 By: TypeAlias = str | Iterable[str]
-
-#: Columns of a points redemption that metrics are grouped by.
-DIMENSIONS = ("customer_key", "program_id", "store_code", "till_code", "redemption_purpose")
-
-#: Columns of a coupon redemption that metrics are grouped by.
-COUPON_DIMENSIONS = (
-    "customer_key",
-    "store_code",
-    "till_code",
-    "series_id",
-    "discount_type",
-    "code",
-)
 
 
 def names(

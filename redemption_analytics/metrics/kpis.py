@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from redemption_analytics.metrics.coupons import coupons
-from redemption_analytics.metrics.grouping import COUPON_DIMENSIONS, DIMENSIONS, By, names
+from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.net import with_net_points
 from redemption_analytics.metrics.sums import combined, counted, distinct, summed
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import Movements, postings
+from redemption_analytics.tables.dimensions import COUPON_DIMENSIONS, DIMENSIONS
 from redemption_analytics.tables.lazy import native
-from redemption_analytics.tables.point_sums import check_sums
+from redemption_analytics.tables.points import check_sums
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

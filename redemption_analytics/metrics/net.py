@@ -12,7 +12,7 @@ from redemption_analytics.metrics.sums import summed
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import AMOUNTS, Basis, Movements, postings
 from redemption_analytics.tables.lazy import Frame, native
-from redemption_analytics.tables.point_sums import check_sums
+from redemption_analytics.tables.points import check_sums, rounded
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -74,6 +74,5 @@ def net_points(r: Redemptions, by: By = (), basis: Basis = "redemption") -> Any:
 def with_net_points(totals: Frame) -> Frame:
     """Take points reversed from points redeemed."""
     net = nw.col("points_redeemed") - nw.col("points_reversed")
-    if totals.collect_schema()["points_redeemed"].is_float():
-        net = net.round(3)
-    return totals.with_columns(net_points=net)
+    kind = totals.collect_schema()["points_redeemed"]
+    return totals.with_columns(net_points=rounded(net, kind))

@@ -20,7 +20,7 @@ from redemption_analytics.tables.attribution import Movements
 from redemption_analytics.tables.frames import frame_like
 from redemption_analytics.tables.lazy import native
 from redemption_analytics.tables.now import moment_or_now
-from redemption_analytics.tables.point_sums import check_sums
+from redemption_analytics.tables.points import check_sums
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

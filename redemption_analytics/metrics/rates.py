@@ -16,7 +16,7 @@ from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import AMOUNTS, Movements, postings
 from redemption_analytics.tables.lazy import Frame, native
 from redemption_analytics.tables.now import moment_or_now
-from redemption_analytics.tables.point_sums import check_sums
+from redemption_analytics.tables.points import check_sums
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

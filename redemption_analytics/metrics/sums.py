@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import narwhals as nw
 
-from redemption_analytics.contract import DECIMAL_PLACES
 from redemption_analytics.tables.lazy import Frame
-
-_HALF = 2**32
+from redemption_analytics.tables.points import HALF, rounded
 
 
 def summed(
@@ -25,7 +23,7 @@ def summed(
     totals = rows.group_by(*by).agg(*sums) if by else rows.select(*sums)
     schema = rows.collect_schema()
     typed = [
-        nw.col(name).fill_null(0).round(DECIMAL_PLACES)
+        rounded(nw.col(name).fill_null(0), schema[name])
         if schema[name].is_float()
         else nw.col(name).fill_null(0).cast(nw.Int64)
         for name in columns
@@ -36,8 +34,8 @@ def summed(
 
 def as_float(whole: nw.Expr) -> nw.Expr:
     """See whole numbers as floats, past 2^53 too, where PyArrow refuses to round them."""
-    high = (whole // _HALF).cast(nw.Int64)
-    return high.cast(nw.Float64) * _HALF + (whole - high * _HALF).cast(nw.Float64)
+    high = (whole // HALF).cast(nw.Int64)
+    return high.cast(nw.Float64) * HALF + (whole - high * HALF).cast(nw.Float64)
 
 
 def distinct(rows: Frame, by: Sequence[str], what: Sequence[str], name: str) -> Frame:

@@ -18,6 +18,7 @@ from redemption_analytics.options import PERIODS
 from redemption_analytics.tables.custom_fields import with_custom_fields
 from redemption_analytics.tables.lazy import Frame, frame
 from redemption_analytics.tables.periods import periods
+from redemption_analytics.tables.points import rounded
 
 Basis = Literal["redemption", "event"]
 
@@ -176,7 +177,7 @@ def _rest(rows: Frame, points: str) -> nw.Expr:
     """Give what a breakup leaves of some points, in their type: a sum is wider in DuckDB."""
     kind = rows.collect_schema()[points]
     rest = nw.col(points) - nw.col("explained").cast(kind)
-    return rest.round(3) if kind.is_float() else rest
+    return rounded(rest, kind)
 
 
 def _zero(points: str) -> nw.Expr:

@@ -17,20 +17,9 @@ import pandas as pd
 from redemption_analytics.errors import UsageError, nearest, refused
 from redemption_analytics.moments import Moment, end, period_of
 from redemption_analytics.tables.attribution import Movements, postings
+from redemption_analytics.tables.dimensions import TABLES_OF
 from redemption_analytics.tables.frames import schema_of
 from redemption_analytics.tables.lazy import Frame, frame, native
-
-#: What redemptions are chosen by, and in which tables the column is.
-CONDITIONS: Mapping[str, tuple[str, ...]] = {
-    "customer_key": ("points", "coupons"),
-    "store_code": ("points", "coupons"),
-    "till_code": ("points", "coupons"),
-    "program_id": ("points",),
-    "redemption_purpose": ("points",),
-    "series_id": ("coupons",),
-    "discount_type": ("coupons",),
-    "code": ("coupons",),
-}
 
 
 def filtered(
@@ -44,10 +33,10 @@ def filtered(
     known = end(as_of, "as_of")
     period = period_of(since, until)
     for name in given:
-        if name not in CONDITIONS:
+        if name not in TABLES_OF:
             raise UsageError(
-                f"cannot filter by {name!r}: it takes since, until, as_of, {', '.join(CONDITIONS)}."
-                + nearest(name, CONDITIONS)
+                f"cannot filter by {name!r}: it takes since, until, as_of, {', '.join(TABLES_OF)}."
+                + nearest(name, TABLES_OF)
             )
     conditions = {name: _read(name, value) for name, value in given.items()}
     points = _seen(_chosen(tables, "points", period, conditions), "redeemed_time", known)
@@ -84,7 +73,7 @@ def _chosen(
 ) -> Frame:
     rows = frame(tables[table])
     # A condition on what a table does not have is met by none of its rows.
-    here = {name: value for name, value in conditions.items() if table in CONDITIONS[name]}
+    here = {name: value for name, value in conditions.items() if table in TABLES_OF[name]}
     if len(here) < len(conditions):
         return rows.filter(nw.col("redemption_key").is_null())
     first, last = period
@@ -124,7 +113,7 @@ def _read(name: str, value: Any) -> list[Any]:
     """
     several = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
     values = value.tolist() if hasattr(value, "tolist") else value
-    column = schema_of(CONDITIONS[name][0]).columns[name]
+    column = schema_of(TABLES_OF[name][0]).columns[name]
     read = _whole if str(column.dtype).lower() == "int64" else _text
     return [read(name, item) for item in (values if several else [values])]
 

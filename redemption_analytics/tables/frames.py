@@ -42,6 +42,16 @@ def schema_of(table: str) -> DataFrameSchema:
 
 
 @cache
+def key_of(table: str) -> str:
+    """Return the column of a table that names its rows, where one column does.
+
+    >>> key_of("reversals")
+    'reversal_id'
+    """
+    return next(str(name) for name, column in schema_of(table).columns.items() if column.unique)
+
+
+@cache
 def arrow_schema_of(table: str, *, decimal_points: bool = False) -> pa.Schema:
     """Give the Arrow schema of a table, as its model declares it."""
     fields = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from redemption_analytics.contract import ELEMENTS
-from redemption_analytics.errors import RedemptionAnalyticsError
+from redemption_analytics.errors import FaultError
 
 #: Folders and attributes in which they stand beside the other tables.
 LEDGER, FINDINGS = "ledger", "findings"
@@ -47,8 +47,8 @@ def ledger(
 
     Raises
     ------
-    RedemptionAnalyticsError
-        If an element was lost or made up: a fault of this library, never of the data.
+    FaultError
+        If an element was lost or made up.
     """
     rows = []
     for element in ELEMENTS:
@@ -56,9 +56,8 @@ def ledger(
             counts.get(element, 0) for counts in (seen, loaded, merged, rejected, passed_over)
         )
         if met != sum(placed):
-            raise RedemptionAnalyticsError(
-                f"the ledger does not add up: of {met} {element}, {sum(placed)} were placed. This"
-                " is a fault of redemption_analytics: please report it"
+            raise FaultError(
+                f"the ledger does not add up: of {met} {element}, {sum(placed)} were placed"
             )
         rows.append({"element": element, **dict(zip(COUNTS, (met, *placed), strict=True))})
     return pa.Table.from_pylist(rows, _LEDGER)

@@ -27,7 +27,7 @@ from redemption_analytics import harvest, keeping, parsing, privacy
 from redemption_analytics.errors import RedemptionAnalyticsError
 from redemption_analytics.keeping import InMemory
 from redemption_analytics.loading import load
-from redemption_analytics.merging import partition
+from redemption_analytics.merging import partitions
 from redemption_analytics.reading import blocks
 from redemption_analytics.reading.files import read_blocks
 
@@ -50,7 +50,7 @@ class Grain:
     refusals
         How much of a block may be refused before all the rest of it is conformed.
     rows
-        Rows of a row group, and of a bucket in which equal keys meet.
+        Rows of a row group, and of a partition in which equal keys meet.
     small
         Bytes of files that are parsed together.
     """
@@ -69,7 +69,7 @@ class Grain:
                 (harvest, "read_blocks", partial(read_blocks, size=self.block)),
                 (parsing, "_MOST_REFUSALS", self.refusals),
                 (keeping, "GROUP_ROWS", self.rows),
-                (partition, "BUCKET_ROWS", self.rows),
+                (partitions, "PARTITION_ROWS", self.rows),
                 (blocks, "_SMALL", self.small),
             ):
                 stack.enter_context(mock.patch.object(module, name, value))
@@ -77,7 +77,7 @@ class Grain:
 
 
 WHOLE = Grain()
-#: So that the borders of blocks, pieces, row groups and buckets are crossed.
+#: So that the borders of blocks, pieces, row groups and partitions are crossed.
 FINE = (Grain(300, 32, 2, -1), Grain(64, 1, 1), Grain(2000, 3, 3))
 
 

@@ -1,4 +1,4 @@
-"""Whether points can be added up: a sum of whole points is a whole number of 64 bits."""
+"""Arithmetic of points, which are whole numbers of 64 bits or decimals of three places."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import narwhals as nw
 
+from redemption_analytics.contract import DECIMAL_PLACES
 from redemption_analytics.errors import ValidationError
 from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.tables.lazy import Frame, frame, native
@@ -20,7 +21,8 @@ _POINTS = {
     "source_breakups": "points_consumed",
 }
 
-_HALF = 2**32
+#: Whole numbers of 64 bits are added up in two halves, which cannot overflow.
+HALF = 2**32
 _END = 2**63
 
 
@@ -51,7 +53,7 @@ def point_sums(tables: Mapping[str, Any]) -> dict[str, int]:
     if not whole:
         return {}
     halves = as_arrow(native(nw.concat(whole)))
-    return {row["of"]: (row["high"] or 0) * _HALF + (row["low"] or 0) for row in halves.to_pylist()}
+    return {row["of"]: (row["high"] or 0) * HALF + (row["low"] or 0) for row in halves.to_pylist()}
 
 
 def _halves(rows: Frame, table: str) -> Frame | None:
@@ -60,9 +62,19 @@ def _halves(rows: Frame, table: str) -> Frame | None:
     if kind is None or not kind.is_integer():
         return None
     points = nw.col(_POINTS[table]).cast(nw.Int64)
-    high = (points // _HALF).cast(nw.Int64)
+    high = (points // HALF).cast(nw.Int64)
     return (
         rows.select(points=points, high=high)
-        .select(nw.col("high").sum(), low=(nw.col("points") - nw.col("high") * _HALF).sum())
+        .select(nw.col("high").sum(), low=(nw.col("points") - nw.col("high") * HALF).sum())
         .select(nw.col("high", "low").cast(nw.Int64), of=nw.lit(table))
     )
+
+
+def exact(points: nw.Expr, kind: nw.dtypes.DType) -> nw.Expr:
+    """Return points in their type, which sums widen in DuckDB; decimals in their places."""
+    return rounded(points, kind) if kind.is_float() else points.cast(kind)
+
+
+def rounded(points: nw.Expr, kind: nw.dtypes.DType) -> nw.Expr:
+    """Return points to the places that decimals are written with; whole ones as they are."""
+    return points.round(DECIMAL_PLACES) if kind.is_float() else points

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-#: A bucket holds about so many rows; it is looked at in memory.
-BUCKET_ROWS = 500_000
+#: A partition holds about so many rows; it is looked at in memory.
+PARTITION_ROWS = 500_000
 
 #: Column that numbers the rows of a table through.
 ROW = "_row"
@@ -27,10 +27,10 @@ def numbered(batches: Iterable[pa.Table]) -> Iterator[pa.Table]:
         start += batch.num_rows
 
 
-def buckets(
+def partitions(
     batches: Iterable[pa.Table], key: str, rows: int, scratch: Path | None
 ) -> Iterator[pa.Table]:
-    """Divide rows into buckets: those with equal keys meet in one, in their order.
+    """Divide rows into partitions: those with equal keys meet in one, in their order.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ def buckets(
     rows
         How many there are, about.
     scratch
-        A directory for what is too much for the memory; None to keep all rows in one bucket.
+        A directory for what is too much for the memory; None to keep all rows in one partition.
     """
-    count = 1 if scratch is None else -(-rows // BUCKET_ROWS)
+    count = 1 if scratch is None else -(-rows // PARTITION_ROWS)
     if count <= 1:
         yield from _together(batches)
         return
