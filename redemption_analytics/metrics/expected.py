@@ -13,21 +13,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from redemption_analytics.contract import DECIMAL_PLACES
-from redemption_analytics.metrics.curve import (
-    Curves,
-    Floats,
-    Whole,
-    handed_back,
-    numbered,
-)
-from redemption_analytics.metrics.durations import age, exits, unit, units_and_reversals, watched
+from redemption_analytics.metrics.at_risk import age, exits, unit, units_and_reversals, watched
+from redemption_analytics.metrics.computed import handed_back, numbered
 from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.metrics.survival import Curves, Floats, Whole
 from redemption_analytics.moments import Moment, Span, whole_days
 from redemption_analytics.options import PERIODS
 from redemption_analytics.tables.arguments import public
-from redemption_analytics.tables.attribution import Movements
 from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.tables.lazy import Frame, native
+from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.now import moment_or_now
 from redemption_analytics.tables.points import exact, rounded
 

@@ -11,9 +11,10 @@ from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.net import with_net_points
 from redemption_analytics.metrics.sums import combined, counted, distinct, summed
 from redemption_analytics.tables.arguments import public
-from redemption_analytics.tables.attribution import Movements, postings
+from redemption_analytics.tables.attribution import postings
 from redemption_analytics.tables.dimensions import COUPON_DIMENSIONS, DIMENSIONS
 from redemption_analytics.tables.lazy import native
+from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.points import check_sums
 
 if TYPE_CHECKING:

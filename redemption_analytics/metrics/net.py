@@ -10,8 +10,9 @@ from redemption_analytics.errors import refused
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.sums import summed
 from redemption_analytics.tables.arguments import public
-from redemption_analytics.tables.attribution import AMOUNTS, Basis, Movements, postings
+from redemption_analytics.tables.attribution import AMOUNTS, Basis, postings
 from redemption_analytics.tables.lazy import Frame, native
+from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.points import check_sums, rounded
 
 if TYPE_CHECKING:

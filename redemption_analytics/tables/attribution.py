@@ -7,16 +7,15 @@ any groups equal the total.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import narwhals as nw
 import pandas as pd
 
 from redemption_analytics.options import PERIODS
-from redemption_analytics.tables.custom_fields import with_custom_fields
 from redemption_analytics.tables.lazy import Frame, frame
+from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.periods import periods
 from redemption_analytics.tables.points import rounded
 
@@ -24,28 +23,6 @@ Basis = Literal["redemption", "event"]
 
 #: What a posting counts: redemptions that drew on a program, points out, points back.
 AMOUNTS = ("redemptions", "points_redeemed", "points_reversed")
-
-
-@dataclass(frozen=True)
-class Movements:
-    """The frames that postings are made of, already cut to what should be seen."""
-
-    points: Frame
-    reversals: Frame
-    program_breakups: Frame
-    reversal_breakups: Frame
-
-    @classmethod
-    def of(cls, tables: Mapping[str, Any], by: Sequence[str] = ()) -> Movements:
-        """Return all that moved, with the custom fields that ``by`` names as columns of points."""
-        return cls(
-            with_custom_fields(
-                frame(tables["points"]), frame(tables["custom_fields"]), "points", by
-            ),
-            frame(tables["reversals"]),
-            frame(tables["program_breakups"]),
-            frame(tables["reversal_breakups"]),
-        )
 
 
 def postings(moved: Movements, by: Sequence[str], basis: Basis = "redemption") -> Frame:
@@ -143,7 +120,8 @@ def _reversed_by_program(moved: Movements, homes: Frame, carried: Sequence[str])
         "reversal_id", "program_id", points_back=nw.col("points_reversed")
     )
     explained = shares.group_by("reversal_id").agg(explained=nw.col("points_back").sum())
-    wanted = ["redemption_key", *carried, "reversal_time", "program_id", "points_reversed"]
+    wanted = ["redemption_key", *carried, "reversal_id", "reversal_time", "program_id"]
+    wanted.append("points_reversed")
     shared = (
         shares.join(reversals, on="reversal_id", how="inner")
         .with_columns(points_reversed=nw.col("points_back"))

@@ -16,10 +16,11 @@ import pandas as pd
 
 from redemption_analytics.errors import UsageError, nearest, refused
 from redemption_analytics.moments import Moment, end, period_of
-from redemption_analytics.tables.attribution import Movements, postings
+from redemption_analytics.tables.attribution import postings
 from redemption_analytics.tables.dimensions import TABLES_OF
 from redemption_analytics.tables.frames import schema_of
 from redemption_analytics.tables.lazy import Frame, frame, native
+from redemption_analytics.tables.movements import Movements
 
 
 def filtered(
