@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from redemption_analytics.errors import ValidationError as ValidationError
     from redemption_analytics.errors import WriteError as WriteError
     from redemption_analytics.loading.convert import convert as convert
-    from redemption_analytics.loading.convert import open as open  # noqa: A004
     from redemption_analytics.loading.load import load as load
+    from redemption_analytics.loading.open import open as open  # noqa: A004
     from redemption_analytics.metrics import coupon_summary as coupon_summary
     from redemption_analytics.metrics import expected_reversals as expected_reversals
     from redemption_analytics.metrics import net_points as net_points
@@ -54,7 +54,7 @@ _HOMES = {
     "kpis": "metrics",
     "load": "loading.load",
     "net_points": "metrics",
-    "open": "loading.convert",
+    "open": "loading.open",
     "reversal_curve": "metrics",
     "reversal_outliers": "metrics",
     "reversal_rates": "metrics",

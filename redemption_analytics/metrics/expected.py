@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -16,6 +15,7 @@ from redemption_analytics.contract import DECIMAL_PLACES
 from redemption_analytics.metrics.at_risk import age, exits, unit, units_and_reversals, watched
 from redemption_analytics.metrics.computed import handed_back, numbered
 from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.metrics.inference import Z_95
 from redemption_analytics.metrics.survival import Curves, Floats, Whole
 from redemption_analytics.moments import Moment, Span, whole_days
 from redemption_analytics.options import PERIODS
@@ -250,12 +250,11 @@ def _interval(mean: Floats, variance: Floats, third: Floats) -> tuple[Floats, Fl
     skewness = np.divide(third, deviation**3, out=np.zeros_like(mean), where=some)
     normal = np.abs(skewness) < _NO_SKEWNESS
     skewness[normal] = 1.0
-    z = NormalDist().inv_cdf(1 - _TAIL)
     low, high = (
         2 / skewness * (np.maximum(1 + skewness * side / 6 - skewness**2 / 36, 0) ** 3 - 1)
-        for side in (-z, z)
+        for side in (-Z_95, Z_95)
     )
     return (
-        mean + deviation * np.where(normal, -z, low),
-        mean + deviation * np.where(normal, z, high),
+        mean + deviation * np.where(normal, -Z_95, low),
+        mean + deviation * np.where(normal, Z_95, high),
     )
