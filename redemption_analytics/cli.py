@@ -5,7 +5,6 @@ Nothing heavy is imported before a command is at work: its help comes at once.
 
 from __future__ import annotations
 
-import enum
 import importlib
 import sys
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import typer
 
 import redemption_analytics as ra
 from redemption_analytics.flags import given, loading
-from redemption_analytics.options import DEFAULTS, LoadOptions
+from redemption_analytics.options import DEFAULTS, LoadOptions, Period
 from redemption_analytics.reports.extra import PAGE, REMEDY
 from redemption_analytics.signals import put_away_on_signals
 from redemption_analytics.visible import visible
@@ -37,16 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Period(enum.StrEnum):
-    """A grain of time."""
-
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
-    QUARTER = "quarter"
-    YEAR = "year"
 
 
 SourceArgument = Annotated[
@@ -129,7 +118,7 @@ def convert(
 def report(
     source: SourceArgument,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the report.")],
-    period: Annotated[Period, typer.Option(help="Grain of time.")] = Period.MONTH,
+    period: Annotated[Period, typer.Option(help="Grain of time.")] = "month",
     as_of: Annotated[
         str | None,
         typer.Option(
@@ -151,7 +140,7 @@ def report(
     files = ra.write_reports(
         r,
         directory,
-        period=period.value,
+        period=period,
         as_of=as_of,
         page=page,
         allow_empty=options["allow_empty"],
