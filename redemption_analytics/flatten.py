@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.contract import EPOCH_TIMES, IDENTITIES, NO_BILLS
-from redemption_analytics.keys import redemption_keys
+from redemption_analytics.flattening.keys import redemption_keys
 
 #: Column that names the row of the parent table, by position; it never leaves the library.
 PARENT = "_parent"

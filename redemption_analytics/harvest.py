@@ -15,22 +15,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.accounts import Account, files_table
-from redemption_analytics.blocks import Block, Fault, batched
-from redemption_analytics.conflicts import PATH
-from redemption_analytics.dating import EXPORT, Dating
 from redemption_analytics.errors import RejectedError, SourceError
-from redemption_analytics.exports import Export
 from redemption_analytics.flatten import ANSWER, Pseudonym, Tables
-from redemption_analytics.frames import arrow_schema_of, declared
 from redemption_analytics.keeping import Keep
-from redemption_analytics.ledger import Finding, findings, ledger
-from redemption_analytics.merging import Merging
+from redemption_analytics.merging.conflicts import PATH
+from redemption_analytics.merging.export_times import EXPORT, Dating
+from redemption_analytics.merging.merge import Merging
 from redemption_analytics.native import Read, Reject
 from redemption_analytics.parsing import Parsed, Parser
-from redemption_analytics.reading import read_blocks
+from redemption_analytics.reading.blocks import Block, Fault, batched
+from redemption_analytics.reading.files import read_blocks
 from redemption_analytics.settling import PARTS
-from redemption_analytics.streams import Stream
+from redemption_analytics.sources.accounts import Account, files_table
+from redemption_analytics.sources.export import Export
+from redemption_analytics.sources.streams import Stream
+from redemption_analytics.tables.frames import arrow_schema_of, declared
+from redemption_analytics.tables.ledger import Finding, findings, ledger
 
 _ANYWAY = "allow_empty=True (--allow-empty) goes on without"
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from redemption_analytics.blocks import Block
 from redemption_analytics.contract import PointsType
 from redemption_analytics.flatten import Flattening, Tables
 from redemption_analytics.native import Read, Reader
+from redemption_analytics.reading.blocks import Block
 from redemption_analytics.settling import settled
 
 

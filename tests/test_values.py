@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from oracle.reading import OracleReader
 
 from redemption_analytics import parsing
-from redemption_analytics.blocks import Block
 from redemption_analytics.flatten import Flattening
 from redemption_analytics.parsing import Parsed, Parser
+from redemption_analytics.reading.blocks import Block
 
 # A table, a column, and how an answer holds it; @ stands for the value.
 PLACES = {

@@ -100,7 +100,7 @@ class Declaration:
         self._place(ANSWER, "$", 0, "", None)
 
     def _place(self, shape: Shape, path: str, table: int, prefix: str, parent: int | None) -> int:
-        """Number an object and all that it holds."""
+        """Give numbers to an object and all that it holds."""
         number = len(self.places)
         place = Place(path, shape, table)
         self.places.append(place)
@@ -135,8 +135,8 @@ class Declaration:
             else:
                 place.fields.append((name, _UNUSED, 0, 0, _NONE))
         known = {name: number for number, (name, _) in enumerate(columns)}
-        for names in shape.required:
-            place.groups.append(sum(1 << known[prefix + name] for name in names))
+        for group in shape.required:
+            place.groups.append(sum(1 << known[prefix + name] for name in group))
         self.tables[0].end = len(self.tables)
         return number
 
@@ -221,7 +221,7 @@ def _bits(names: Iterable[str], *, of: Place) -> int:
 
 
 def _list_names() -> dict[str, str]:
-    """Name the table of each list by its path: by its element, or its place where several share it."""
+    """Name the table of each list by its path: by its element, or its place if several share it."""
     found = list(_lists(ANSWER, "$"))
     shared = Counter(shape.element for _, shape in found)
     return {

@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
-from redemption_analytics.blocks import Block
 from redemption_analytics.contract import Kind, PointsType
 from redemption_analytics.errors import RedemptionAnalyticsError
 from redemption_analytics.native.declaration import Declaration, declaration
 from redemption_analytics.native.library import library
 from redemption_analytics.native.rejects import Refused, Reject, Texts, in_words
 from redemption_analytics.native.wall_clock import on_the_wall
+from redemption_analytics.reading.blocks import Block
 
 #: One read takes no more memory.
 MEMORY = 8 << 30

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from xml.parsers import expat
 
-from redemption_analytics.blocks import Block, breaks_off
 from redemption_analytics.contract import EXACT_POINTS
 from redemption_analytics.native.declaration import Declaration
+from redemption_analytics.reading.blocks import Block, breaks_off
 
 #: What is said of a value, which goes before; in the order of the reader's reasons. Those that
 #: begin with a colon say all by themselves.

@@ -1,4 +1,4 @@
-"""Times that were written with a UTC offset, as the clock on the organisation's wall showed them."""
+"""Times that were written with a UTC offset, as wall-clock time of the organisation."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def on_the_wall(batch: pa.RecordBatch, times: Sequence[str], zone: ZoneInfo) -> 
     return batch
 
 
-def _offsets(utc: np.ndarray, zone: ZoneInfo) -> np.ndarray:  # type: ignore[type-arg]
+def _offsets(utc: np.ndarray, zone: ZoneInfo) -> np.ndarray:
     """Give what the zone adds to each moment, in microseconds."""
     steps, places = np.unique(utc // _STEP, return_inverse=True)
     known = np.array([_offset(int(step), zone) for step in steps.tolist()], np.int64)
-    given: np.ndarray = known[places]  # type: ignore[type-arg]
+    given: np.ndarray = known[places]
     return given
 
 

@@ -35,7 +35,7 @@ FORMS = (0, 1, 2, 6, 8)
 #: A declaration is fuzzed, not what is read by it.
 DECLARED = 255
 
-_FLAGS = "-std=c++20 -O1 -g -fno-omit-frame-pointer -fno-exceptions -fno-rtti".split()
+_FLAGS = ["-std=c++20", "-O1", "-g", "-fno-omit-frame-pointer", "-fno-exceptions", "-fno-rtti"]
 _SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
 
 
@@ -54,7 +54,8 @@ def build(to: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip()
-        raise OSError(said if "error:" in said and "cannot find" not in said else f"{LACKS}\n{said}")
+        faulty = "error:" in said and "cannot find" not in said
+        raise OSError(said if faulty else f"{LACKS}\n{said}")
 
 
 def declarations() -> list[bytes]:
@@ -117,14 +118,8 @@ def words() -> list[bytes]:
 
     from redemption_analytics.native.declaration import declaration
 
-    names = {
-        name.encode()
-        for place in declaration().places
-        for name, *_ in place.fields
-    }
-    written = [
-        form % name for name in sorted(names) for form in (b'"%s":', b"<%s>", b"</%s>")
-    ]
+    names = {name.encode() for place in declaration().places for name, *_ in place.fields}
+    written = [form % name for name in sorted(names) for form in (b'"%s":', b"<%s>", b"</%s>")]
     return [*written, *(token for token in TOKENS if len(token) < 64)]
 
 
