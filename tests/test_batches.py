@@ -16,9 +16,9 @@ from test_merging import answer, new, old
 
 import redemption_analytics as ra
 from redemption_analytics.errors import RedemptionAnalyticsError
-from redemption_analytics.flatten import Flattening
-from redemption_analytics.native import Reader
-from redemption_analytics.parsing import Parser
+from redemption_analytics.flattening.flatten import Flattening
+from redemption_analytics.loading.parser import Parser
+from redemption_analytics.parsing import Reader
 from redemption_analytics.reading import blocks
 
 WHOLE = [

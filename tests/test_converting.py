@@ -18,9 +18,8 @@ from pandas.testing import assert_frame_equal
 from test_merging import EXPORTS, answer, export, new, old, reversal
 
 import redemption_analytics as ra
-from redemption_analytics import keeping
 from redemption_analytics.errors import RedemptionAnalyticsError, ValidationError
-from redemption_analytics.merging import partitions
+from redemption_analytics.merging import partitions, stores
 from redemption_analytics.merging.fates import Fate
 from redemption_analytics.merging.merge import Merging
 
@@ -31,7 +30,7 @@ SAMPLES = Path(__file__).parent.parent / "data_samples"
 def little_memory(rows: int) -> Iterator[None]:
     """Let row groups, and the partitions in which equal keys meet, hold so few rows."""
     with (
-        mock.patch.object(keeping, "GROUP_ROWS", rows),
+        mock.patch.object(stores, "GROUP_ROWS", rows),
         mock.patch.object(partitions, "PARTITION_ROWS", rows),
     ):
         yield

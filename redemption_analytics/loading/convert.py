@@ -10,9 +10,9 @@ from typing import Unpack
 import pandas as pd
 
 from redemption_analytics.atomic_directory import check_replaceable, write_folders, written_beside
-from redemption_analytics.keeping import OnDisk
 from redemption_analytics.loading.load import gather
 from redemption_analytics.loading.option_checks import checked, flag
+from redemption_analytics.merging.stores import OnDisk
 from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arguments import public_with

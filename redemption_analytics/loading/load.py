@@ -9,17 +9,17 @@ from typing import Unpack
 import pyarrow as pa
 
 from redemption_analytics.errors import SourceError
-from redemption_analytics.flatten import Flattening, Tables
-from redemption_analytics.harvest import Harvest
-from redemption_analytics.keeping import InMemory, Keep
+from redemption_analytics.flattening.flatten import Flattening, Tables
+from redemption_analytics.flattening.parents import PARTS
 from redemption_analytics.loading.option_checks import checked
+from redemption_analytics.loading.parser import Parser
+from redemption_analytics.loading.pipeline import Harvest
 from redemption_analytics.loading.progress import progress_bar
 from redemption_analytics.memory import system_memory
+from redemption_analytics.merging.stores import InMemory, Keep
 from redemption_analytics.options import DECLARED, LoadOptions
-from redemption_analytics.parsing import Parser
 from redemption_analytics.privacy import pseudonym
 from redemption_analytics.redemptions import Redemptions
-from redemption_analytics.settling import PARTS
 from redemption_analytics.sources.export import Export, renamed
 from redemption_analytics.sources.find import Source, find_exports
 from redemption_analytics.tables.arguments import public_with

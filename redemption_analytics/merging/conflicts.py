@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from redemption_analytics.flatten import ANSWER, PARENT
-from redemption_analytics.keeping import Keep
+from redemption_analytics.flattening.flatten import ANSWER, PARENT
 from redemption_analytics.merging.fates import Fate, Rows
 from redemption_analytics.merging.partitions import ROW, partitions
+from redemption_analytics.merging.stores import Keep
 
 #: Where reversals stand in an answer.
 PATH = "$.response.customer.redemptions.points.point.reversals"

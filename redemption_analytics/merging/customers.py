@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.contract import IDENTITIES, SPLITTING
-from redemption_analytics.flatten import Flattening
-from redemption_analytics.keeping import Keep
+from redemption_analytics.flattening.flatten import Flattening
 from redemption_analytics.merging.partitions import partitions
 from redemption_analytics.merging.renaming import Renaming
+from redemption_analytics.merging.stores import Keep
 
 #: What more keys than these share is nobody's identity: a shop's own number, or "none".
 _MOST_KEYS = 50

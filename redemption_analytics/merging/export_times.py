@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.dating import SLACK, TELLING
-from redemption_analytics.flatten import PARENT
-from redemption_analytics.keeping import Keep
+from redemption_analytics.flattening.flatten import PARENT
 from redemption_analytics.merging.fates import Fate, Rows
 from redemption_analytics.merging.partitions import ROW
+from redemption_analytics.merging.stores import Keep
 from redemption_analytics.sources.export import Export
 from redemption_analytics.tables.ledger import NOW, Finding
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.flatten import ANSWER, PARENT, PARENTS
-from redemption_analytics.keeping import Keep
+from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS
 from redemption_analytics.merging.partitions import ROW, numbered, partitions
 from redemption_analytics.merging.renaming import Renaming
+from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.told import bits, branches
 from redemption_analytics.merging.versions import Hanging, Mask, Versions, codes_of, digests
 from redemption_analytics.tables.frames import key_of

@@ -20,10 +20,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.flatten import ANSWER
-from redemption_analytics.keeping import Keep
+from redemption_analytics.flattening.flatten import ANSWER
 from redemption_analytics.merging.partitions import ROW, numbered, partitions
 from redemption_analytics.merging.renaming import Renaming
+from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.versions import Mask, Numbers, codes_of
 
 _AGREEING = ("points_redeemed", "transaction_number", "program_id", "bill_id")

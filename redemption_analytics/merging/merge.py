@@ -18,8 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.errors import FaultError
-from redemption_analytics.flatten import ANSWER, PARENT, PARENTS, Flattening, Tables
-from redemption_analytics.keeping import Change, Keep
+from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Flattening, Tables
 from redemption_analytics.merging.conflicts import Refused, refused_reversals
 from redemption_analytics.merging.customers import united_customers
 from redemption_analytics.merging.export_times import Dating
@@ -27,6 +26,7 @@ from redemption_analytics.merging.fates import HANGING, KEYS, Fate, Rows, met, v
 from redemption_analytics.merging.match_editions import settled_editions
 from redemption_analytics.merging.oddities import Oddities
 from redemption_analytics.merging.renaming import Renaming
+from redemption_analytics.merging.stores import Change, Keep
 from redemption_analytics.merging.told import Given
 from redemption_analytics.tables.ledger import Finding
 

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.dating import TELLING
-from redemption_analytics.flatten import ANSWER, PARENT
-from redemption_analytics.keeping import Keep
+from redemption_analytics.flattening.flatten import ANSWER, PARENT
 from redemption_analytics.merging.fates import Fate, Rows
 from redemption_analytics.merging.partitions import ROW
 from redemption_analytics.merging.restatements import Restating
+from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.versions import Mask, Versions
 from redemption_analytics.tables.ledger import Finding
 

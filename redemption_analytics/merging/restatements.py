@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from redemption_analytics.contract import DECIMAL_PLACES
-from redemption_analytics.flatten import PARENT
-from redemption_analytics.keeping import Keep
+from redemption_analytics.flattening.flatten import PARENT
 from redemption_analytics.merging.fates import BREAKUPS
+from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.versions import Versions
 from redemption_analytics.schemas import Text
 

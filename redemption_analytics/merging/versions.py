@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.flatten import PARENT
-from redemption_analytics.keeping import Keep
+from redemption_analytics.flattening.flatten import PARENT
 from redemption_analytics.merging.partitions import ROW
+from redemption_analytics.merging.stores import Keep
 
 Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]

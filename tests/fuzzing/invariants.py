@@ -24,11 +24,11 @@ from pandas.testing import assert_frame_equal
 
 import redemption_analytics as ra
 from fuzzing.packing import FORMS
-from redemption_analytics import harvest, keeping, parsing, privacy
+from redemption_analytics import privacy
 from redemption_analytics.errors import RedemptionAnalyticsError
-from redemption_analytics.keeping import InMemory
-from redemption_analytics.loading import load
-from redemption_analytics.merging import partitions
+from redemption_analytics.loading import load, parser, pipeline
+from redemption_analytics.merging import partitions, stores
+from redemption_analytics.merging.stores import InMemory
 from redemption_analytics.reading import blocks
 from redemption_analytics.reading.files import read_blocks
 
@@ -55,17 +55,17 @@ class Grain:
     """
 
     block: int = blocks.BLOCK_BYTES
-    rows: int = keeping.GROUP_ROWS
+    rows: int = stores.GROUP_ROWS
     small: int = blocks._SMALL
 
     @contextmanager
-    def __call__(self, reader: type = parsing.Reader) -> Iterator[None]:
+    def __call__(self, reader: type = parser.Reader) -> Iterator[None]:
         """Cut like that, and read with some reader."""
         with ExitStack() as stack:
             for module, name, value in (
-                (parsing, "Reader", reader),
-                (harvest, "read_blocks", partial(read_blocks, size=self.block)),
-                (keeping, "GROUP_ROWS", self.rows),
+                (parser, "Reader", reader),
+                (pipeline, "read_blocks", partial(read_blocks, size=self.block)),
+                (stores, "GROUP_ROWS", self.rows),
                 (partitions, "PARTITION_ROWS", self.rows),
                 (blocks, "_SMALL", self.small),
             ):
@@ -121,7 +121,7 @@ def _pseudonyms_key() -> Any:
 
 
 def outcome(
-    case: Case, grain: Grain = WHOLE, reader: type = parsing.Reader, times: int = 1
+    case: Case, grain: Grain = WHOLE, reader: type = parser.Reader, times: int = 1
 ) -> Outcome:
     """Load without validating: tables, ledger and findings, or the text of the library's error."""
     keep = InMemory()

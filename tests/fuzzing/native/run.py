@@ -26,7 +26,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 TESTS = HERE.parents[1]
 ROOT = TESTS.parent
-SOURCES = ROOT / "redemption_analytics" / "native" / "src"
+SOURCES = ROOT / "redemption_analytics" / "parsing" / "src"
 CORPUS = HERE / "corpus"
 LACKS = "needs clang with its sanitizers: apt-get install clang libclang-rt-dev"
 
@@ -60,7 +60,7 @@ def build(to: Path) -> None:
 
 def declarations() -> list[bytes]:
     """Return the contract as the reader takes it: with and without decimal points, and offsets."""
-    from redemption_analytics.native.declaration import declaration
+    from redemption_analytics.parsing.declaration import declaration
 
     return [
         declaration().encoded(points, offsets=offsets)
@@ -116,7 +116,7 @@ def words() -> list[bytes]:
     """Return what is put in by fuzzing: the contract's names, and marks of the formats."""
     from fuzzing.mutations import TOKENS
 
-    from redemption_analytics.native.declaration import declaration
+    from redemption_analytics.parsing.declaration import declaration
 
     names = {name.encode() for place in declaration().places for name, *_ in place.fields}
     written = [form % name for name in sorted(names) for form in (b'"%s":', b"<%s>", b"</%s>")]

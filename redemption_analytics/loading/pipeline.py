@@ -16,16 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.errors import RejectedError, SourceError
-from redemption_analytics.flatten import ANSWER, Pseudonym, Tables
-from redemption_analytics.keeping import Keep
+from redemption_analytics.flattening.flatten import ANSWER, Pseudonym, Tables
+from redemption_analytics.flattening.parents import PARTS
+from redemption_analytics.loading.parser import Parsed, Parser
 from redemption_analytics.merging.conflicts import PATH
 from redemption_analytics.merging.export_times import EXPORT, Dating
 from redemption_analytics.merging.merge import Merging
-from redemption_analytics.native import Read, Reject
-from redemption_analytics.parsing import Parsed, Parser
+from redemption_analytics.merging.stores import Keep
+from redemption_analytics.parsing import Read, Reject
 from redemption_analytics.reading.blocks import Block, Fault, batched
 from redemption_analytics.reading.files import read_blocks
-from redemption_analytics.settling import PARTS
 from redemption_analytics.sources.accounts import Account, files_table
 from redemption_analytics.sources.export import Export
 from redemption_analytics.sources.streams import Stream

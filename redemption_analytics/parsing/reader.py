@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from redemption_analytics.contract import Kind, PointsType
 from redemption_analytics.errors import RedemptionAnalyticsError
-from redemption_analytics.native.declaration import Declaration, declaration
-from redemption_analytics.native.library import library
-from redemption_analytics.native.rejects import Refused, Reject, Texts, in_words
-from redemption_analytics.native.wall_clock import on_the_wall
+from redemption_analytics.parsing.declaration import Declaration, declaration
+from redemption_analytics.parsing.library import library
+from redemption_analytics.parsing.rejects import Refused, Reject, Texts, in_words
+from redemption_analytics.parsing.wall_clock import on_the_wall
 from redemption_analytics.reading.blocks import Block
 
 #: One read takes no more memory.

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from redemption_analytics.contract import PointsType
-from redemption_analytics.flatten import Flattening, Tables
-from redemption_analytics.native import Read, Reader
+from redemption_analytics.flattening.flatten import Flattening, Tables
+from redemption_analytics.flattening.parents import settled
+from redemption_analytics.parsing import Read, Reader
 from redemption_analytics.reading.blocks import Block
-from redemption_analytics.settling import settled
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.errors import RedemptionAnalyticsError
-from redemption_analytics.flatten import PARENT, PARENTS, Tables
+from redemption_analytics.flattening.flatten import PARENT, PARENTS, Tables
 from redemption_analytics.tables.frames import declared
 
 #: Tables that are a part of another.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from xml.parsers import expat
 
 from redemption_analytics.contract import EXACT_POINTS
-from redemption_analytics.native.declaration import Declaration
+from redemption_analytics.parsing.declaration import Declaration
 from redemption_analytics.reading.blocks import Block, breaks_off
 
 #: What is said of a value, which goes before; in the order of the reader's reasons. Those that
