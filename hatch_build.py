@@ -27,7 +27,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import platform_tags
 
-NATIVE = Path("redemption_analytics", "native")
+NATIVE = Path("redemption_analytics", "parsing")
 LIBRARY = NATIVE / "_reader.lib"
 
 #: The systems that wheels can be made for by Zig's compiler, as wheels and as Zig call them.

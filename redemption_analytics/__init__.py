@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from redemption_analytics import plot as plot
     from redemption_analytics import schemas as schemas
     from redemption_analytics.audits import audit as audit
-    from redemption_analytics.converting import convert as convert
-    from redemption_analytics.converting import open as open  # noqa: A004
     from redemption_analytics.errors import RedemptionAnalyticsError as RedemptionAnalyticsError
     from redemption_analytics.errors import RejectedError as RejectedError
     from redemption_analytics.errors import SourceError as SourceError
     from redemption_analytics.errors import UsageError as UsageError
     from redemption_analytics.errors import ValidationError as ValidationError
     from redemption_analytics.errors import WriteError as WriteError
-    from redemption_analytics.loading import load as load
+    from redemption_analytics.loading.convert import convert as convert
+    from redemption_analytics.loading.load import load as load
+    from redemption_analytics.loading.open import open as open  # noqa: A004
     from redemption_analytics.metrics import coupon_summary as coupon_summary
     from redemption_analytics.metrics import expected_reversals as expected_reversals
     from redemption_analytics.metrics import net_points as net_points
@@ -48,13 +48,13 @@ _HOMES = {
     "ValidationError": "errors",
     "WriteError": "errors",
     "audit": "audits",
-    "convert": "converting",
+    "convert": "loading.convert",
     "coupon_summary": "metrics",
     "expected_reversals": "metrics",
     "kpis": "metrics",
-    "load": "loading",
+    "load": "loading.load",
     "net_points": "metrics",
-    "open": "converting",
+    "open": "loading.open",
     "reversal_curve": "metrics",
     "reversal_outliers": "metrics",
     "reversal_rates": "metrics",

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import narwhals as nw
 
 from redemption_analytics.contract import DISCOUNT_TYPES, SPLITTING
-from redemption_analytics.metrics.grouping import Frame, frame, native
 from redemption_analytics.moments import Moment, end
-from redemption_analytics.passing import MAY_HOLD
-from redemption_analytics.usage import public
+from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.coverage import Kind, said_and_loaded, truncated
+from redemption_analytics.tables.lazy import Frame, frame, native
+from redemption_analytics.tables.passed_over import MAY_HOLD
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
-
-Kind = Literal["points", "coupons"]
 
 _Check: TypeAlias = "Callable[[Redemptions], Frame]"
 
@@ -82,71 +81,13 @@ def audit(r: Redemptions, as_of: Moment | None = None) -> Any:
     return native(nw.concat(rows))
 
 
-def truncated(r: Redemptions, kind: Kind) -> Frame:
-    """List customers who have more redemptions than were loaded.
-
-    Returns
-    -------
-    Narwhals frame
-        The rows of :func:`said_and_loaded` in which fewer are here than said.
-    """
-    return said_and_loaded(r, kind).filter(nw.col("said") > nw.col("here"))
-
-
-def said_and_loaded(r: Redemptions, kind: Kind, newest: bool = False) -> Frame:
-    """Hold what answers say that customers have against what was loaded.
-
-    Parameters
-    ----------
-    r
-        The bundle.
-    kind
-        Of which redemptions.
-    newest
-        Whether only the newest export counts that shows or counts any of a customer's: what an
-        older one said is outdated by what came since.
-
-    Returns
-    -------
-    Narwhals frame
-        response_id (of one of their answers), said, here (counts of redemptions).
-    """
-    said = f"{kind}_count"
-    told = ~nw.col(said).is_null()
-    known = frame(r.responses).filter(~nw.col("customer_key").is_null())
-    if newest:
-        some = known.filter(told | (nw.col(f"{kind}_loaded") > 0))
-        last = some.group_by("customer_key").agg(nw.col("exported_at").max())
-        known = known.join(last, on=["customer_key", "exported_at"], how="inner")
-    loaded = frame(getattr(r, kind)).filter(~nw.col("customer_key").is_null())
-    here = loaded.group_by("customer_key").agg(here=nw.len())
-    of_customers = (
-        known.filter(told)
-        .group_by("customer_key")
-        .agg(response_id=nw.col("response_id").max(), said=nw.col(said).max())
-        .join(here, on="customer_key", how="left")
-    )
-    # Where nobody is named, an answer can only be held against itself.
-    of_nobody = frame(r.responses).filter(told & nw.col("customer_key").is_null())
-    of_nobody = of_nobody.with_columns(said=nw.col(said), here=nw.col(f"{kind}_loaded"))
-    return nw.concat([_counts(of_customers), _counts(of_nobody)])
-
-
-def _counts(rows: Frame) -> Frame:
-    return rows.select(
-        "response_id",
-        said=nw.col("said").cast(nw.Int64),
-        here=nw.col("here").fill_null(0).cast(nw.Int64),
-    )
-
-
 def _truncated(kind: Kind) -> _Check:
-    return lambda r: _said_versus_here(truncated(r, kind))
+    return lambda r: _said_versus_here(truncated(r.tables, kind))
 
 
 def _surplus(kind: Kind) -> _Check:
     more = nw.col("here") > nw.col("said")
-    return lambda r: _said_versus_here(said_and_loaded(r, kind, newest=True).filter(more))
+    return lambda r: _said_versus_here(said_and_loaded(r.tables, kind, newest=True).filter(more))
 
 
 def _said_versus_here(rows: Frame) -> Frame:

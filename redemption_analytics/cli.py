@@ -5,7 +5,6 @@ Nothing heavy is imported before a command is at work: its help comes at once.
 
 from __future__ import annotations
 
-import enum
 import importlib
 import sys
 from collections.abc import Callable
@@ -17,9 +16,9 @@ import typer
 
 import redemption_analytics as ra
 from redemption_analytics.flags import given, loading
-from redemption_analytics.options import DEFAULTS, LoadOptions
-from redemption_analytics.program import put_away_on_signals
+from redemption_analytics.options import DEFAULTS, LoadOptions, Period
 from redemption_analytics.reports.extra import PAGE, REMEDY
+from redemption_analytics.signals import put_away_on_signals
 from redemption_analytics.visible import visible
 
 if TYPE_CHECKING:
@@ -37,16 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Period(enum.StrEnum):
-    """A grain of time."""
-
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
-    QUARTER = "quarter"
-    YEAR = "year"
 
 
 SourceArgument = Annotated[
@@ -129,7 +118,7 @@ def convert(
 def report(
     source: SourceArgument,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the report.")],
-    period: Annotated[Period, typer.Option(help="Grain of time.")] = Period.MONTH,
+    period: Annotated[Period, typer.Option(help="Grain of time.")] = "month",
     as_of: Annotated[
         str | None,
         typer.Option(
@@ -151,7 +140,7 @@ def report(
     files = ra.write_reports(
         r,
         directory,
-        period=period.value,
+        period=period,
         as_of=as_of,
         page=page,
         allow_empty=options["allow_empty"],
@@ -211,7 +200,7 @@ def sample(
 
 def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
     """Load exports, or open a directory that was converted before."""
-    from redemption_analytics.outputs import is_converted
+    from redemption_analytics.tables.outputs import is_converted
 
     if len(source) == 1 and is_converted(source[0]):
         if named := given(options):
@@ -223,7 +212,7 @@ def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
 
 
 def _tell_passed_over(files: Any) -> None:
-    from redemption_analytics.passing import passed_over
+    from redemption_analytics.tables.passed_over import passed_over
 
     found = passed_over(files)
     if found:

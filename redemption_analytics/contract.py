@@ -10,7 +10,9 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import get_args
 
+from redemption_analytics.options import CustomerKey
 from redemption_analytics.options import PointsType as PointsType
 
 #: The column of a table that holds raw answers: of Parquet, of CSV, of a frame.
@@ -25,13 +27,16 @@ EPOCH_TIMES = (datetime(1969, 12, 31), datetime(1970, 1, 2))
 #: What the API writes for "no such bill".
 NO_BILLS = (0, -1)
 
+#: Decimal points are written with so many places.
+DECIMAL_PLACES = 3
+
 #: Points are fewer than that: sums of them have to fit 64 bits too.
 POINTS_LIMIT = 10**18
 #: Of decimal points, all below that are held by 64-bit floats to three places, and only some above.
 EXACT_POINTS = 2**43
 
 #: How the identities of a customer are called, the strongest first.
-IDENTITIES = ("user_id", "external_id", "mobile", "email")
+IDENTITIES = get_args(CustomerKey)
 
 #: Identities of which the audit says where two customers have the same.
 SPLITTING = ("mobile", "email")

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "FaultError",
     "RedemptionAnalyticsError",
     "RejectedError",
     "SourceError",
@@ -13,6 +14,8 @@ __all__ = [
     "ValidationError",
     "WriteError",
 ]
+
+_SHOWN = 100
 
 
 class RedemptionAnalyticsError(Exception):
@@ -50,6 +53,19 @@ class WriteError(RedemptionAnalyticsError, OSError):
         self.errno = errno
 
 
+class FaultError(RedemptionAnalyticsError):
+    """A fault of this library, whatever the data are: something it holds for certain is not so.
+
+    >>> raise FaultError("the ledger does not add up")
+    Traceback (most recent call last):
+    redemption_analytics.errors.FaultError: the ledger does not add up. This is a fault of \
+redemption_analytics: please report it
+    """
+
+    def __init__(self, found: str):
+        super().__init__(f"{found}. This is a fault of redemption_analytics: please report it")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Suggest the known name that is nearest to a wrong one, as the end of an error's text.
 
@@ -58,3 +74,28 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     found = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def refused(argument: str, takes: str, value: object) -> UsageError:
+    """Return the error that says what an argument takes.
+
+    The function that was called puts its name before it.
+
+
+    >>> refused("threads", "a whole number of 1 or more", "2")
+    UsageError("threads is a whole number of 1 or more, not '2'")
+    """
+    error = UsageError(f"{argument} is {takes}, not {_shown(value)}")
+    error.argument = argument
+    return error
+
+
+def _shown(value: object) -> str:
+    """Quote a value, a frame by its kind."""
+    if not isinstance(value, (str, bytes, int, float, list, tuple, dict, set, type(None))) and (
+        hasattr(value, "__array__") or hasattr(value, "collect") or hasattr(value, "fetchall")
+    ):
+        kind = type(value)
+        return f"a {kind.__module__.partition('.')[0].removeprefix('_')} {kind.__name__}"
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

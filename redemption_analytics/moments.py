@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from redemption_analytics.usage import refused
+from redemption_analytics.errors import refused
 
 #: What is read as a moment of the organisation's wall clock.
 Moment: TypeAlias = str | date | datetime

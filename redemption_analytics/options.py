@@ -1,9 +1,9 @@
-"""The options of loading, declared once: for load, convert and the command line."""
+"""What arguments may be that Python and the command line share, declared once for both."""
 
 # Types are needed at run time: signatures show them.
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from redemption_analytics.limits import MAX_RECORD_BYTES
 
@@ -11,6 +11,10 @@ OnError = Literal["quarantine", "raise"]
 PointsType = Literal["int", "decimal"]
 Pii = Literal["keep", "pseudonymize", "drop"]
 CustomerKey = Literal["user_id", "external_id", "mobile", "email"]
+
+#: A grain of time.
+Period = Literal["day", "week", "month", "quarter", "year"]
+PERIODS: tuple[Period, ...] = get_args(Period)
 
 
 class LoadOptions(TypedDict, total=False):

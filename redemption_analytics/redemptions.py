@@ -11,8 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from redemption_analytics.filtering import filtered
-from redemption_analytics.frames import (
+from redemption_analytics.atomic_directory import check_replaceable, write_folders, written_beside
+from redemption_analytics.moments import Moment
+from redemption_analytics.schemas import MODELS
+from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.filtering import filtered
+from redemption_analytics.tables.frames import (
     as_arrow,
     as_pandas,
     conformed,
@@ -22,16 +26,12 @@ from redemption_analytics.frames import (
     of_one_kind,
     pandas_frame,
 )
-from redemption_analytics.ledger import FINDINGS, LEDGER, no_findings, no_ledger
-from redemption_analytics.metrics.sums import point_sums
-from redemption_analytics.moments import Moment
-from redemption_analytics.now import now_of, with_now
-from redemption_analytics.outputs import converted_files
-from redemption_analytics.schemas import MODELS
-from redemption_analytics.storage import check_replaceable, write_folders, written_beside
-from redemption_analytics.summary import as_html, as_text, summary
-from redemption_analytics.usage import public
-from redemption_analytics.validation import check_tables
+from redemption_analytics.tables.ledger import FINDINGS, LEDGER, no_findings, no_ledger
+from redemption_analytics.tables.now import findings_of_now, now_as_of, now_of, with_now
+from redemption_analytics.tables.outputs import converted_files
+from redemption_analytics.tables.points import point_sums
+from redemption_analytics.tables.summary import as_html, as_text, summary
+from redemption_analytics.tables.validation import check_tables
 
 
 class Redemptions:
@@ -160,12 +160,12 @@ source_breakups, custom_fields, rejects, files
         say it), the newest time in the data; None where there is none. Times after their own
         export, by more than a day, are mistakes and never now: the audit names them.
         """
-        return now_of(self)
+        return now_of(self.tables, self.findings)
 
     @cached_property
     def point_sums(self) -> dict[str, int]:
         """The points of each table that has whole ones, added up: exactly, past 2^63 too."""
-        return point_sums(self)
+        return point_sums(self.tables)
 
     @classmethod
     def from_arrow(
@@ -244,7 +244,9 @@ source_breakups, custom_fields, rejects, files
         >>> len(r.filter(store_code="north").points), len(r.filter(until="2025-03").points)
         (1, 2)
         """
-        return Redemptions(**filtered(self, since, until, as_of, conditions))
+        chosen = filtered(self.tables, since, until, as_of, conditions)
+        findings = findings_of_now(now_as_of(self.now, as_of))
+        return Redemptions(**chosen, findings=frame_like(self.points, findings))
 
     @public
     def to_parquet(self, directory: str | os.PathLike[str]) -> Path:
@@ -277,12 +279,12 @@ source_breakups, custom_fields, rejects, files
         return Path(directory)
 
     def __repr__(self) -> str:
-        return as_text(summary(self))
+        return as_text(summary(self.tables, self.ledger))
 
     def _repr_html_(self) -> str:
-        return as_html(summary(self))
+        return as_html(summary(self.tables, self.ledger))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         # A notebook asks for text and HTML: of many rows one summing up is enough.
-        glance = summary(self)
+        glance = summary(self.tables, self.ledger)
         return {"text/plain": as_text(glance), "text/html": as_html(glance)}

@@ -14,7 +14,7 @@ import pandera.pandas as pa
 from pandera import dtypes
 from pandera.engines import pandas_engine
 
-from redemption_analytics.exports import DatedBy
+from redemption_analytics.dating import DatedBy
 
 __all__ = [
     "MODELS",

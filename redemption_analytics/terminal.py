@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from redemption_analytics.frames import as_arrow
+from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.visible import shortened
 
 #: In characters: an example of the audit names a file, and its path may be long.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from redemption_analytics import storage
+from redemption_analytics import atomic_directory
 
 _OPERATIONS = {"open", "shutil.rmtree"} | {
     f"os.{name}"
@@ -26,7 +26,7 @@ _FILES = ("a", "b")
 
 
 def write(target: Path, text: str | None) -> None:
-    with storage.written_beside(target, lambda _: None) as fresh:
+    with atomic_directory.written_beside(target, lambda _: None) as fresh:
         for name in _FILES:
             (fresh / name).write_text(str(text))
         if text is None:
@@ -64,7 +64,9 @@ def main(directory: str, exchange: str) -> None:
     target = Path(directory) / "target"
     found = {"died": 0, "torn": 0, "litter": 0}
     at_once = exchange == "at once"
-    with mock.patch.object(storage, "_exchanged", storage._exchanged if at_once else lambda *_: 0):
+    with mock.patch.object(
+        atomic_directory, "_exchanged", atomic_directory._exchanged if at_once else lambda *_: 0
+    ):
         for before in ({}, whole("old")):
             for step in count(1):
                 if before:

@@ -14,8 +14,8 @@ import pyarrow as pa
 from payloads import answers, coupon, redemption, reversal
 
 import redemption_analytics as ra
-from redemption_analytics.frames import as_arrow
 from redemption_analytics.sample import write_sample
+from redemption_analytics.tables.frames import as_arrow
 
 Bundles = dict[str, ra.Redemptions]
 

@@ -15,11 +15,11 @@ from pandas.testing import assert_frame_equal
 from test_merging import answer, new, old
 
 import redemption_analytics as ra
-from redemption_analytics import blocks
 from redemption_analytics.errors import RedemptionAnalyticsError
-from redemption_analytics.flatten import Flattening
-from redemption_analytics.native import Reader
-from redemption_analytics.parsing import Parser
+from redemption_analytics.flattening.flatten import Flattening
+from redemption_analytics.loading.parser import Parser
+from redemption_analytics.parsing import Reader
+from redemption_analytics.reading import blocks
 
 WHOLE = [
     json.dumps(answer(new("a"), new("b", id=2), coupons=[{"id": 7, "code": "c"}])),

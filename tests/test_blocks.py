@@ -19,11 +19,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracle.records import read_records
 
-from redemption_analytics.blocks import Block, Fault
-from redemption_analytics.exports import Export
-from redemption_analytics.reading import read_blocks
+from redemption_analytics.reading.blocks import Block, Fault
+from redemption_analytics.reading.files import read_blocks
 from redemption_analytics.sample import Organisation, write_export
-from redemption_analytics.sources import find_exports
+from redemption_analytics.sources.export import Export
+from redemption_analytics.sources.find import find_exports
 
 NOW = datetime(2026, 11, 20)
 Answers = list[dict[str, Any]]

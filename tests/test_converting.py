@@ -18,20 +18,20 @@ from pandas.testing import assert_frame_equal
 from test_merging import EXPORTS, answer, export, new, old, reversal
 
 import redemption_analytics as ra
-from redemption_analytics import buckets, keeping
 from redemption_analytics.errors import RedemptionAnalyticsError, ValidationError
-from redemption_analytics.fates import Fate
-from redemption_analytics.merging import Merging
+from redemption_analytics.merging import partitions, stores
+from redemption_analytics.merging.fates import Fate
+from redemption_analytics.merging.merge import Merging
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
 
 
 @contextmanager
 def little_memory(rows: int) -> Iterator[None]:
-    """Let row groups, and the buckets in which equal keys meet, hold so few rows."""
+    """Let row groups, and the partitions in which equal keys meet, hold so few rows."""
     with (
-        mock.patch.object(keeping, "GROUP_ROWS", rows),
-        mock.patch.object(buckets, "BUCKET_ROWS", rows),
+        mock.patch.object(stores, "GROUP_ROWS", rows),
+        mock.patch.object(partitions, "PARTITION_ROWS", rows),
     ):
         yield
 

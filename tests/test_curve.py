@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import redemption_analytics as ra
-from redemption_analytics.frames import arrow_schema_of, as_arrow, pandas_frame
 from redemption_analytics.metrics.curve import reversal_curve
 from redemption_analytics.metrics.durations import time_to_reversal
 from redemption_analytics.sample import write_sample
+from redemption_analytics.tables.frames import arrow_schema_of, as_arrow, pandas_frame
 
 DAY = timedelta(days=1)
 START = datetime(2025, 1, 1, 12)

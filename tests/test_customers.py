@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from test_merging import answer, cells, export, found, load, new, old
 
 import redemption_analytics as ra
-from redemption_analytics.customers import clustered
-from redemption_analytics.personal import KEY_VARIABLE
+from redemption_analytics.merging.customers import clustered
+from redemption_analytics.privacy import KEY_VARIABLE
 
 PII = pytest.mark.parametrize("pii", ["keep", "pseudonymize", "drop"])
 

@@ -12,7 +12,7 @@ import pytest
 from engines import KINDS, Bundles, of_every_kind, same, write_exports
 
 import redemption_analytics as ra
-from redemption_analytics.frames import as_arrow
+from redemption_analytics.tables.frames import as_arrow
 
 BYS = [
     (),

@@ -22,7 +22,7 @@ import pytest
 from requirements_of_ci import needed
 
 import redemption_analytics as ra
-from redemption_analytics import storage
+from redemption_analytics import atomic_directory
 from redemption_analytics.cli import UNUSABLE
 
 #: How often convert and report are killed; more take a while.
@@ -34,13 +34,14 @@ LARGE = SAMPLES / "organisation" / "2026-11-20.jsonl.gz"
 
 _COMMAND = """
 import sys
-from redemption_analytics import cli, harvest, converting, reports
+from redemption_analytics import cli, harvest, reports
+from redemption_analytics.loading import convert
 print("ready", flush=True)
 {before}
 cli.app(sys.argv[1:])
 """
 
-pytestmark = pytest.mark.skipif(storage.fcntl is None, reason="locks of runs need fcntl")
+pytestmark = pytest.mark.skipif(atomic_directory.fcntl is None, reason="locks of runs need fcntl")
 
 
 def started(*arguments: object, before: str = "") -> subprocess.Popen[str]:
@@ -261,7 +262,7 @@ def test_of_two_runs_at_once_the_second_is_told_of_the_first(command: str, tmp_p
     write, options = WRITERS[command]
     write(target)
     before = written(target)
-    with storage.written_beside(target, lambda _: None) as fresh:
+    with atomic_directory.written_beside(target, lambda _: None) as fresh:
         if command == "convert":
             code, err = ended(started(command, SMALL, target, *options))
             assert code == UNUSABLE
@@ -304,9 +305,9 @@ def test_without_locks_what_a_dead_run_left_is_told_and_not_touched(
     target, work = tmp_path / "target", tmp_path / ".target.redemption_analytics"
     no_locks = OSError(errno.ENOLCK, "No locks available")
     with (
-        mock.patch.object(storage, "fcntl", None)
+        mock.patch.object(atomic_directory, "fcntl", None)
         if locks == "none"
-        else mock.patch.object(storage.fcntl, "flock", side_effect=no_locks)
+        else mock.patch.object(atomic_directory.fcntl, "flock", side_effect=no_locks)
     ):
         convert(target)
         assert beside(target) == []

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import redemption_analytics as ra
-from redemption_analytics.frames import as_arrow
+from redemption_analytics.tables.frames import as_arrow
 
 
 def answer(key: str) -> bytes:

@@ -10,20 +10,14 @@ from payloads import load, redemption, table
 
 import redemption_analytics as ra
 from redemption_analytics.metrics.coupons import coupon_summary
-from redemption_analytics.metrics.grouping import (
-    DIMENSIONS,
-    PERIODS,
-    combined,
-    counted,
-    distinct,
-    frame,
-    names,
-    native,
-    summed,
-    with_custom_fields,
-)
+from redemption_analytics.metrics.grouping import names
 from redemption_analytics.metrics.kpis import kpis
 from redemption_analytics.metrics.outliers import reversal_outliers
+from redemption_analytics.metrics.sums import combined, counted, distinct, summed
+from redemption_analytics.options import PERIODS
+from redemption_analytics.tables.custom_fields import with_custom_fields
+from redemption_analytics.tables.dimensions import DIMENSIONS
+from redemption_analytics.tables.lazy import frame, native
 
 
 def test_one_name_is_a_list_of_one_and_a_name_given_twice_counts_once() -> None:

@@ -25,9 +25,9 @@ from oracle import records
 from oracle.records import read_records
 
 import redemption_analytics as ra
-from redemption_analytics import archives, sources, streams
-from redemption_analytics.blocks import Block
-from redemption_analytics.cutting import cut_blocks
+from redemption_analytics.reading.blocks import Block
+from redemption_analytics.reading.split import cut_blocks
+from redemption_analytics.sources import archives, find, streams
 
 MB = 1 << 20
 
@@ -408,7 +408,7 @@ def test_a_bomb_is_refused_in_little_memory(tmp_path: Path) -> None:
 
 
 def test_white_space_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("redemption_analytics.reading._BLANK_BYTES", MB)
+    monkeypatch.setattr("redemption_analytics.reading.text._BLANK_BYTES", MB)
     blanks = gzip.compress(b" " * 8 * MB)
     with pytest.raises(ra.SourceError, match="holds nothing but white space as far as it was"):
         ra.load(blanks * 100 + gzip.compress(line("a")))
@@ -597,9 +597,9 @@ def test_files_that_vanish_after_they_were_found_are_rejects(
 ) -> None:
     for key in "abc":
         (tmp_path / f"{key}.json").write_bytes(line(key))
-    found = sources.find_exports(tmp_path)
+    found = find.find_exports(tmp_path)
     (tmp_path / "b.json").unlink()
-    monkeypatch.setattr("redemption_analytics.loading.find_exports", lambda *_, **__: found)
+    monkeypatch.setattr("redemption_analytics.loading.load.find_exports", lambda *_, **__: found)
     r = ra.load(tmp_path)
     assert r.points["redemption_id"].tolist() == ["a", "c"]
     assert r.rejects["reason"].tolist() == ["the file cannot be read: No such file or directory"]

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import redemption_analytics as ra
-from redemption_analytics.frames import arrow_schema_of, as_arrow
+from redemption_analytics.tables.frames import arrow_schema_of, as_arrow
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
 

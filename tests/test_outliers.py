@@ -17,11 +17,9 @@ from scipy.stats import binomtest, false_discovery_control
 from statsmodels.stats.proportion import proportion_confint
 
 import redemption_analytics as ra
-from redemption_analytics.metrics.outliers import (
-    binomial_tail,
-    false_discovery_rates,
-    reversal_outliers,
-)
+from redemption_analytics.metrics.binomial import binomial_tail
+from redemption_analytics.metrics.inference import false_discovery_rates
+from redemption_analytics.metrics.outliers import reversal_outliers
 from redemption_analytics.sample import write_sample
 
 COUNTS = ("redemptions", "reversed_redemptions")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import redemption_analytics as ra
 from redemption_analytics.cli import app
-from redemption_analytics.frames import as_arrow
+from redemption_analytics.tables.frames import as_arrow
 
 GOOD = Path(__file__).parent.parent / "data_samples" / "2020-breakups.json"
 ENGINES = ["pandas", "duckdb", "polars", "pyarrow"]

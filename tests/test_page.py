@@ -15,9 +15,9 @@ import pytest
 from payloads import answers, coupon, load, redemption, reversal
 
 import redemption_analytics as ra
-from redemption_analytics.frames import as_arrow
 from redemption_analytics.reports import quality
 from redemption_analytics.reports.headline import Headline, headline
+from redemption_analytics.tables.frames import as_arrow
 
 SAMPLES = "data_samples/organisation"
 HOSTILE = "<script>alert(1)</script>"

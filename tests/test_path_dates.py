@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from redemption_analytics.path_dates import date_in_name
+from redemption_analytics.sources.path_dates import date_in_name
 
 NEXT_YEAR = datetime.now(UTC).year + 1
 

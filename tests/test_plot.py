@@ -17,7 +17,7 @@ from payloads import coupon, load, redemption, reversal
 from scipy import stats
 
 import redemption_analytics as ra
-from redemption_analytics.metrics.outliers import control_limits
+from redemption_analytics.metrics.binomial import control_limits
 
 SAMPLES = "data_samples/organisation"
 CHARTS: list[tuple[str, dict[str, Any]]] = [

@@ -16,7 +16,7 @@ STATES = "application/vnd.jupyter.widget-state+json"
 SLOW = """
 import json, time
 import redemption_analytics as ra
-from redemption_analytics.streams import Stream
+from redemption_analytics.sources.streams import Stream
 
 answer = json.dumps({"response": {"status": {"success": True}, "customer": {"user_id": "1"}}})
 payload = "\\n".join([answer] * 12_000).encode()

@@ -15,8 +15,8 @@ from oracle.reading import OracleReader
 from pandas.testing import assert_frame_equal
 
 import redemption_analytics as ra
-from redemption_analytics import parsing
 from redemption_analytics.errors import RedemptionAnalyticsError
+from redemption_analytics.loading import parser
 
 
 class Raw(str):
@@ -216,7 +216,7 @@ def outcome(data: bytes, **options: Any) -> ra.Redemptions | str:
 
 def assert_readers_agree(data: bytes, **options: Any) -> None:
     native = outcome(data, **options)
-    with mock.patch.object(parsing, "Reader", OracleReader):
+    with mock.patch.object(parser, "Reader", OracleReader):
         plain = outcome(data, **options)
     if isinstance(plain, str) or isinstance(native, str):
         assert native == plain

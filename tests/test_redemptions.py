@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import redemption_analytics as ra
-from redemption_analytics.frames import as_arrow
+from redemption_analytics.tables.frames import as_arrow
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
 

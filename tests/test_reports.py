@@ -14,8 +14,8 @@ import pytest
 from payloads import answers, coupon, load, redemption, reversal
 
 import redemption_analytics as ra
-from redemption_analytics.frames import as_arrow
 from redemption_analytics.reports import extra
+from redemption_analytics.tables.frames import as_arrow
 
 SAMPLES = "data_samples/organisation"
 

@@ -11,9 +11,10 @@ from payloads import Item, coupon, load, redemption, reversal, table
 
 import redemption_analytics as ra
 from redemption_analytics.metrics.coupons import coupon_summary
-from redemption_analytics.metrics.grouping import COUPON_DIMENSIONS, DIMENSIONS, PERIODS
 from redemption_analytics.metrics.kpis import kpis
 from redemption_analytics.metrics.outliers import reversal_outliers
+from redemption_analytics.options import PERIODS
+from redemption_analytics.tables.dimensions import COUPON_DIMENSIONS, DIMENSIONS
 
 NET = ("redemptions", "points_redeemed", "points_reversed", "net_points")
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import redemption_analytics as ra
-from redemption_analytics.separated import cells, columns_in
+from redemption_analytics.reading.delimited import cells, columns_in
 
 
 def answer(key: str, notes: str = "") -> dict[str, Any]:

@@ -16,9 +16,9 @@ from pandas.testing import assert_frame_equal
 from payloads import PROVENANCE
 
 import redemption_analytics as ra
-from redemption_analytics.blocks import Block
-from redemption_analytics.flatten import Flattening
-from redemption_analytics.parsing import Parser
+from redemption_analytics.flattening.flatten import Flattening
+from redemption_analytics.loading.parser import Parser
+from redemption_analytics.reading.blocks import Block
 from redemption_analytics.sample import Edition, Organisation, Style, write_export
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"

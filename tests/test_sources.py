@@ -21,8 +21,8 @@ from pandas.testing import assert_frame_equal
 from payloads import PROVENANCE
 
 import redemption_analytics as ra
-from redemption_analytics.path_dates import date_in_name
-from redemption_analytics.sources import find_exports
+from redemption_analytics.sources.find import find_exports
+from redemption_analytics.sources.path_dates import date_in_name
 
 Payload = dict[str, Any]
 

@@ -11,7 +11,7 @@ from engines import KINDS, Bundles, of_every_kind
 from payloads import answers, redemption, reversal
 
 import redemption_analytics as ra
-from redemption_analytics.frames import as_arrow
+from redemption_analytics.tables.frames import as_arrow
 
 EVERY = ("pandas", *KINDS)
 

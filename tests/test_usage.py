@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 import redemption_analytics as ra
 from redemption_analytics.cli import app
-from redemption_analytics.frames import as_arrow
 from redemption_analytics.options import DEFAULTS
+from redemption_analytics.tables.frames import as_arrow
 
 GOOD = "data_samples/2020-breakups.json"
 

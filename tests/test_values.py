@@ -15,10 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracle.reading import OracleReader
 
-from redemption_analytics import parsing
-from redemption_analytics.blocks import Block
-from redemption_analytics.flatten import Flattening
-from redemption_analytics.parsing import Parsed, Parser
+from redemption_analytics.flattening.flatten import Flattening
+from redemption_analytics.loading import parser
+from redemption_analytics.loading.parser import Parsed, Parser
+from redemption_analytics.reading.blocks import Block
 
 # A table, a column, and how an answer holds it; @ stands for the value.
 PLACES = {
@@ -316,6 +316,6 @@ WRITTEN = st.one_of(
 @settings(max_examples=100, deadline=None)
 def test_both_readers_read_a_value_alike(kind: str, written: str, points: str) -> None:
     data = payload(kind, written)
-    with mock.patch.object(parsing, "Reader", OracleReader):
+    with mock.patch.object(parser, "Reader", OracleReader):
         plain = told(parse(data, points))
     assert told(parse(data, points)) == plain

@@ -6,22 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from redemption_analytics.metrics.grouping import (
-    COUPON_DIMENSIONS,
-    PERIODS,
-    By,
-    Frame,
-    combined,
-    counted,
-    distinct,
-    frame,
-    names,
-    native,
-    periods,
-    summed,
-    with_custom_fields,
-)
-from redemption_analytics.usage import public
+from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.metrics.sums import combined, counted, distinct, summed
+from redemption_analytics.options import PERIODS
+from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.custom_fields import with_custom_fields
+from redemption_analytics.tables.dimensions import COUPON_DIMENSIONS
+from redemption_analytics.tables.lazy import Frame, frame, native
+from redemption_analytics.tables.periods import periods
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -12,27 +11,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from redemption_analytics.frames import as_arrow
-from redemption_analytics.metrics.curve import (
-    Curves,
-    Floats,
-    Whole,
-    handed_back,
-    numbered,
-)
-from redemption_analytics.metrics.durations import (
-    age,
-    exact,
-    exits,
-    unit,
-    units_and_reversals,
-    watched,
-)
-from redemption_analytics.metrics.grouping import PERIODS, By, Frame, names, native
-from redemption_analytics.metrics.postings import Movements
+from redemption_analytics.contract import DECIMAL_PLACES
+from redemption_analytics.metrics.at_risk import age, exits, unit, units_and_reversals, watched
+from redemption_analytics.metrics.computed import handed_back, numbered
+from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.metrics.inference import Z_95
+from redemption_analytics.metrics.survival import Curves, Floats, Whole
 from redemption_analytics.moments import Moment, Span, whole_days
-from redemption_analytics.now import moment_or_now
-from redemption_analytics.usage import public
+from redemption_analytics.options import PERIODS
+from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.lazy import Frame, native
+from redemption_analytics.tables.movements import Movements
+from redemption_analytics.tables.now import moment_or_now
+from redemption_analytics.tables.points import exact, rounded
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -121,7 +113,7 @@ def expected_reversals(
     """
     groups = names(by, custom=True)
     days = whole_days(horizon, "horizon")
-    moment = moment_or_now(r, as_of)
+    moment = moment_or_now(as_of, r.now)
     moved = watched(r, groups, moment)
     units, backs = units_and_reversals(moved, groups)
     curved = [name for name in groups if name not in PERIODS]
@@ -197,7 +189,7 @@ def _without_unknown(rows: Frame, moved: Movements, kind: nw.dtypes.DType) -> Fr
         left, parts = nw.col("left"), nw.col("parts")
         part = left.cast(nw.Float64) * upto.cast(nw.Float64) / parts.cast(nw.Float64)
         if kind.is_float():
-            return part.round(3)
+            return rounded(part, kind)
         below = nw.min_horizontal(part.floor().cast(kind), left)
         return nw.when(upto == parts).then(left).otherwise(below)
 
@@ -241,7 +233,7 @@ def _forecast(
     estimate += everyone.pairs.taken(np.zeros_like(curve_of)).squares(weights * ~own, hazard, ends)
     low, high = _interval(expected, process + estimate[:, 0], skewed)
     nothing = np.prod(out ** by_age("units"), axis=1)
-    open_points = points.sum(axis=1).round(3)
+    open_points = points.sum(axis=1).round(DECIMAL_PLACES)
     return {
         "open_redemptions": by_age("redemptions").sum(axis=1),
         "open_points": open_points,
@@ -258,12 +250,11 @@ def _interval(mean: Floats, variance: Floats, third: Floats) -> tuple[Floats, Fl
     skewness = np.divide(third, deviation**3, out=np.zeros_like(mean), where=some)
     normal = np.abs(skewness) < _NO_SKEWNESS
     skewness[normal] = 1.0
-    z = NormalDist().inv_cdf(1 - _TAIL)
     low, high = (
         2 / skewness * (np.maximum(1 + skewness * side / 6 - skewness**2 / 36, 0) ** 3 - 1)
-        for side in (-z, z)
+        for side in (-Z_95, Z_95)
     )
     return (
-        mean + deviation * np.where(normal, -z, low),
-        mean + deviation * np.where(normal, z, high),
+        mean + deviation * np.where(normal, -Z_95, low),
+        mean + deviation * np.where(normal, Z_95, high),
     )

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from redemption_analytics.metrics.grouping import Frame, as_float, combined, frame, native, summed
-from redemption_analytics.metrics.sums import check_sums
-from redemption_analytics.usage import public
+from redemption_analytics.metrics.sums import as_float, combined, summed
+from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.lazy import Frame, frame, native
+from redemption_analytics.tables.points import check_sums
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -59,7 +60,7 @@ def source_flows(r: Redemptions) -> Any:
       source_store_code store_code  points_consumed  mean_age_days
     0             north       main                8          52.73
     """
-    check_sums(r)
+    check_sums(r.point_sums)
     homes = frame(r.points).select("redemption_key", "store_code", "redeemed_time")
     rows = frame(r.source_breakups).join(homes, on="redemption_key", how="left")
     stores = ["source_store_code", "store_code"]

@@ -7,21 +7,15 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from redemption_analytics.metrics.coupons import coupons
-from redemption_analytics.metrics.grouping import (
-    COUPON_DIMENSIONS,
-    DIMENSIONS,
-    By,
-    combined,
-    counted,
-    distinct,
-    names,
-    native,
-    summed,
-)
+from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.net import with_net_points
-from redemption_analytics.metrics.postings import Movements, postings
-from redemption_analytics.metrics.sums import check_sums
-from redemption_analytics.usage import public
+from redemption_analytics.metrics.sums import combined, counted, distinct, summed
+from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.attribution import postings
+from redemption_analytics.tables.dimensions import COUPON_DIMENSIONS, DIMENSIONS
+from redemption_analytics.tables.lazy import native
+from redemption_analytics.tables.movements import Movements
+from redemption_analytics.tables.points import check_sums
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -93,9 +87,9 @@ def kpis(r: Redemptions, by: By = ()) -> Any:
     net_points            0    100
     """
     groups = names(by, custom=True)
-    check_sums(r)
+    check_sums(r.point_sums)
     rows = postings(
-        Movements.of(r, groups), list(dict.fromkeys([*groups, *TRANSACTION, "bill_id"]))
+        Movements.of(r.tables, groups), list(dict.fromkeys([*groups, *TRANSACTION, "bill_id"]))
     )
     drew = rows.filter(nw.col("redemptions") > 0)
     unnumbered = drew.filter(nw.col("transaction_number").is_null())

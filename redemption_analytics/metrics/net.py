@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from redemption_analytics.metrics.grouping import By, Frame, names, native, summed
-from redemption_analytics.metrics.postings import AMOUNTS, Basis, Movements, postings
-from redemption_analytics.metrics.sums import check_sums
-from redemption_analytics.usage import public, refused
+from redemption_analytics.errors import refused
+from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.metrics.sums import summed
+from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.attribution import AMOUNTS, Basis, postings
+from redemption_analytics.tables.lazy import Frame, native
+from redemption_analytics.tables.movements import Movements
+from redemption_analytics.tables.points import check_sums, rounded
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -63,14 +67,13 @@ def net_points(r: Redemptions, by: By = (), basis: Basis = "redemption") -> Any:
     if basis not in ("redemption", "event"):
         raise refused("basis", "'redemption' or 'event'", basis)
     groups = names(by, custom=True)
-    check_sums(r)
-    rows = postings(Movements.of(r, groups), groups, basis)
+    check_sums(r.point_sums)
+    rows = postings(Movements.of(r.tables, groups), groups, basis)
     return native(with_net_points(summed(rows, groups, AMOUNTS)))
 
 
 def with_net_points(totals: Frame) -> Frame:
     """Take points reversed from points redeemed."""
     net = nw.col("points_redeemed") - nw.col("points_reversed")
-    if totals.collect_schema()["points_redeemed"].is_float():
-        net = net.round(3)
-    return totals.with_columns(net_points=net)
+    kind = totals.collect_schema()["points_redeemed"]
+    return totals.with_columns(net_points=rounded(net, kind))

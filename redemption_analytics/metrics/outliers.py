@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from redemption_analytics.errors import UsageError
-from redemption_analytics.frames import frame_like
-from redemption_analytics.metrics.grouping import By, names, native
-from redemption_analytics.metrics.postings import Movements
-from redemption_analytics.metrics.rates import reversed_counts, seen_by
-from redemption_analytics.metrics.sums import check_sums
+from redemption_analytics.metrics.binomial import binomial_tail
+from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.metrics.inference import false_discovery_rates
+from redemption_analytics.metrics.rates import reversed_counts
 from redemption_analytics.moments import Moment
-from redemption_analytics.now import moment_or_now
-from redemption_analytics.usage import public
+from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.frames import frame_like
+from redemption_analytics.tables.lazy import native
+from redemption_analytics.tables.movements import Movements
+from redemption_analytics.tables.now import moment_or_now
+from redemption_analytics.tables.points import check_sums
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -91,8 +91,8 @@ def reversal_outliers(r: Redemptions, by: By = "till_code", as_of: Moment | None
     if not groups:
         raise UsageError("by names what is held against the others: 'till_code', say")
     columns = [*groups, "redemptions", "reversed_redemptions"]
-    check_sums(r)
-    moved = seen_by(Movements.of(r, groups), moment_or_now(r, as_of), None)
+    check_sums(r.point_sums)
+    moved = Movements.of(r.tables, groups).seen_by(moment_or_now(as_of, r.now), None)
     totals = reversed_counts(moved, groups).select(*columns)
     lazy = isinstance(totals, nw.LazyFrame)
     collected: Any = totals.collect() if lazy else totals
@@ -128,160 +128,3 @@ def _tests(redemptions: list[int], reversed_: list[int]) -> dict[str, pa.Array]:
         "p_value": pa.array(p_values, pa.float64()),
         "q_value": pa.array(q_values, pa.float64()),
     }
-
-
-def false_discovery_rates(p_values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Adjust p-values by Benjamini and Hochberg's procedure.
-
-    Parameters
-    ----------
-    p_values
-        One for each test, in any order.
-
-    Returns
-    -------
-    numpy.ndarray
-        For each, the least rate of false discoveries at which it is one: min(p_j m / j) over those
-        that are not smaller, j being the rank among m, and at most 1.
-
-    Examples
-    --------
-    >>> false_discovery_rates(np.array([0.01, 0.04, 0.03])).tolist()
-    [0.03, 0.04, 0.04]
-    """
-    count = len(p_values)
-    order = np.argsort(p_values)
-    scaled = p_values[order] * count / np.arange(1, count + 1)
-    rates = np.empty(count)
-    rates[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return rates
-
-
-def control_limits(rate: float, sizes: Sequence[int], share: float) -> list[tuple[float, float]]:
-    """Give the limits between which chance keeps a share of all groups of each size.
-
-    Parameters
-    ----------
-    rate
-        The rate that all groups have.
-    sizes
-        Redemptions of a group, at least 1.
-    share
-        Which share lies between the limits, half of the rest on either side of them.
-
-    Returns
-    -------
-    list of tuple of float
-        For each size the lower and the upper limit of its rate.
-
-    Notes
-    -----
-    Exact binomial limits, interpolated between counts (D. J. Spiegelhalter, "Funnel plots for
-    comparing institutional performance", Statistics in Medicine 24, 2005, appendix A.1.1).
-
-    Examples
-    --------
-    >>> [(round(low, 3), round(high, 3)) for low, high in control_limits(0.1, [50, 5000], 0.95)]
-    [(0.014, 0.18), (0.092, 0.108)]
-    """
-    outside = (1 - share) / 2
-    return [(_quantile(outside, n, rate) / n, _quantile(1 - outside, n, rate) / n) for n in sizes]
-
-
-def _quantile(probability: float, n: int, p: float) -> float:
-    """Give the count up to which a probability lies, interpolated, from 0 to n."""
-    low, high = 0, n
-    while low < high:
-        middle = (low + high) // 2
-        if 1 - binomial_tail(middle + 1, n, p) > probability:
-            high = middle
-        else:
-            low = middle + 1
-    reached, before = 1 - binomial_tail(low + 1, n, p), 1 - binomial_tail(low, n, p)
-    if reached == before:
-        return low
-    return min(max(low - (reached - probability) / (reached - before), 0), n)
-
-
-def binomial_tail(k: int, n: int, p: float) -> float:
-    """Compute the probability of k or more successes in n trials.
-
-    Parameters
-    ----------
-    k
-        Successes.
-    n
-        Trials.
-    p
-        Probability of a success.
-
-    Returns
-    -------
-    float
-        P(X >= k), with a relative error below 1e-12 for n up to a million.
-
-    Notes
-    -----
-    The sum starts at its largest term and follows the ratio of neighbours away from the mean until
-    nothing changes. Up to the mean the other tail is summed, which is then not more than half.
-
-    Examples
-    --------
-    >>> round(binomial_tail(9, 10, 0.5) * 2**10, 9)
-    11.0
-    """
-    if k <= 0 or p >= 1:
-        return 1.0
-    if k > n or p <= 0:
-        return 0.0
-    term = total = 1.0
-    if k > n * p:
-        odds = p / (1 - p)
-        for at in range(k, n):
-            term *= (n - at) / (at + 1) * odds
-            if total + term == total:
-                break
-            total += term
-        return min(1.0, _point_probability(k, n, p) * total)
-    odds = (1 - p) / p
-    for at in range(k - 1, 0, -1):
-        term *= at / (n - at + 1) * odds
-        if total + term == total:
-            break
-        total += term
-    return 1 - _point_probability(k - 1, n, p) * total
-
-
-def _point_probability(k: int, n: int, p: float) -> float:
-    if k == 0:
-        return math.exp(n * math.log1p(-p))
-    if k == n:
-        return math.exp(n * math.log(p))
-    # n * p would be rounded: the distance to the mean is a fraction of integers.
-    numerator, denominator = p.as_integer_ratio()
-    over = (k * denominator - n * numerator) / denominator
-    exponent = _stirling_error(n) - _stirling_error(k) - _stirling_error(n - k)
-    exponent -= _deviance(k, n * p, over) + _deviance(n - k, n * (1 - p), -over)
-    return math.exp(exponent) * math.sqrt(n / (2 * math.pi * k * (n - k)))
-
-
-def _stirling_error(n: int) -> float:
-    """Give log(n!) less Stirling's formula for it."""
-    if n < 16:
-        return math.lgamma(n + 1) - (n + 0.5) * math.log(n) + n - math.log(2 * math.pi) / 2
-    m = n * n
-    return (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - 1 / 1188 / m) / m) / m) / m) / n
-
-
-def _deviance(count: int, mean: float, over: float) -> float:
-    """Give count log(count / mean) - over, where over is count - mean, without cancellation."""
-    share = over / (count + mean)
-    if abs(share) > 0.5:
-        return count * math.log(count / mean) - over
-    total, term, step = over * share, 2 * count * share, 1
-    while True:
-        term *= share * share
-        step += 2
-        if total + term / step == total:
-            return total
-        total += term / step

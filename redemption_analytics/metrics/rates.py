@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from redemption_analytics.metrics.grouping import (
-    By,
-    Frame,
-    names,
-    native,
-    summed,
-)
-from redemption_analytics.metrics.postings import AMOUNTS, Movements, postings
-from redemption_analytics.metrics.sums import check_sums
+from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.metrics.inference import wilson
+from redemption_analytics.metrics.sums import summed
 from redemption_analytics.moments import Moment, Span, span
-from redemption_analytics.now import moment_or_now
-from redemption_analytics.usage import public
+from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.attribution import AMOUNTS, postings
+from redemption_analytics.tables.lazy import Frame, native
+from redemption_analytics.tables.movements import Movements
+from redemption_analytics.tables.now import moment_or_now
+from redemption_analytics.tables.points import check_sums
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
-
-_Z = NormalDist().inv_cdf(0.975)
 
 
 @public
@@ -86,8 +80,8 @@ def reversal_rates(
     """
     groups = names(by, custom=True)
     limit = None if within is None else span(within, "within")
-    check_sums(r)
-    moved = seen_by(Movements.of(r, groups), moment_or_now(r, as_of), limit)
+    check_sums(r.point_sums)
+    moved = Movements.of(r.tables, groups).seen_by(moment_or_now(as_of, r.now), limit)
     low, high = wilson(nw.col("reversed_redemptions"), nw.col("redemptions"))
     rates = reversed_counts(moved, groups).with_columns(
         points_reversal_rate=share("points_reversed", "points_redeemed"),
@@ -117,43 +111,9 @@ def reversed_counts(moved: Movements, by: Sequence[str]) -> Frame:
     return summed(counts, by, columns)
 
 
-def seen_by(moved: Movements, as_of: datetime, within: timedelta | None) -> Movements:
-    """Cut movements to what was known at a moment and had its time to happen."""
-    redeemed, reversed_ = nw.col("redeemed_time"), nw.col("reversal_time")
-    points = moved.points.filter(redeemed.is_null() | (redeemed <= as_of))
-    reversals = moved.reversals.join(
-        points.select("redemption_key", "redeemed_time"), on="redemption_key", how="inner"
-    ).filter(reversed_.is_null() | (reversed_ <= as_of))
-    if within is not None:
-        later = f"{within // timedelta(microseconds=1)}us"
-        due = redeemed.dt.offset_by(later)
-        points = points.filter(due <= as_of)
-        reversals = reversals.filter((due <= as_of) & (reversed_ <= due))
-    return Movements(
-        points,
-        reversals.drop("redeemed_time"),
-        moved.program_breakups,
-        moved.reversal_breakups,
-    )
-
-
 def share(part: str, whole: str) -> nw.Expr:
     """Divide; null where there is nothing to divide by."""
     return nw.when(nw.col(whole) > 0).then(nw.col(part) / nw.col(whole))
-
-
-def wilson(successes: nw.Expr, trials: nw.Expr) -> tuple[nw.Expr, nw.Expr]:
-    """Give Wilson's 95 % score interval of a proportion; null where it is none."""
-    p = successes / trials
-    scale = 1 + _Z**2 / trials
-    centre = (p + _Z**2 / (2 * trials)) / scale
-    # Not below 0, which rounding may do to a proportion of 0 or 1.
-    spread = (p * (1 - p) / trials + _Z**2 / (4 * trials * trials)).clip(lower_bound=0)
-    half = spread.sqrt() * _Z / scale
-    proper = (trials > 0) & (successes <= trials)
-    low = nw.when(proper).then((centre - half).clip(lower_bound=0.0))
-    high = nw.when(proper).then((centre + half).clip(upper_bound=1.0))
-    return low, high
 
 
 def _count(holds: nw.Expr) -> nw.Expr:

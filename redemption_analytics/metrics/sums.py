@@ -1,70 +1,73 @@
-"""Whether points can be added up: a sum of whole points is a whole number of 64 bits."""
+"""Sums and counts of groups, which are the same whole numbers on every engine."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import narwhals as nw
 
-from redemption_analytics.errors import ValidationError
-from redemption_analytics.frames import as_arrow
-from redemption_analytics.metrics.grouping import Frame, frame, native
-
-if TYPE_CHECKING:
-    from redemption_analytics.redemptions import Redemptions
-
-#: The columns of points, by table.
-_POINTS = {
-    "points": "points_redeemed",
-    "program_breakups": "points_redeemed",
-    "reversals": "points_reversed",
-    "reversal_breakups": "points_reversed",
-    "source_breakups": "points_consumed",
-}
-
-_HALF = 2**32
-_END = 2**63
+from redemption_analytics.tables.lazy import Frame
+from redemption_analytics.tables.points import HALF, rounded
 
 
-def check_sums(r: Redemptions) -> None:
-    """See that the points of a bundle can be added up, whatever the groups.
+def summed(
+    rows: Frame, by: Sequence[str], columns: Sequence[str], *, ordered: bool = True
+) -> Frame:
+    """Add columns up in groups; without groups, to one row, which is there for no rows too.
 
-    Past 2^63 pandas, Polars and PyArrow would go on below zero, and DuckDB would stop. What lies
-    within for all points of a table does so for any group of them.
-
-    Raises
-    ------
-    ValidationError
-        If the points of a table add up to more.
+    Counts and whole points stay integers on every engine; decimal points are rounded to the three
+    places that they are written with, so that sums do not show binary fractions. Groups that are
+    only added up further need no order, and sorting them by texts takes longer than the sums.
     """
-    for table, total in r.point_sums.items():
-        if abs(total) >= _END:
-            raise ValidationError(
-                f"{table}: {_POINTS[table]} adds up to {total:,}, and a sum of whole points ends at"
-                " 2^63, some 9.2 * 10^18. Choose what is asked about with filter, or load with"
-                ' points="decimal"'
-            )
+    sums = [nw.col(name).sum() for name in columns]
+    totals = rows.group_by(*by).agg(*sums) if by else rows.select(*sums)
+    schema = rows.collect_schema()
+    typed = [
+        rounded(nw.col(name).fill_null(0), schema[name])
+        if schema[name].is_float()
+        else nw.col(name).fill_null(0).cast(nw.Int64)
+        for name in columns
+    ]
+    totals = totals.with_columns(*typed).select(*by, *columns)
+    return totals.sort(*by, nulls_last=True) if by and ordered else totals
 
 
-def point_sums(r: Redemptions) -> dict[str, int]:
-    """Add whole points up exactly, beyond 64 bits too, by table."""
-    parts = [_halves(frame(getattr(r, table)), table) for table in _POINTS]
-    whole = [part for part in parts if part is not None]
-    if not whole:
-        return {}
-    halves = as_arrow(native(nw.concat(whole)))
-    return {row["of"]: (row["high"] or 0) * _HALF + (row["low"] or 0) for row in halves.to_pylist()}
+def as_float(whole: nw.Expr) -> nw.Expr:
+    """See whole numbers as floats, past 2^53 too, where PyArrow refuses to round them."""
+    high = (whole // HALF).cast(nw.Int64)
+    return high.cast(nw.Float64) * HALF + (whole - high * HALF).cast(nw.Float64)
 
 
-def _halves(rows: Frame, table: str) -> Frame | None:
-    """Add the upper and the lower halves of points up by themselves, which cannot overflow."""
-    kind = rows.collect_schema().get(_POINTS[table])
-    if kind is None or not kind.is_integer():
-        return None
-    points = nw.col(_POINTS[table]).cast(nw.Int64)
-    high = (points // _HALF).cast(nw.Int64)
-    return (
-        rows.select(points=points, high=high)
-        .select(nw.col("high").sum(), low=(nw.col("points") - nw.col("high") * _HALF).sum())
-        .select(nw.col("high", "low").cast(nw.Int64), of=nw.lit(table))
-    )
+def distinct(rows: Frame, by: Sequence[str], what: Sequence[str], name: str) -> Frame:
+    """Count the distinct combinations of some columns in groups, those without nulls in the last.
+
+    Returns
+    -------
+    frame
+        The columns of ``by``, and the count under the name given. A group with none is not there.
+    """
+    columns = list(dict.fromkeys([*by, *what]))
+    once = rows.filter(~nw.col(what[-1]).is_null()).select(*columns).unique()
+    return counted(once, by, name)
+
+
+def counted(rows: Frame, by: Sequence[str], name: str) -> Frame:
+    """Count rows in groups, under the name given. A group with none is not there."""
+    ones = rows.with_columns(nw.lit(1, nw.Int64).alias(name))
+    return summed(ones, by, [name], ordered=False).filter(nw.col(name) > 0)
+
+
+def combined(parts: Sequence[Frame], by: Sequence[str], columns: Sequence[str]) -> Frame:
+    """Put numbers of the same groups from several frames side by side, 0 where one has none.
+
+    They are added up, since joins do not match null groups. A frame that lacks a column of ``by``
+    stands in its null group.
+    """
+    schemas = [part.collect_schema() for part in parts]
+    kinds = {name: kind for schema in schemas for name, kind in schema.items()}
+    filled = []
+    for part, schema in zip(parts, schemas, strict=True):
+        here = [name for name in (*by, *columns) if name in schema]
+        zeros = [nw.lit(0, kinds[name]).alias(name) for name in columns if name not in schema]
+        filled.append(part.select(*here, *zeros))
+    return summed(nw.concat(filled, how="diagonal"), by, columns)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import altair as alt
 
-from redemption_analytics.audits import Kind, said_and_loaded
-from redemption_analytics.metrics.grouping import counted, native
+from redemption_analytics.metrics.sums import counted
 from redemption_analytics.plot.groups import plain_rows
 from redemption_analytics.plot.look import (
     BLUE,
@@ -20,7 +19,9 @@ from redemption_analytics.plot.look import (
     number,
     titled,
 )
-from redemption_analytics.usage import public
+from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.coverage import Kind, said_and_loaded
+from redemption_analytics.tables.lazy import native
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -98,7 +99,9 @@ def coverage(r: Redemptions) -> alt.FacetChart:
 
 def _pairs(r: Redemptions, kind: Kind) -> list[dict[str, Any]]:
     """Count customers by what is said of them and what is here: only that leaves the engine."""
-    rows = plain_rows(native(counted(said_and_loaded(r, kind), ["said", "here"], "customers")))
+    rows = plain_rows(
+        native(counted(said_and_loaded(r.tables, kind), ["said", "here"], "customers"))
+    )
     # What is truncated comes last, and so on top.
     rows.sort(key=lambda row: (row["said"] > row["here"], row["said"], row["here"]))
     return [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from redemption_analytics.metrics import reversal_curve as measure
-from redemption_analytics.metrics.durations import Weight
+from redemption_analytics.metrics.at_risk import Weight
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.moments import Moment, Span
 from redemption_analytics.plot.groups import Groups, by_words, grouped, plain_rows
@@ -26,7 +26,7 @@ from redemption_analytics.plot.look import (
     percent,
     titled,
 )
-from redemption_analytics.usage import public
+from redemption_analytics.tables.arguments import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

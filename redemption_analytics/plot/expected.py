@@ -25,7 +25,7 @@ from redemption_analytics.plot.look import (
     rounded,
     titled,
 )
-from redemption_analytics.usage import public
+from redemption_analytics.tables.arguments import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

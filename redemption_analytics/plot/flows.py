@@ -9,7 +9,7 @@ import altair as alt
 from redemption_analytics.metrics import source_flows as measure
 from redemption_analytics.plot.groups import names_of, plain_rows, told_apart
 from redemption_analytics.plot.look import NUMBER, inline, layered, number, percent, titled
-from redemption_analytics.usage import public
+from redemption_analytics.tables.arguments import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

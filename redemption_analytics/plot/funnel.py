@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from redemption_analytics.metrics import reversal_outliers as measure
+from redemption_analytics.metrics.binomial import control_limits
 from redemption_analytics.metrics.grouping import By, names
-from redemption_analytics.metrics.outliers import SIGNIFICANT, control_limits
+from redemption_analytics.metrics.outliers import SIGNIFICANT
 from redemption_analytics.moments import Moment
 from redemption_analytics.plot.groups import by_words, grouped
 from redemption_analytics.plot.look import (
@@ -25,7 +26,7 @@ from redemption_analytics.plot.look import (
     percent,
     titled,
 )
-from redemption_analytics.usage import public
+from redemption_analytics.tables.arguments import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

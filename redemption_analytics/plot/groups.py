@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import altair as alt
 import narwhals as nw
 
-from redemption_analytics.frames import as_arrow
-from redemption_analytics.metrics.grouping import PERIODS, frame, native
-from redemption_analytics.periods import period_name, period_start
+from redemption_analytics.options import PERIODS
 from redemption_analytics.plot.look import FACET, HEIGHT, ROW, WIDTH, Chart, inline, layered
+from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.lazy import frame, native
+from redemption_analytics.tables.periods import period_name, period_start
 from redemption_analytics.visible import shortened
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ import altair as alt
 
 from redemption_analytics.metrics import net_points as measure
 from redemption_analytics.metrics.grouping import By, names
-from redemption_analytics.metrics.postings import Basis
 from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
@@ -27,7 +26,8 @@ from redemption_analytics.plot.look import (
     number,
     titled,
 )
-from redemption_analytics.usage import public
+from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.attribution import Basis
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

@@ -28,7 +28,7 @@ from redemption_analytics.plot.look import (
     percent,
     titled,
 )
-from redemption_analytics.usage import public
+from redemption_analytics.tables.arguments import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from redemption_analytics.audits import audit
 from redemption_analytics.metrics import (
@@ -16,12 +16,11 @@ from redemption_analytics.metrics import (
     reversal_rates,
     source_flows,
 )
-from redemption_analytics.metrics.grouping import frame, native
+from redemption_analytics.options import Period
+from redemption_analytics.tables.lazy import frame, native
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
-
-Period = Literal["day", "week", "month", "quarter", "year"]
 
 #: What net points and reversal rates are reported by, beside the period: file name and column.
 CUTS = {"program": "program_id", "store": "store_code", "till": "till_code"}

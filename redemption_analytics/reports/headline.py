@@ -8,9 +8,9 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from redemption_analytics.periods import period_name, period_start, running_start
+from redemption_analytics.options import Period
 from redemption_analytics.plot.look import number
-from redemption_analytics.reports.contents import Period
+from redemption_analytics.tables.periods import period_name, period_start, running_start
 
 #: Column, file that has it, name for people, what it counts.
 _FIGURES = (

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 import redemption_analytics
-from redemption_analytics.frames import as_arrow
-from redemption_analytics.metrics.grouping import counted, frame, native
-from redemption_analytics.outputs import GENERATOR
+from redemption_analytics.metrics.sums import counted
+from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.lazy import frame, native
+from redemption_analytics.tables.outputs import GENERATOR
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

@@ -11,14 +11,14 @@ import markupsafe
 
 import redemption_analytics
 from redemption_analytics.moments import moment_name
-from redemption_analytics.passing import passed_over
+from redemption_analytics.options import Period
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports import quality
-from redemption_analytics.reports.contents import Period
 from redemption_analytics.reports.embedding import fingerprint, scripts
 from redemption_analytics.reports.headline import headline
 from redemption_analytics.reports.manifest import sources
 from redemption_analytics.reports.sections import Tables, sections
+from redemption_analytics.tables.passed_over import passed_over
 from redemption_analytics.visible import visible
 
 if TYPE_CHECKING:

@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 
 from redemption_analytics import plot
 from redemption_analytics.metrics.outliers import SIGNIFICANT
-from redemption_analytics.periods import period_name, period_start, running_start
+from redemption_analytics.options import Period
 from redemption_analytics.plot.groups import Groups, grouped, names_of
 from redemption_analytics.plot.look import number
-from redemption_analytics.reports.contents import SETTLED, Period
+from redemption_analytics.reports.contents import SETTLED
 from redemption_analytics.reports.embedding import Embedded, embedded
 from redemption_analytics.reports.tables import Columns, html_table
+from redemption_analytics.tables.periods import period_name, period_start, running_start
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

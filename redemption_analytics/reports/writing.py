@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import pyarrow.parquet as pq
 
-from redemption_analytics.errors import SourceError
-from redemption_analytics.frames import as_arrow
-from redemption_analytics.metrics.grouping import PERIODS, Frame, frame, native
+from redemption_analytics.atomic_directory import check_replaceable, written_beside
+from redemption_analytics.errors import SourceError, refused
+from redemption_analytics.loading.option_checks import flag
 from redemption_analytics.moments import Moment, end
-from redemption_analytics.option_checks import flag
-from redemption_analytics.outputs import MANIFEST, report_files
-from redemption_analytics.reports.contents import Period, contents
+from redemption_analytics.options import PERIODS, Period
+from redemption_analytics.reports.contents import contents
 from redemption_analytics.reports.extra import PAGE, page_wanted
 from redemption_analytics.reports.manifest import manifest
-from redemption_analytics.storage import check_replaceable, written_beside
-from redemption_analytics.usage import public, refused
+from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.lazy import Frame, frame, native
+from redemption_analytics.tables.outputs import MANIFEST, report_files
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions

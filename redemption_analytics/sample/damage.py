@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from redemption_analytics.sample.editions import Payload
+from redemption_analytics.sample.history import Payload
 
 
 def damaged(lines: Iterator[str], share: float, random: Random) -> Iterator[str]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from redemption_analytics.sample.organisation import Customer, Redemption
+from redemption_analytics.sample.history import Customer, Payload, Redemption
 
 Edition = Literal["2018", "2020", "2025-02", "2025-12"]
-Payload = dict[str, Any]
 
 # What the older editions know.
 _COUPON_2018 = ("id code series_id description discount_code discount_type transaction_number"

@@ -13,8 +13,9 @@ from random import Random
 from typing import Any, Literal, get_args
 
 from redemption_analytics.sample.damage import compact, damaged
-from redemption_analytics.sample.editions import Edition, Payload, answer_with, record_of
-from redemption_analytics.sample.organisation import Customer, Organisation
+from redemption_analytics.sample.editions import Edition, answer_with, record_of
+from redemption_analytics.sample.history import Customer, Payload
+from redemption_analytics.sample.organisation import Organisation
 
 Style = Literal["lines", "pretty", "array", "xml-2018", "xml-2020"]
 

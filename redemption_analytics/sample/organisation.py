@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from itertools import accumulate, islice, pairwise
 from math import log
 from random import Random
 from typing import get_args
 
-from redemption_analytics.sample.editions import Edition, Payload, answer_with, record_of
+from redemption_analytics.sample.editions import Edition, answer_with, record_of
+from redemption_analytics.sample.history import Customer, Payload, Redemption
 
 #: What is wrong with a customer, by number modulo 500.
 ODDITIES = {
@@ -45,31 +46,6 @@ _SERIES = (  # series_id, description, discount_code, discount_type, discount_va
     ("690000", "Flat fifty", "FLAT50", "ABS", "50.5"),
     ("832", "Ten percent off", "TENOFF", "PERC", "10"),
 )
-
-
-@dataclass(slots=True)
-class Redemption:
-    """A coupon or points redemption: when, and as edition 2025-12 writes it in the end."""
-
-    number: int
-    time: datetime
-    wire: Payload
-    twin: bool = False
-
-    def changed(self, since: datetime, until: datetime) -> bool:
-        """Whether it was made or reversed after `since`, up to `until`."""
-        times = (str(self.time), *(r["reversal_time"] for r in self.wire.get("reversals", ())))
-        return self.time <= until and any(str(since) < moment <= str(until) for moment in times)
-
-
-@dataclass(slots=True)
-class Customer:
-    """A customer's identities and names, and the full history, oldest first."""
-
-    number: int
-    wire: Payload
-    points: list[Redemption]
-    coupons: list[Redemption]
 
 
 class Organisation:

@@ -24,10 +24,13 @@ from pandas.testing import assert_frame_equal
 
 import redemption_analytics as ra
 from fuzzing.packing import FORMS
-from redemption_analytics import blocks, buckets, harvest, keeping, loading, parsing, personal
+from redemption_analytics import privacy
 from redemption_analytics.errors import RedemptionAnalyticsError
-from redemption_analytics.keeping import InMemory
-from redemption_analytics.reading import read_blocks
+from redemption_analytics.loading import load, parser, pipeline
+from redemption_analytics.merging import partitions, stores
+from redemption_analytics.merging.stores import InMemory
+from redemption_analytics.reading import blocks
+from redemption_analytics.reading.files import read_blocks
 
 #: Says that the library is at fault, and so never a right answer.
 _FAULT = "a fault of"
@@ -46,24 +49,24 @@ class Grain:
     block
         Bytes of a block.
     rows
-        Rows of a row group, and of a bucket in which equal keys meet.
+        Rows of a row group, and of a partition in which equal keys meet.
     small
         Bytes of files that are parsed together.
     """
 
     block: int = blocks.BLOCK_BYTES
-    rows: int = keeping.GROUP_ROWS
+    rows: int = stores.GROUP_ROWS
     small: int = blocks._SMALL
 
     @contextmanager
-    def __call__(self, reader: type = parsing.Reader) -> Iterator[None]:
+    def __call__(self, reader: type = parser.Reader) -> Iterator[None]:
         """Cut like that, and read with some reader."""
         with ExitStack() as stack:
             for module, name, value in (
-                (parsing, "Reader", reader),
-                (harvest, "read_blocks", partial(read_blocks, size=self.block)),
-                (keeping, "GROUP_ROWS", self.rows),
-                (buckets, "BUCKET_ROWS", self.rows),
+                (parser, "Reader", reader),
+                (pipeline, "read_blocks", partial(read_blocks, size=self.block)),
+                (stores, "GROUP_ROWS", self.rows),
+                (partitions, "PARTITION_ROWS", self.rows),
                 (blocks, "_SMALL", self.small),
             ):
                 stack.enter_context(mock.patch.object(module, name, value))
@@ -114,22 +117,22 @@ Outcome = dict[str, pa.Table] | str
 
 def _pseudonyms_key() -> Any:
     """Set the key that ``pii="pseudonymize"`` needs."""
-    return mock.patch.dict(os.environ, {personal.KEY_VARIABLE: "sixteen or more bytes"})
+    return mock.patch.dict(os.environ, {privacy.KEY_VARIABLE: "sixteen or more bytes"})
 
 
 def outcome(
-    case: Case, grain: Grain = WHOLE, reader: type = parsing.Reader, times: int = 1
+    case: Case, grain: Grain = WHOLE, reader: type = parser.Reader, times: int = 1
 ) -> Outcome:
     """Load without validating: tables, ledger and findings, or the text of the library's error."""
     keep = InMemory()
     with grain(reader):
         try:
-            books, found = loading.gather(case.sources(times), keep, case.options)
+            books, found = load.gather(case.sources(times), keep, case.options)
         except RedemptionAnalyticsError as error:
             said = str(error)
             assert _FAULT not in said, said
             return said
-    return loading._whole(keep.tables()) | {"ledger": books, "findings": found}
+    return load._whole(keep.tables()) | {"ledger": books, "findings": found}
 
 
 def check(case: Case) -> None:
@@ -195,7 +198,7 @@ def assert_strict_loading_names_the_first_reject(case: Case, rejects: pa.Table) 
         if len(rejects):
             first = rejects.slice(0, 1).to_pylist()[0]
             raised = stack.enter_context(pytest.raises(RedemptionAnalyticsError))
-        loading.gather(case.sources(), InMemory(), case.options | {"on_error": "raise"})
+        load.gather(case.sources(), InMemory(), case.options | {"on_error": "raise"})
     if len(rejects):
         said = str(raised.value)
         assert said.startswith(first["source"]), (said, first)

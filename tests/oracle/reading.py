@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from oracle.conform import Conformer, Refusal, json_path, unknown_fields
 from oracle.records import Record, read_records
-from redemption_analytics.blocks import Block
 from redemption_analytics.contract import RESPONSE, Kind, Many, PointsType
-from redemption_analytics.native import Read, Reject
-from redemption_analytics.native.declaration import declaration
+from redemption_analytics.parsing import Read, Reject
+from redemption_analytics.parsing.declaration import declaration
+from redemption_analytics.reading.blocks import Block
 
 Row = dict[str, Any]
 

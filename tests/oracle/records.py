@@ -13,7 +13,8 @@ from typing import Any
 
 from oracle.conform import Steps, Twice
 from oracle.xml_answers import Leaf, Node, XmlError, placed, xml_records
-from redemption_analytics.blocks import Block, after_separators, breaks_off
+from redemption_analytics.reading.blocks import Block, after_separators, breaks_off
+from redemption_analytics.reading.detect import is_encoded
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -35,7 +36,6 @@ _DECODING_ERRORS = (ValueError, RecursionError)
 #: What stands in place of bytes that are no UTF-8, and at the end of a text of half a character.
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
 _HALF_CHARACTER = re.compile("[\udc80-\udcff]{1,3}\\Z")
-_ENCODED = re.compile(r"[\s\[]*[{\"<]")
 #: What stands between answers in one piece: zeros of a sparse copy, what HTTP says, a page.
 _RUBBISH = re.compile(
     r"(?P<zeros>\0[\0\s]*)"
@@ -231,11 +231,6 @@ def _decoded(text: str, line: int | None, block: Block) -> Iterator[Record]:
             else:
                 yield _JsonRecord(value, line=line, source=source, start=position)
         position = after_separators(text, end)
-
-
-def is_encoded(text: str) -> bool:
-    """Tell whether a text holds an answer, as JSON has that was encoded twice."""
-    return _ENCODED.match(text) is not None
 
 
 def _encoded(text: str, line: int | None) -> Iterator[Record]:

@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from redemption_analytics.markup import ANSWER_START
+from redemption_analytics.reading.markup import ANSWER_START
 
 _ANSWER_END = re.compile(rb"</response\s*>|<response(?:\s[^<>]*)?/>")
 

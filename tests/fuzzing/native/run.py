@@ -26,7 +26,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 TESTS = HERE.parents[1]
 ROOT = TESTS.parent
-SOURCES = ROOT / "redemption_analytics" / "native" / "src"
+SOURCES = ROOT / "redemption_analytics" / "parsing" / "src"
 CORPUS = HERE / "corpus"
 LACKS = "needs clang with its sanitizers: apt-get install clang libclang-rt-dev"
 
@@ -51,19 +51,25 @@ def clang() -> str | None:
         done = subprocess.run(command, capture_output=True, check=False)
     return found if done.returncode == 0 else None
 
-
-def build(to: Path, sources: Path = SOURCES) -> None:
-    """Compile the target; what clang says of it is an error."""
-    command = [clang() or "clang++", *_FLAGS, *_SANITIZERS, f"-I{sources}", "-o", to]
-    done = subprocess.run(
-        [*command, HERE / "target.cpp"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    Raises
+    ------
+    OSError
+        If clang is not there, or has no sanitizers.
+    """
+    clang = shutil.which("clang++")
+    if clang is None:
+        raise OSError(LACKS)
+    command = [clang, *_FLAGS, *_SANITIZERS, f"-I{SOURCES}", "-o", to, HERE / "target.cpp"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip()
+        faulty = "error:" in said and "cannot find" not in said
+        raise OSError(said if faulty else f"{LACKS}\n{said}")
 
 
 def declarations() -> list[bytes]:
     """Return the contract as the reader takes it: with and without decimal points, and offsets."""
-    from redemption_analytics.native.declaration import declaration
+    from redemption_analytics.parsing.declaration import declaration
 
     return [
         declaration().encoded(points, offsets=offsets)
@@ -119,7 +125,8 @@ def _texts() -> list[bytes]:
 def words() -> list[bytes]:
     """Return what is put in by fuzzing: the contract's names, and marks of the formats."""
     from fuzzing.mutations import TOKENS
-    from redemption_analytics.native.declaration import declaration
+
+    from redemption_analytics.parsing.declaration import declaration
 
     names = {name.encode() for place in declaration().places for name, *_ in place.fields}
     written = [form % name for name in sorted(names) for form in (b'"%s":', b"<%s>", b"</%s>")]

@@ -1,0 +1,1 @@
+"""Flattening: from the columns of nested answers to the rows of ten tables."""

@@ -1,0 +1,120 @@
+"""Settling: the tables of one block in the form that they keep, but for what was seen twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redemption_analytics.errors import RedemptionAnalyticsError
+from redemption_analytics.flattening.flatten import PARENT, PARENTS, Tables
+from redemption_analytics.tables.frames import declared
+
+#: Tables that are a part of another.
+PARTS = {
+    "point_fields": "custom_fields",
+    "coupon_fields": "custom_fields",
+    "late_rejects": "rejects",
+}
+
+_KEYS = {"points": "redemption_key", "coupons": "redemption_key", "reversals": "reversal_id"}
+
+
+def settled(tables: Tables) -> tuple[Tables, Counter[str]]:
+    """Name the parents of the rows of a block, and unite what one redemption says twice.
+
+    Parameters
+    ----------
+    tables
+        What flattening gave.
+
+    Returns
+    -------
+    Tables
+        The tables in the declared form, beside it columns for merging, such as ``_parent``.
+        ``responses`` are as they were: where they came from is still to be added.
+    Counter
+        How many rows of each table went into others.
+    """
+    _check_customers(tables)
+    named = {
+        name: _named(table, _KEYS[PARENTS[name]], tables[PARENTS[name]])
+        if name in PARENTS
+        else table
+        for name, table in tables.items()
+    }
+    named["program_breakups"] = _shares(named["program_breakups"], "points_redeemed")
+    named["reversal_breakups"] = _shares(named["reversal_breakups"], "points_reversed")
+    for name, kind in (("point_fields", "points"), ("coupon_fields", "coupon")):
+        fields = _last_of_each_name(named[name])
+        kinds = pa.repeat(pa.scalar(kind), fields.num_rows)
+        named[name] = fields.append_column("redemption_type", kinds)
+    merged = Counter({name: tables[name].num_rows - named[name].num_rows for name in tables})
+    return {name: _in_form(name, table) for name, table in named.items()}, merged
+
+
+def _in_form(name: str, table: pa.Table) -> pa.Table:
+    """Put the columns of a table into the declared form; those for merging come last."""
+    if name == "responses":
+        return table
+    final = declared(PARTS.get(name, name), table)
+    for mark in table.column_names:
+        if mark.startswith("_"):
+            final = final.append_column(mark, table[mark])
+    return final
+
+
+def _named(table: pa.Table, key: str, parents: pa.Table) -> pa.Table:
+    """Put the parent's key beside its position."""
+    return table.append_column(key, parents[key].combine_chunks().take(table[PARENT]))
+
+
+def _repeats(table: pa.Table, name: str) -> bool:
+    """Tell whether two children of one parent have the same name."""
+    codes = table[name].combine_chunks().dictionary_encode("encode")
+    values = codes.indices.to_numpy().astype(np.int64)
+    both = np.sort(table[PARENT].to_numpy() * max(1, len(codes.dictionary)) + values)
+    return bool((both[1:] == both[:-1]).any())
+
+
+def _shares(table: pa.Table, amount: str) -> pa.Table:
+    """Add up the shares of a program that a breakup names more than once."""
+    if not _repeats(table, "program_id"):
+        return table
+    keys = [name for name in table.column_names if name not in (amount, "program_name")]
+    rows = table.append_column("_row", pa.array(np.arange(table.num_rows)))
+    grouped = rows.group_by(keys, use_threads=False).aggregate(
+        [(amount, "sum"), ("program_name", "last"), ("_row", "min")]
+    )
+    # Groups come in any order.
+    grouped = grouped.sort_by("_row_min").drop_columns(["_row_min"])
+    sums = grouped[f"{amount}_sum"]
+    if pa.types.is_floating(sums.type):
+        sums = pc.round(sums, 3)
+    return (
+        grouped.drop_columns([f"{amount}_sum"])
+        .append_column(amount, sums)
+        .rename_columns({"program_name_last": "program_name"})
+    )
+
+
+def _last_of_each_name(fields: pa.Table) -> pa.Table:
+    """Keep the last of the custom fields of one name that a redemption has."""
+    if not _repeats(fields, "name"):
+        return fields
+    rows = fields.append_column("_row", pa.array(np.arange(fields.num_rows)))
+    last = rows.group_by([PARENT, "name"], use_threads=False).aggregate([("_row", "max")])
+    return fields.take(pa.array(np.sort(last["_row_max"].to_numpy())))
+
+
+def _check_customers(tables: Tables) -> None:
+    known = tables["customers"]["customer_key"]
+    for name in ("points", "coupons"):
+        keys = tables[name]["customer_key"].combine_chunks().drop_null()
+        if not pc.all(pc.is_in(keys, known), min_count=0).as_py():
+            raise RedemptionAnalyticsError(
+                f"{name}: a customer_key that customers does not have. This is a fault of"
+                " redemption_analytics: please report it"
+            )

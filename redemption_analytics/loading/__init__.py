@@ -1,0 +1,1 @@
+"""Loading: the jobs, which take a source the whole way to tables."""

@@ -1,0 +1,158 @@
+"""The main job: from a source to validated tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Unpack
+
+import pyarrow as pa
+
+from redemption_analytics.errors import SourceError
+from redemption_analytics.flattening.flatten import Flattening, Tables
+from redemption_analytics.flattening.parents import PARTS
+from redemption_analytics.loading.option_checks import checked
+from redemption_analytics.loading.parser import Parser
+from redemption_analytics.loading.pipeline import Harvest
+from redemption_analytics.loading.progress import progress_bar
+from redemption_analytics.memory import system_memory
+from redemption_analytics.merging.stores import InMemory, Keep
+from redemption_analytics.options import DECLARED, LoadOptions
+from redemption_analytics.privacy import pseudonym
+from redemption_analytics.redemptions import Redemptions
+from redemption_analytics.sources.export import Export, renamed
+from redemption_analytics.sources.find import Source, find_exports
+from redemption_analytics.tables.arguments import public_with
+
+
+@public_with(DECLARED)
+def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
+    """Load redemption exports into validated pandas DataFrames.
+
+    Parameters
+    ----------
+    source
+        A file, a directory (read with all that is below it), a glob, an open binary file, a URI
+        that ``pyarrow.fs`` reads, a decoded payload (dict) or raw one (bytes), a frame with a
+        column ``payload`` (pandas, Polars, PyArrow, DuckDB), or an iterable of these; text is
+        always a path. Files hold JSON answers (one, many, in lines or in an array), XML in either
+        dialect, or Parquet, CSV or TSV with a column ``payload``; plain, .gz, .bz2, .zst, .lz4,
+        .xz, or in a .zip or .tar. Contents tell what they are, not names. A Delta table is read as
+        its newest version, by the extra ``delta``. Every file of a directory stands in the table
+        ``files``, those that are passed over too: hidden ones (a name in their path begins with
+        "." or "_"), and those that are no exports.
+    exported_at
+        When the exports were made: a date (its midnight), a datetime, or text such as
+        ``"2026-11-20"`` or ``"2026-11-20T03:00"``, which may carry a UTC offset. By default the
+        last date (and time) in each file's path tells, and where there is none the file's
+        modification time (UTC). Where a redemption was seen more than once, the newest export wins,
+        and of equally new ones the later one read.
+    on_error
+        ``"quarantine"`` puts what does not fit the contract into ``rejects`` and goes on;
+        ``"raise"`` stops there.
+    points
+        ``"int"`` for whole points; ``"decimal"`` reads up to three decimal places exactly and
+        gives float64.
+    pii
+        ``"keep"``; ``"pseudonymize"`` replaces customer keys by keyed hashes (the key comes from
+        the environment variable ``REDEMPTION_ANALYTICS_PII_KEY``) and drops all other personal
+        data: names, notes, values of custom fields, messages of answers, texts of rejects, refused
+        values, and names of unknown fields. Files are called by keyed hashes too, for one may be
+        named after a customer. ``"drop"`` does the same with a random key.
+    keep_custom_fields
+        Names of custom fields whose values stay under any ``pii``.
+    customer_key
+        Which identity names a customer; by default the first present of user_id, external_id,
+        mobile and email.
+    timezone
+        IANA name of the organisation's time zone; needed only where times carry a UTC offset.
+    threads
+        How many blocks are parsed at once; by default as many as there are cores, up to 4.
+    max_record_bytes
+        A record of more bytes (of text, unpacked) is refused unread; by default 64 MiB.
+    progress
+        Whether to show a progress bar; by default on a terminal, and in a notebook where the load
+        takes longer than a second.
+    allow_empty
+        Whether a source without any answers gives empty tables, in place of an error.
+
+    Returns
+    -------
+    Redemptions
+        The eleven tables, the ledger and the findings.
+
+    Raises
+    ------
+    SourceError
+        If a path is missing, or nothing in the source can be read.
+    UsageError
+        If an option is unknown or makes no sense.
+    RejectedError
+        Under ``on_error="raise"``, at the first element that does not fit the contract.
+
+    Examples
+    --------
+    >>> import redemption_analytics as ra
+    >>> r = ra.load("data_samples/2025-stores.json")
+    >>> r.reversals[["reversal_id", "redemption_key", "points_reversed"]]
+       reversal_id redemption_key  points_reversed
+    0      2000001         cLrg2k              250
+    """
+    with system_memory():
+        keep = InMemory()
+        books, found = gather(source, keep, options)
+        return Redemptions.from_arrow(_whole(keep.tables()), books, found).validate()
+
+
+def _whole(parts: Tables) -> Tables:
+    """Put the tables together that are parts of one."""
+    tables: Tables = {}
+    for name, table in parts.items():
+        whole = PARTS.get(name, name)
+        tables[whole] = pa.concat_tables([tables[whole], table]) if whole in tables else table
+    return tables
+
+
+def gather(
+    source: Source, keep: Keep, given: LoadOptions, *, useful: bool = False
+) -> tuple[pa.Table, pa.Table]:
+    """Load as :func:`load` does, into tables that grow; give the ledger and the findings.
+
+    Parameters
+    ----------
+    source, given
+        As :func:`load` takes them.
+    keep
+        Where the tables grow.
+    useful
+        Whether some answer has to be good for something, not only to be there.
+    """
+    options = checked(given)
+    hidden = pseudonym(options.pii)
+    parser = Parser(
+        Flattening(
+            options.identities,
+            options.only_first,
+            hidden,
+            options.keep_custom_fields,
+        ),
+        options.points,
+        options.zone,
+    )
+    exports = find_exports(source, options.exported_at, personal=hidden is None)
+    if hidden is not None:
+        exports = renamed(exports, hidden)
+    harvest = Harvest(keep, options.strict, options.limit)
+    with _progress_bar(exports, options.progress) as advance:
+        harvest.gather(exports, parser, options.workers, advance)
+    if not options.allow_empty and (why := harvest.why_empty(useful=useful)):
+        raise SourceError(why)
+    return harvest.finish(parser, hidden)
+
+
+def _progress_bar(
+    exports: list[Export], progress: bool | None
+) -> AbstractContextManager[Callable[[int], object]]:
+    return progress_bar(
+        sum(export.size or 0 for export in exports if not export.passed_over), progress
+    )

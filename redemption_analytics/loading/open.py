@@ -1,0 +1,146 @@
+"""Opening converted exports: the Parquet of each table as a frame of the engine asked for."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from redemption_analytics.errors import SourceError, UsageError, refused
+from redemption_analytics.redemptions import Redemptions
+from redemption_analytics.schemas import MODELS
+from redemption_analytics.sources.find import MOST_QUOTED
+from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.frames import arrow_schema_of, connected, pandas_frame
+from redemption_analytics.tables.outputs import FOLDERS, is_converted
+from redemption_analytics.visible import shortened
+
+Engine: TypeAlias = Literal["pandas", "duckdb", "polars", "pyarrow"]
+
+
+@public
+def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions:  # noqa: A001
+    """Open what :func:`convert` wrote.
+
+    Parameters
+    ----------
+    path
+        The directory.
+    engine
+        What kind of frame the tables are, and with them the results of every function: ``"pandas"``
+        and ``"pyarrow"`` read them into memory; ``"duckdb"`` (relations) and ``"polars"`` (lazy
+        frames) read what a question needs, when it is asked. From DuckDB 2 on the relations are of
+        the database that ``duckdb.sql`` asks, which finds them by their names; another one becomes
+        that by ``duckdb.set_default_connection(connection)`` before opening.
+
+    Returns
+    -------
+    Redemptions
+        The bundle.
+
+    Raises
+    ------
+    SourceError
+        If the directory holds no converted export, or a torn one.
+    UsageError
+        If the engine is unknown, or not installed.
+
+    Examples
+    --------
+    >>> import redemption_analytics as ra
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> ledger = ra.convert("data_samples/2020-breakups.json", folder)
+    >>> print(ra.net_points(ra.open(folder, engine="duckdb")).fetchall())
+    [(2, 120, 30, 90)]
+    """
+    if not isinstance(engine, str) or engine not in _ENGINES:
+        raise refused("engine", f"one of {', '.join(map(repr, _ENGINES))}", engine)
+    shown = shortened(os.fsdecode(path), MOST_QUOTED)
+    if not is_converted(path):
+        raise SourceError(f"{shown} holds no converted export: convert one into it first")
+    read = _ENGINES[engine]()
+    frames = {}
+    for name in FOLDERS:
+        try:
+            parts = _parts(Path(path) / name)
+            _check_whole(parts, name)
+            frames[name] = read(parts, name)
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+            detail = str(error).splitlines()[0]
+            raise SourceError(
+                f"{shown} is torn: its table {name} cannot be read ({shortened(detail, 200)}):"
+                " convert the exports again"
+            ) from None
+    return Redemptions(**frames)
+
+
+def _parts(folder: Path) -> list[str]:
+    """List the files of a table, in the order of their rows."""
+    parts = [str(path) for path in folder.iterdir() if path.match("part-*.parquet")]
+    if not parts:
+        raise FileNotFoundError("its folder is empty")
+    return sorted(parts)
+
+
+def _check_whole(parts: list[str], name: str) -> None:
+    """See that files hold a table's columns: engines would find out later, each in its words."""
+    for part in parts:
+        schema = pq.read_schema(part)
+        if name in MODELS and schema.names != arrow_schema_of(name).names:
+            raise ValueError("its columns are of another version")
+
+
+_Reader = Callable[[list[str], str], Any]
+
+
+def _pandas() -> _Reader:
+    def read(parts: list[str], name: str) -> pd.DataFrame:
+        table = _read(parts)
+        return pandas_frame(name, table) if name in MODELS else table.to_pandas()
+
+    return read
+
+
+def _pyarrow() -> _Reader:
+    return lambda parts, _name: _read(parts)
+
+
+def _read(parts: list[str]) -> pa.Table:
+    # By a handle: a path could be taken for a URI.
+    return pa.concat_tables([pq.ParquetFile(part).read() for part in parts])
+
+
+def _duckdb() -> _Reader:
+    # One connection for all tables: relations of different ones cannot be joined.
+    connection = connected()
+    return lambda parts, _name: connection.read_parquet([_escaped(part) for part in parts])
+
+
+def _escaped(path: str) -> str:
+    """Write a path so that a pattern of it matches nothing else."""
+    return glob.escape(path)
+
+
+def _polars() -> _Reader:
+    try:
+        import polars
+    except ImportError:
+        raise UsageError(
+            'engine="polars" needs Polars: pip install "redemption-analytics[polars]"'
+        ) from None
+    return lambda parts, _name: polars.scan_parquet(parts, glob=False)
+
+
+_ENGINES: dict[str, Callable[[], _Reader]] = {
+    "pandas": _pandas,
+    "duckdb": _duckdb,
+    "polars": _polars,
+    "pyarrow": _pyarrow,
+}

@@ -1,0 +1,70 @@
+"""Parsing: blocks to the tables that they hold, by the native reader."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
+
+from redemption_analytics.contract import PointsType
+from redemption_analytics.flattening.flatten import Flattening, Tables
+from redemption_analytics.flattening.parents import settled
+from redemption_analytics.parsing import Read, Reader
+from redemption_analytics.reading.blocks import Block
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What blocks gave.
+
+    Attributes
+    ----------
+    tables
+        Their tables. Record numbers count from 1 through all the blocks.
+    merged
+        How many rows of each table went into others.
+    read
+        What else the reader tells of them.
+    epochs
+        Times that are the zero of Unix, and so none: the field and the record of each.
+    """
+
+    tables: Tables
+    merged: Counter[str]
+    read: Read
+    epochs: Sequence[tuple[str, int]]
+
+
+class Parser:
+    """Parses blocks; holds the options that decide what a value means.
+
+    Parameters
+    ----------
+    flattening
+        How answers become tables.
+    points, timezone
+        As the reader takes them.
+    """
+
+    def __init__(
+        self,
+        flattening: Flattening,
+        points: PointsType = "int",
+        timezone: ZoneInfo | None = None,
+    ):
+        self.flattening = flattening
+        self._reader = Reader(points, timezone, personal=self.personal)
+
+    @property
+    def personal(self) -> bool:
+        """Tell whether personal data may be shown."""
+        return self.flattening.pseudonym is None
+
+    def parse(self, *blocks: Block) -> Parsed:
+        """Turn blocks into tables and rejects; small ones in one go."""
+        read = self._reader.read(*blocks)
+        tables, epochs = self.flattening.tables(read.tables)
+        final, merged = settled(tables)
+        # The columns are held by the tables from here on.
+        return Parsed(final, merged, replace(read, tables={}), epochs)

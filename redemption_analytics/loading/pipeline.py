@@ -1,0 +1,311 @@
+"""The harvest: what the blocks of many exports give, put together in their order."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redemption_analytics.errors import RejectedError, SourceError
+from redemption_analytics.flattening.flatten import ANSWER, Pseudonym, Tables
+from redemption_analytics.flattening.parents import PARTS
+from redemption_analytics.loading.parser import Parsed, Parser
+from redemption_analytics.merging.conflicts import PATH
+from redemption_analytics.merging.export_times import EXPORT, Dating
+from redemption_analytics.merging.merge import Merging
+from redemption_analytics.merging.stores import Keep
+from redemption_analytics.parsing import Read, Reject
+from redemption_analytics.reading.blocks import Block, Fault, batched
+from redemption_analytics.reading.files import read_blocks
+from redemption_analytics.sources.accounts import Account, files_table
+from redemption_analytics.sources.export import Export
+from redemption_analytics.sources.streams import Stream
+from redemption_analytics.tables.frames import arrow_schema_of, declared
+from redemption_analytics.tables.ledger import Finding, findings, ledger
+
+_ANYWAY = "allow_empty=True (--allow-empty) goes on without"
+
+#: What says more of why a file could not be read.
+_DETAIL = re.compile(r"[:,].*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where the records of some blocks come from.
+
+    Attributes
+    ----------
+    exports
+        The export of each block.
+    starts
+        How many records of all the blocks came before it.
+    before
+        How many records of its export came before it.
+    """
+
+    exports: list[Export]
+    starts: list[int]
+    before: list[int]
+
+    def place(self, reject: Reject) -> tuple[str, Reject]:
+        """Give the source of a reject, and the reject with the number of its record there."""
+        if reject.record is None:
+            return self.exports[0].name, reject
+        source, record = self.of(reject.record)
+        return source, reject._replace(record=record)
+
+    def of(self, number: int) -> tuple[str, int]:
+        """Give the source of a record, and its number there."""
+        block = bisect_left(self.starts, number) - 1
+        return self.exports[block].name, number - self.starts[block] + self.before[block]
+
+
+class Harvest:
+    """What the blocks gave, put together in their order."""
+
+    def __init__(self, keep: Keep, strict: bool, limit: int):
+        self.seen: Counter[str] = Counter()
+        self._keep = keep
+        self._strict = strict
+        self._limit = limit
+        self._dating = Dating()
+        self._merging = Merging(keep, self._dating)
+        self._rejected: Counter[str] = Counter()
+        self._first_reject: str | None = None
+        self._unknown: Counter[str] = Counter()
+        self._unknown_in: dict[str, str] = {}
+        self._epochs: Counter[str] = Counter()
+        self._epoch_in: dict[str, str] = {}
+        self._succeeded = 0
+        self.accounts: list[Account] = []
+        self._account_of: dict[str, Account] = {}
+
+    def gather(
+        self,
+        exports: list[Export],
+        parser: Parser,
+        workers: int,
+        advance: Callable[[int], object],
+    ) -> None:
+        """Read and parse all exports."""
+        # A few blocks ahead keep the cores busy; more would only fill the memory.
+        waiting: deque[Callable[[], None]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                for batch in batched(self._read(exports, advance)):
+                    if isinstance(batch, tuple):
+                        waiting.append(partial(self._refuse, *batch, parser.personal))
+                    else:
+                        blocks = [block for _, block in batch]
+                        future = pool.submit(parser.parse, *blocks)
+                        waiting.append(partial(self._take, [export for export, _ in batch], future))
+                    if len(waiting) > workers + 1:
+                        waiting.popleft()()
+                while waiting:
+                    waiting.popleft()()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _read(
+        self, exports: list[Export], advance: Callable[[int], object]
+    ) -> Iterator[tuple[Export, Block | Fault]]:
+        for export in exports:
+            account = self._account_of[export.name] = Account(export)
+            self.accounts.append(account)
+            self.seen["files"] += 1
+            # Of what is wrong with a file the first is told.
+            done = False
+            for block in read_blocks(_watched(export, advance), limit=self._limit, account=account):
+                if not done:
+                    yield export, block
+                done = done or isinstance(block, Fault)
+
+    def _refuse(self, export: Export, fault: Fault, personal: bool) -> None:
+        # What follows may quote the file: names of columns, of members of a .zip.
+        reason = fault.reason if personal else _DETAIL.sub("", fault.reason)
+        reject = Reject("files", None, fault.line, None, f"the file {reason}", None)
+        self._account_of[export.name].rejected = reject.reason
+        self._reject(_Origin([export], [0], [0]), [reject])
+
+    def _take(self, exports: list[Export], future: Future[Parsed]) -> None:
+        parsed = future.result()
+        read, tables = parsed.read, parsed.tables
+        origin = self._origin(exports, read)
+        self.seen.update(read.seen)
+        self._unknown.update(read.unknown)
+        for name, number in read.unknown_in.items():
+            self._unknown_in.setdefault(name, origin.of(number)[0])
+        self._epochs.update(name for name, _ in parsed.epochs)
+        for name, number in parsed.epochs:
+            source, record = origin.of(number)
+            self._epoch_in.setdefault(name, f"record {record} of {source}")
+        self._reject(origin, sorted(read.rejects, key=lambda reject: reject.record or 0))
+        self._succeeded += pc.sum(tables["responses"]["success"]).as_py() or 0
+        self._succeeded += len(tables["points"]) + len(tables["coupons"])
+        self._merging.add(_with_provenance(tables, origin, self._dating))
+        self._merging.merged.update(parsed.merged)
+
+    def _origin(self, exports: list[Export], read: Read) -> _Origin:
+        before = []
+        for export, count in zip(exports, np.diff([*read.starts, read.records]), strict=True):
+            account = self._account_of[export.name]
+            before.append(account.records)
+            account.records += int(count)
+        return _Origin(exports, read.starts, before)
+
+    def _reject(self, origin: _Origin, rejects: list[Reject]) -> None:
+        if not rejects:
+            return
+        placed = [origin.place(reject) for reject in rejects]
+        source, first = placed[0]
+        if self._strict:
+            error = SourceError if first.element == "files" else RejectedError
+            raise error(_said(source, first))
+        self._first_reject = self._first_reject or _said(source, first)
+        self._rejected.update(reject.element for reject in rejects)
+        self._keep.append("rejects", _rejects_table(placed))
+
+    def _refuse_reversals(self, personal: bool) -> None:
+        """Refuse the reversals that merging found under two redemptions."""
+        refused = self._merging.refused
+        if not refused:
+            return
+        places = self._merging.answers([reversal.answer for reversal in refused.reversals])
+        placed = [
+            (
+                source,
+                Reject("reversals", record, None, PATH, one.reason, one.raw if personal else None),
+            )
+            for (source, record), one in zip(places, refused.reversals, strict=True)
+        ]
+        if self._strict:
+            raise RejectedError(_said(*placed[0]))
+        self._rejected["reversals"] += len(placed)
+        # What hangs below a refused element is a part of it.
+        self.seen.subtract(self._merging.below)
+        self._keep.append("late_rejects", _rejects_table(placed))
+
+    def why_empty(self, *, useful: bool) -> str | None:
+        """Say why there are no answers, or none that is good for something; None if there are."""
+        if self.seen["responses"] and (self._succeeded or not useful):
+            return None
+        if self.seen["responses"]:
+            example = f" ({self._first_reject})" if self._first_reject else ""
+            return (
+                f"none of the {self.seen['responses']:,} answers can be used, for they failed or"
+                f" were refused{example}: {_ANYWAY}"
+            )
+        if self._first_reject:
+            return self._first_reject
+        first = self.accounts[0]
+        if all(account.export.passed_over for account in self.accounts):
+            return (
+                f"the source holds no files to read, but {len(self.accounts):,} that are passed"
+                f" over, such as {first.export.name}: {first.reason}"
+            )
+        return f"{first.export.name} holds no answers, nor does any other file of the source"
+
+    def finish(self, parser: Parser, hidden: Pseudonym | None) -> tuple[pa.Table, pa.Table]:
+        """Merge what was gathered; give the ledger and the findings."""
+        nothing = _nothing(parser, self._dating)
+        self._merging.add(nothing)
+        self._keep.append("rejects", _rejects_table([]))
+        found = self._merging.finish(parser.flattening)
+        self._refuse_reversals(parser.personal)
+        self._keep.append("files", files_table(self.accounts, hidden))
+        loaded = _summed({name: self._keep.rows(name) for name in nothing})
+        of_files = Counter(account.status for account in self.accounts)
+        loaded["files"] = of_files["loaded"]
+        passed_over = {"files": of_files["passed over"]}
+        unknown = [
+            Finding("unknown_fields", count, f"{path} in {self._unknown_in[path]}")
+            for path, count in sorted(self._unknown.items())
+        ]
+        epochs = [
+            Finding("epoch_times", count, f"{name} in {self._epoch_in[name]}")
+            for name, count in sorted(self._epochs.items())
+        ]
+        merged = _summed(self._merging.merged)
+        books = ledger(self.seen, loaded, merged, self._rejected, passed_over)
+        return books, findings([*found, *epochs, *unknown])
+
+
+def _summed(counts: Mapping[str, int]) -> Counter[str]:
+    """Count the rows of tables that are parts of another with it."""
+    summed: Counter[str] = Counter()
+    for name, number in counts.items():
+        summed[PARTS.get(name, name)] += number
+    return summed
+
+
+def _with_provenance(tables: Tables, origin: _Origin, dating: Dating) -> Tables:
+    rows = tables["responses"]
+    numbers = rows["record"].to_numpy()
+    blocks = np.searchsorted(origin.starts, numbers) - 1
+    records = pa.array(numbers + np.subtract(origin.before, origin.starts)[blocks])
+    rows_of = pa.array(blocks)
+    names = pa.array([export.name for export in origin.exports], pa.string())
+    made = pa.array([export.exported_at for export in origin.exports], pa.timestamp("us"))
+    dated_by = pa.array([export.dated_by for export in origin.exports], pa.string())
+    sources = names.take(rows_of)
+    ids = pc.binary_join_element_wise(
+        pc.binary_join_element_wise(sources, records.cast(pa.string()), "#"),
+        rows["position"].cast(pa.string()),
+        "/",
+    )
+    responses = (
+        rows.drop_columns(["record", "position"])
+        .append_column("response_id", ids)
+        .append_column("source", sources)
+        .append_column("record", records)
+        .append_column("exported_at", made.take(rows_of))
+        .append_column("dated_by", dated_by.take(rows_of))
+    )
+    exports = np.array([dating.number(export) for export in origin.exports], np.int32)[blocks]
+    dated = {
+        name: tables[name].append_column(EXPORT, pa.array(exports[tables[name][ANSWER].to_numpy()]))
+        for name in ("points", "coupons")
+    }
+    return tables | dated | {"responses": declared("responses", responses)}
+
+
+def _rejects_table(placed: list[tuple[str, Reject]]) -> pa.Table:
+    schema = arrow_schema_of("rejects")
+    columns = [[source for source, _ in placed]] + [
+        [getattr(reject, name) for _, reject in placed] for name in schema.names[1:]
+    ]
+    return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
+
+
+def _said(source: str, reject: Reject) -> str:
+    place = [source]
+    if reject.line is not None:
+        place.append(f"line {reject.line}")
+    elif reject.record is not None:
+        place.append(f"record {reject.record}")
+    if reject.path is not None:
+        place.append(reject.path)
+    return f"{', '.join(place)}: {reject.reason}"
+
+
+def _nothing(parser: Parser, dating: Dating) -> Tables:
+    """Give tables without rows, so that each table has its columns whatever was read."""
+    tables = parser.parse(Block("json")).tables
+    return _with_provenance(tables, _Origin([Export("", datetime.min, "path")], [0], [0]), dating)
+
+
+def _watched(export: Export, advance: Callable[[int], object]) -> Export:
+    """Let a progress bar see how much of a file was read."""
+    opener = export.open
+    if opener is None or export.passed_over is not None:
+        return export
+    return replace(export, open=lambda: Stream(opener(), on_read=advance))

@@ -1,0 +1,1 @@
+"""Merging: what was seen more than once becomes one row."""

@@ -1,0 +1,165 @@
+"""What is known from when exports were made: now, and times after it.
+
+Nothing happens after its own export, but for a day's slack: times are those of the organisation's
+wall clock, and the dates of exports may be UTC's. Where only the file's modification or the reading
+dates an export, which copies do not keep, nothing happens after the reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redemption_analytics.dating import SLACK, TELLING
+from redemption_analytics.flattening.flatten import PARENT
+from redemption_analytics.merging.fates import Fate, Rows
+from redemption_analytics.merging.partitions import ROW
+from redemption_analytics.merging.stores import Keep
+from redemption_analytics.sources.export import Export
+from redemption_analytics.tables.ledger import NOW, Finding
+
+Times = npt.NDArray[np.datetime64]
+
+#: Column that numbers the export of a redemption; it never leaves the library.
+EXPORT = "_export"
+
+
+@dataclass
+class _Plausible:
+    """Times that stay, looked through one by one: the newest of them, and those that cannot be.
+
+    Attributes
+    ----------
+    newest
+        The newest plausible time.
+    on_day
+        The newest plausible time of the day that is asked for.
+    late
+        How many are after their own export.
+    example
+        One of them.
+    """
+
+    day: datetime | None
+    newest: datetime | None = None
+    on_day: datetime | None = None
+    late: int = 0
+    example: str | None = None
+
+    def see(self, times: Times) -> None:
+        """Take plausible times into account."""
+        if len(times):
+            self.newest = max(self.newest or datetime.min, times.max().item())
+        if self.day is not None:
+            day = np.datetime64(self.day, "us")
+            here = times[(times >= day) & (times < day + np.timedelta64(1, "D"))]
+            if len(here):
+                self.on_day = max(self.on_day or datetime.min, here.max().item())
+
+
+@dataclass
+class Dating:
+    """The exports that redemptions came from, by number, and how it is known when they were made.
+
+    Attributes
+    ----------
+    read
+        When they are read, in UTC.
+    """
+
+    read: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None))
+    _numbers: dict[int, int] = field(default_factory=dict)
+    _exports: list[Export] = field(default_factory=list)
+
+    def number(self, export: Export) -> int:
+        """Give an export its number."""
+        if id(export) not in self._numbers:
+            self._numbers[id(export)] = len(self._exports)
+            self._exports.append(export)
+        return self._numbers[id(export)]
+
+    def findings(self, rows: Rows, fates: Mapping[str, Fate]) -> list[Finding]:
+        """Tell what now is, and which times cannot be.
+
+        Parameters
+        ----------
+        rows
+            The rows of the tables, not merged yet.
+        fates
+            Which rows of points, coupons and reversals stay when they are.
+        """
+        made = self._made(rows.keep)
+        limits = np.array([self._limit(export) for export in self._exports], "datetime64[us]")
+        found = _Plausible(made if made is not None and made.time() == time.min else None)
+        for name in ("points", "coupons", "reversals"):
+            for timed, kind in self._timed(rows, fates[name]):
+                self._look(timed, kind, limits, found)
+        now = made or found.newest
+        if found.on_day is not None:
+            now = found.on_day
+        return [
+            Finding("times_after_export", found.late, found.example),
+            Finding(NOW, int(now is not None), None if now is None else now.isoformat()),
+        ]
+
+    def _made(self, keep: Keep) -> datetime | None:
+        """Give the time of the newest export that tells when it was made."""
+        newest: datetime | None = None
+        for batch in keep.batches("responses", ["exported_at", "dated_by"]):
+            telling = pc.is_in(batch["dated_by"], pa.array(TELLING))
+            made = pc.max(batch["exported_at"].filter(telling)).as_py()
+            if made is not None and (newest is None or made > newest):
+                newest = made
+        return newest
+
+    def _timed(self, rows: Rows, fate: Fate) -> Iterator[tuple[pa.Table, str]]:
+        """Give key, time and export of the rows that stay and have a time."""
+        key, when = ("redemption_key", "redeemed_time")
+        columns, kind = [key, when, EXPORT], "redemption"
+        if fate.name == "coupons":
+            kind = "coupon redemption"
+        if fate.name == "reversals":
+            key, when, kind = "reversal_id", "reversal_time", "reversal"
+            columns = [key, when, PARENT]
+            of_points = self._exports_of(rows.keep)
+        for batch in rows.batches(fate.name, columns):
+            child = fate.name == "reversals"
+            exports = of_points[batch[PARENT].to_numpy()] if child else batch[EXPORT]
+            stays = pa.array(fate.stays(batch[ROW].to_numpy()))
+            seen = pc.and_(stays, pc.is_valid(batch[when]))
+            timed = pa.table({"key": batch[key], "time": batch[when], EXPORT: exports})
+            yield timed.filter(seen), kind
+
+    def _exports_of(self, keep: Keep) -> npt.NDArray[np.int32]:
+        parts = [batch[EXPORT].to_numpy() for batch in keep.batches("points", [EXPORT])]
+        return np.concatenate([np.array([], np.int32), *parts])
+
+    def _look(self, rows: pa.Table, kind: str, limits: Times, found: _Plausible) -> None:
+        times, exports = rows["time"].to_numpy(), rows[EXPORT].to_numpy()
+        late = times > limits[exports]
+        found.see(times[~late])
+        if late.any():
+            first = int(np.argmax(late))
+            made = self._exports[exports[first]].exported_at
+            if found.example is None:
+                found.example = (
+                    f"{kind} {rows['key'][first]}: {times[first].item():%Y-%m-%d},"
+                    f" exported {made:%Y-%m-%d}"
+                )
+            found.late += int(late.sum())
+
+    def _limit(self, export: Export) -> datetime:
+        """Give the last time that is plausible in an export."""
+        made = export.exported_at
+        if export.dated_by not in TELLING:
+            made = max(made, self.read)
+        elif made.time() == time.min:
+            # Of which only the date is known, it may be of that day's last minute.
+            made = min(made, datetime.max - SLACK) + timedelta(days=1)
+        return min(made, datetime.max - SLACK) + SLACK

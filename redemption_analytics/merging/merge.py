@@ -1,0 +1,178 @@
+"""Merging: what was seen more than once becomes one row.
+
+Exports overlap and repeat. Tables come in here in the order of the exports' times, so of two
+occurrences the later row is the newer. What an answer does not tell does not erase what an older
+one told: of each thing the newest occurrence that tells it counts. Which rows stay, and what they
+take from those that go, is found from narrow columns; then each batch of a table is put into its
+final form by itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redemption_analytics.errors import FaultError
+from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Flattening, Tables
+from redemption_analytics.merging.conflicts import Refused, refused_reversals
+from redemption_analytics.merging.customers import united_customers
+from redemption_analytics.merging.export_times import Dating
+from redemption_analytics.merging.fates import HANGING, KEYS, Fate, Rows, met, versions
+from redemption_analytics.merging.match_editions import settled_editions
+from redemption_analytics.merging.oddities import Oddities
+from redemption_analytics.merging.renaming import Renaming
+from redemption_analytics.merging.stores import Change, Keep
+from redemption_analytics.merging.told import Given
+from redemption_analytics.tables.ledger import Finding
+
+
+class Merging:
+    """Merges tables that grow block by block.
+
+    A redemption is one row, its fields and breakups those of its newest occurrence that tells them,
+    its reversals those of all of them; so is a customer, a coupon, and a reversal.
+
+    Attributes
+    ----------
+    merged
+        How many rows of each table went into others.
+    refused
+        Reversals that could not stay, since another redemption has them too.
+    below
+        How many rows of each table hung on these.
+    """
+
+    def __init__(self, keep: Keep, dating: Dating):
+        self.merged: Counter[str] = Counter()
+        self.refused = Refused()
+        self.below: Counter[str] = Counter()
+        self._keep = keep
+        self._dating = dating
+        self._old = False
+
+    def add(self, tables: Tables) -> None:
+        """Add the settled tables of a block, which are newer than those before."""
+        starts = {name: self._keep.rows(name) for name in {*PARENTS.values(), "responses"}}
+        for name, table in tables.items():
+            for column, whose in ((PARENT, PARENTS.get(name)), (ANSWER, "responses")):
+                if whose is not None and column in table.column_names:
+                    place = table.schema.get_field_index(column)
+                    shifted = pc.add(table[column], starts[whose])
+                    table = table.set_column(place, column, shifted)
+            self._keep.append(name, table)
+        self._old |= tables["points"]["redemption_id"].null_count > 0
+
+    def finish(self, flattening: Flattening) -> list[Finding]:
+        """Merge what was added, and tell what only merging can see.
+
+        Raises
+        ------
+        FaultError
+            If a key is there twice after that.
+        """
+        keep = self._keep
+        customers, split = united_customers(keep, flattening)
+        redemptions = settled_editions(keep, customers) if self._old else Renaming()
+        rows = Rows(keep, customers, redemptions)
+        fates = {name: met(rows, name, self.refused.rows) for name in KEYS}
+        self.refused = refused_reversals(rows, fates["reversals"])
+        if self.refused:
+            fates["reversals"] = met(rows, "reversals", self.refused.rows)
+        odd = Oddities(keep)
+        given = {name: self._given(rows, fate, odd) for name, fate in fates.items()}
+        odd.vanished(rows, fates["points"], fates["reversals"])
+        found = [*odd.findings(), *self._dating.findings(rows, fates)]
+        if self.refused:
+            found.append(Finding("conflicting_reversal", self.refused.ids, self.refused.example))
+        if flattening.pseudonym is not None and split:
+            # The tables do not show it where they have no identities.
+            name, key = min(split)
+            found.append(Finding("split_customers", len(split), f"the {name} of customer {key}"))
+        self._rewrite(rows, fates, given)
+        return found
+
+    def answers(self, numbers: list[int]) -> list[tuple[str, int]]:
+        """Give source and record of some answers, by their numbers."""
+        wanted, places = np.unique(numbers, return_inverse=True)
+        found: list[tuple[str, int]] = []
+        start = 0
+        for batch in self._keep.batches("responses", ["source", "record"]):
+            first, end = np.searchsorted(wanted, [start, start + batch.num_rows])
+            chosen = batch.take(pa.array(wanted[first:end] - start)).to_pydict()
+            found += zip(chosen["source"], chosen["record"], strict=True)
+            start += batch.num_rows
+        return [found[place] for place in places.tolist()]
+
+    def _given(self, rows: Rows, fate: Fate, odd: Oddities) -> Given:
+        """Decide which of the rows of one key tells what, and look for what is odd about them."""
+        given = Given(fate.name, self._keep.scratch)
+        if fate.several.any():
+            for several in versions(rows, fate):
+                given.look(several)
+                for child in HANGING[fate.name]:
+                    has = several.table[f"_has_{child}"].to_numpy()
+                    chosen = several.rows[several.last_where(has)]
+                    fate.choose(several.rows, chosen, child)
+                odd.look(fate.name, several)
+            if given.columns:
+                given.collect(rows.batches(fate.name, given.columns))
+        return given
+
+    def _rewrite(self, rows: Rows, fates: dict[str, Fate], given: dict[str, Given]) -> None:
+        """Put all that changes into its final form."""
+        changes: dict[str, Change] = {}
+        for name in (*KEYS, *PARENTS, "responses"):
+            # A reversal stays by its own id; other children do as their parents do.
+            fate = fates.get(name) or fates.get(PARENTS.get(name, ""))
+            if rows.renamings(name) or (fate and not fate.all_stay):
+                changes[name] = partial(_final, name, rows, fate, given.get(name))
+        before = {name: self._keep.rows(name) for name in changes}
+        if self.refused:
+            self.below["reversal_breakups"] = self._hanging_on_refused()
+        self._keep.rewrite(changes)
+        self.merged.update({name: before[name] - self._keep.rows(name) for name in changes})
+        self.merged["reversals"] -= len(self.refused.rows)
+        self.merged.subtract(self.below)
+        self._check_unique(changes)
+        for each in given.values():
+            each.close()
+
+    def _hanging_on_refused(self) -> int:
+        return sum(
+            int(np.isin(batch[PARENT].to_numpy(), self.refused.rows).sum())
+            for batch in self._keep.batches("reversal_breakups", [PARENT])
+        )
+
+    def _check_unique(self, changed: Iterable[str]) -> None:
+        none = np.array([], np.int64)
+        for name in KEYS.keys() & changed:
+            if met(Rows(self._keep), name, none).several.any():
+                raise FaultError(f"{name}: a {KEYS[name]} is there twice after merging")
+
+
+def _final(
+    name: str,
+    rows: Rows,
+    fate: Fate | None,
+    given: Given | None,
+    batch: pa.Table,
+    start: int,
+) -> pa.Table:
+    """Give a batch its final form: the rows that stay, with all that was told, under final keys."""
+    batch = rows.renamed(name, batch)
+    numbers = np.arange(start, start + batch.num_rows)
+    if given is not None:
+        batch = given.put_into(batch, start)
+    if fate is not None:
+        stays = (
+            fate.stays(numbers) if fate.name == name else fate.stays(batch[PARENT].to_numpy(), name)
+        )
+        if not stays.all():
+            batch = batch.filter(pa.array(stays))
+    # From here on nothing needs the columns any more that served merging.
+    return batch.select([column for column in batch.column_names if not column.startswith("_")])

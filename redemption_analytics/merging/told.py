@@ -1,0 +1,169 @@
+"""What is told: where the newest row says nothing, what an older one said stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redemption_analytics.merging.partitions import PARTITION_ROWS, ROW
+from redemption_analytics.merging.versions import Versions
+from redemption_analytics.tables.frames import arrow_schema_of
+
+Bits = npt.NDArray[np.uint32]
+
+#: Columns that are told together: of two stores' code and name no third one is made.
+_BRANCHES = (("store_code", "store_name"), ("till_code", "till_name"))
+
+_INTO, _GIVES = "_into", "_gives"
+
+
+def branches(name: str) -> list[tuple[str, ...]]:
+    """List what rows of a table may tell or not, each a column or several that go together."""
+    fields = [field.name for field in arrow_schema_of(name) if field.nullable]
+    together = [branch for branch in _BRANCHES if branch[0] in fields]
+    alone = [name for name in fields if not any(name in branch for branch in together)]
+    return [*((name,) for name in alone), *together]
+
+
+def bits(batch: pa.Table, parts: Sequence[tuple[str, ...]]) -> Bits:
+    """Write in one number for each row which branches it tells."""
+    told = np.zeros(batch.num_rows, np.uint32)
+    for place, branch in enumerate(parts):
+        for name in branch:
+            if batch[name].null_count == 0:
+                told |= np.uint32(1 << place)
+            elif batch[name].null_count < batch.num_rows:
+                told |= pc.is_valid(batch[name]).to_numpy().astype(np.uint32) << np.uint32(place)
+    return told
+
+
+class Given:
+    """What rows that go give to those that stay.
+
+    Parameters
+    ----------
+    name
+        The table.
+    scratch
+        A directory for what is too much for the memory; None to keep all of it there.
+    """
+
+    def __init__(self, name: str, scratch: Path | None):
+        self.parts = branches(name)
+        self._scratch = scratch
+        self._found: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Bits]] = []
+        self._stretches: dict[int, pa.Table | Path] = {}
+        self._folder: TemporaryDirectory[str] | None = None
+        self._read: tuple[int, pa.Table | None] = (-1, None)
+
+    def look(self, versions: Versions) -> None:
+        """Find the rows that tell what the newest of their key does not."""
+        told = versions.table["_told"].to_numpy()
+        newest = versions.newest()
+        more = told & ~told[newest]
+        if not more.any():
+            return
+        gives = np.zeros(len(told), np.uint32)
+        for place in range(len(self.parts)):
+            bit = np.uint32(1 << place)
+            gives[versions.last_where((more & bit) != 0)] |= bit
+        rows = np.flatnonzero(gives)
+        self._found.append((versions.rows[rows], versions.rows[newest[rows]], gives[rows]))
+
+    @property
+    def columns(self) -> list[str]:
+        """Name the columns of which there is something to give."""
+        every = 0
+        for _, _, gives in self._found:
+            every |= int(np.bitwise_or.reduce(gives))
+        chosen = [part for place, part in enumerate(self.parts) if every >> place & 1]
+        return [name for part in chosen for name in part]
+
+    def collect(self, batches: Iterator[pa.Table]) -> None:
+        """Take the values out of the numbered batches of the table, which hold the columns."""
+        rows, into, gives = (np.concatenate(parts) for parts in zip(*self._found, strict=True))
+        order = np.argsort(rows)
+        rows, into, gives = rows[order], into[order], gives[order]
+        self._found = []
+        held: dict[int, list[pa.Table]] = {}
+        count, writers = 0, dict[int, pa.ipc.RecordBatchStreamWriter]()
+        for batch in batches:
+            first = batch[ROW][0].as_py() if batch.num_rows else 0
+            start, end = np.searchsorted(rows, [first, first + batch.num_rows])
+            if start == end:
+                continue
+            values = batch.take(pa.array(rows[start:end] - first)).drop_columns([ROW])
+            values = values.append_column(_INTO, pa.array(into[start:end]))
+            values = values.append_column(_GIVES, pa.array(gives[start:end]))
+            stretches = into[start:end] // PARTITION_ROWS
+            for stretch in np.unique(stretches).tolist():
+                held.setdefault(stretch, []).append(values.filter(pa.array(stretches == stretch)))
+            count += int(end - start)
+            if self._scratch is not None and count > PARTITION_ROWS:
+                self._write(held, writers)
+                held, count = {}, 0
+        if writers:
+            self._write(held, writers)
+            for writer in writers.values():
+                writer.close()
+        else:
+            self._stretches = {n: pa.concat_tables(parts) for n, parts in held.items()}
+
+    def _write(
+        self, held: dict[int, list[pa.Table]], writers: dict[int, pa.ipc.RecordBatchStreamWriter]
+    ) -> None:
+        if self._folder is None:
+            self._folder = TemporaryDirectory(dir=self._scratch)
+        for stretch, parts in held.items():
+            table = pa.concat_tables(parts)
+            if stretch not in writers:
+                path = Path(self._folder.name) / f"{stretch}.arrow"
+                writers[stretch] = pa.ipc.new_stream(str(path), table.schema)
+                self._stretches[stretch] = path
+            writers[stretch].write_table(table)
+
+    def close(self) -> None:
+        """Forget what was given."""
+        self._stretches = {}
+        self._read = (-1, None)
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def put_into(self, batch: pa.Table, start: int) -> pa.Table:
+        """Give the rows of a batch what they do not tell themselves."""
+        end = start + batch.num_rows
+        for stretch in range(start // PARTITION_ROWS, -(-end // PARTITION_ROWS)):
+            values = self._stretch(stretch)
+            if values is None:
+                continue
+            into, gives = values[_INTO].to_numpy(), values[_GIVES].to_numpy()
+            inside = (into >= start) & (into < end)
+            if not inside.any():
+                continue
+            for place, branch in enumerate(self.parts):
+                rows = np.flatnonzero(inside & ((gives >> np.uint32(place)) & 1 == 1))
+                if len(rows):
+                    which = np.full(batch.num_rows, -1)
+                    which[into[rows] - start] = rows
+                    chosen = pa.array(which, mask=which < 0)
+                    for name in branch:
+                        column = pc.coalesce(values[name].take(chosen), batch[name])
+                        field = batch.schema.field(name)
+                        batch = batch.set_column(batch.schema.get_field_index(name), field, column)
+        return batch
+
+    def _stretch(self, number: int) -> pa.Table | None:
+        if self._read[0] != number:
+            found = self._stretches.get(number)
+            if isinstance(found, Path):
+                with pa.memory_map(str(found)) as file:
+                    found = pa.ipc.open_stream(file).read_all()
+            self._read = (number, found)
+        return self._read[1]

@@ -1,0 +1,62 @@
+"""What is computed outside of an engine: its groups by number, and back as its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from redemption_analytics.schemas import Text
+from redemption_analytics.tables.frames import frame_like
+
+
+def numbered(
+    by: Sequence[str], *tables: pa.Table
+) -> tuple[list[npt.NDArray[np.int64]], pd.DataFrame]:
+    """Give each group that occurs in tables a number; without ``by``, there is always one.
+
+    Returns
+    -------
+    tuple of list of arrays and pandas.DataFrame
+        The number of the group of each row of each table, and the groups, sorted.
+    """
+    if not by:
+        return [np.zeros(len(table), np.int64) for table in tables], pd.DataFrame(index=[0])
+    rows = pd.concat([_keys(table, by) for table in tables], ignore_index=True)
+    numbers = rows.groupby(list(by), dropna=False).ngroup().to_numpy()
+    _, first = np.unique(numbers, return_index=True)
+    ends = np.cumsum([len(table) for table in tables])
+    return np.split(numbers, ends[:-1]), rows.iloc[first]
+
+
+def _keys(table: pa.Table, by: Sequence[str]) -> pd.DataFrame:
+    types: dict[pa.DataType, Any] = {
+        pa.int64(): pd.Int64Dtype(),
+        pa.string(): Text.type,
+        pa.large_string(): Text.type,
+    }
+    keys: pd.DataFrame = table.select(list(by)).to_pandas(types_mapper=types.get)
+    return keys
+
+
+def handed_back(like: Any, keys: pd.DataFrame, columns: dict[str, npt.NDArray[Any]]) -> Any:
+    """Give groups and what was computed of them as the kind of frame that ``like`` is."""
+    whole = keys.reset_index(drop=True).assign(**columns)
+    if isinstance(like, pd.DataFrame):
+        return whole
+    data = pa.table({name: pa.array(whole[name], from_pandas=True) for name in whole})
+    data = data.cast(
+        pa.schema(
+            field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field
+            for field in data.schema
+        )
+    )
+    if nw.from_native(like).implementation.is_duckdb():
+        # On the connection of the bundle: relations of different ones cannot be joined.
+        return like.query("_redemption_analytics", "SELECT * FROM data")
+    return frame_like(like, data)

@@ -1,0 +1,1 @@
+"""Reading: from bytes, however packed and written, to blocks of whole records."""

@@ -1,0 +1,64 @@
+"""Custom fields as columns of the redemptions that have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import narwhals as nw
+
+from redemption_analytics.errors import UsageError
+from redemption_analytics.tables.lazy import Frame
+
+#: What a name begins with that is the value of a custom field, as in "custom:channel".
+CUSTOM = "custom:"
+
+#: Where names of columns that differ in case alone are two.
+_TELLING_CASE = (nw.Implementation.PANDAS, nw.Implementation.POLARS, nw.Implementation.PYARROW)
+
+
+def with_custom_fields(
+    rows: Frame, fields: Frame, redemption_type: str, by: Iterable[str]
+) -> Frame:
+    """Give redemptions those custom fields as columns that ``by`` names.
+
+    Where a redemption has no such field, or one without a value, it is null. A field that no
+    redemption has is null everywhere: a month in which nobody used it is no mistake.
+
+    Parameters
+    ----------
+    rows
+        Redemptions, with their redemption_key.
+    fields
+        The table custom_fields.
+    redemption_type
+        What they redeem, "points" or "coupon": their keys may be the same text.
+    by
+        Names, of which those of custom fields matter.
+
+    Raises
+    ------
+    UsageError
+        If two names differ in case alone, and the frames are of a database, where those are one.
+    """
+    by = list(by)
+    if rows.implementation not in _TELLING_CASE:
+        _refuse_alike(by)
+    for name in by:
+        if name.startswith(CUSTOM):
+            here = (nw.col("name") == name.removeprefix(CUSTOM)) & (
+                nw.col("redemption_type") == redemption_type
+            )
+            values = fields.filter(here).select("redemption_key", nw.col("value").alias(name))
+            rows = rows.join(values, on="redemption_key", how="left")
+    return rows
+
+
+def _refuse_alike(by: Iterable[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in by:
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise UsageError(
+                f"cannot group by {other!r} and {name!r} together: to this engine columns that"
+                " differ in case alone are one. Group by each alone, or open with engine='polars'"
+            )

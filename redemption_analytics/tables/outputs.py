@@ -1,0 +1,69 @@
+"""What this library wrote: converted directories and reports, told from anybody else's."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from redemption_analytics.schemas import MODELS
+from redemption_analytics.tables.ledger import FINDINGS, LEDGER
+
+#: The folders of a converted directory.
+FOLDERS = (*MODELS, LEDGER, FINDINGS)
+
+#: The first file of each.
+PART = "part-0.parquet"
+
+#: What lists the files of a report, and what tells it from any other manifest.
+MANIFEST, GENERATOR = "manifest.json", "redemption_analytics"
+
+
+def is_converted(directory: str | os.PathLike[str]) -> bool:
+    """Tell whether exports were converted into a directory, though some of it may be gone.
+
+    >>> is_converted("data_samples")
+    False
+    """
+    return have_tables(
+        name for name in FOLDERS if os.path.isfile(os.path.join(directory, name, PART))
+    )
+
+
+def have_tables(folders: Iterable[str]) -> bool:
+    """Tell a converted directory by the folders in it that hold a part.
+
+    Exports may well be in folders called points and coupons, or ledger; hardly in most of these.
+    """
+    return 2 * len(set(folders) & {*FOLDERS}) > len(FOLDERS)
+
+
+def is_report(directory: str | os.PathLike[str]) -> bool:
+    """Tell whether a report was written to a directory.
+
+    >>> is_report("data_samples")
+    False
+    """
+    return bool(report_files(Path(directory)))
+
+
+def converted_files(directory: Path) -> set[str]:
+    """List what was converted into a directory, by relative paths; nothing if it is no such one."""
+    if not is_converted(directory):
+        return set()
+    files = {
+        path.relative_to(directory).as_posix()
+        for folder in FOLDERS
+        for path in (directory / folder).glob("part-*.parquet")
+    }
+    return {*FOLDERS} | files
+
+
+def report_files(directory: Path) -> set[str]:
+    """List what the report in a directory consists of; nothing if there is none."""
+    try:
+        said = json.loads((directory / MANIFEST).read_bytes())
+        return {MANIFEST, *said["files"]} if said["generator"] == GENERATOR else set()
+    except (OSError, ValueError, TypeError, KeyError):
+        return set()
