@@ -30,8 +30,9 @@ SOURCES = ROOT / "redemption_analytics" / "parsing" / "src"
 CORPUS = HERE / "corpus"
 LACKS = "needs clang with its sanitizers: apt-get install clang libclang-rt-dev"
 
-#: How records lie, as the reader is told: XML or not; in lines; where a record begins.
-FORMS = (0, 1, 2, 6, 8)
+#: How records lie, as the reader is told: XML, or JSON in lines or not, by what a record begins
+#: with, or as an array.
+XML, JSON = (1,), (0, 2, 6, 8, 10, 32, 34)
 #: A declaration is fuzzed, not what is read by it.
 DECLARED = 255
 
@@ -74,19 +75,16 @@ def declarations() -> list[bytes]:
 
 def seeds() -> Iterator[bytes]:
     """Give inputs to begin with: samples and answers in each form, with much memory and little."""
-    control = itertools.cycle(
-        (form | number << 5, memory, cut)
+    rest = itertools.cycle(
+        (memory, cut + number)
         for memory in (0, 0, 205, 0, 240)
         for cut in (0, 128)
-        for number in range(4)
-        for form in FORMS
+        for number in range(len(declarations()))
     )
     for text in _texts():
-        forms = (1,) if text.lstrip()[:1] == b"<" else (0, 2, 6, 8)
-        for form in forms:
-            _, memory, cut = next(control)
+        for form in XML if text.lstrip()[:1] == b"<" else JSON:
             yield bytes([form, 0, 0]) + text
-            yield bytes([form | len(text) % 4 << 5, memory, cut]) + text
+            yield bytes([form, *next(rest)]) + text
     for declared in declarations():
         yield bytes([DECLARED, 0, 0]) + declared
 

@@ -1,6 +1,6 @@
 // What libFuzzer tries on the native reader: any bytes, in any form, with any memory, and a look at
-// all that it gives. Three bytes before the input tell the form and the declaration, the memory, and
-// where the input is cut in two; see run.py, which writes such inputs.
+// all that it gives. Three bytes before the input tell its form, the memory, and both the declaration
+// and where the input is cut in two; see run.py, which writes such inputs.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -224,7 +224,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8 *data, std::size_t size) {
       read(*contract, reinterpret_cast<const u8 *>(SAMPLE), sizeof SAMPLE - 1, 0, memory, cut, false);
     reader_close(contract);
   } else {
-    read(*contracts[first >> 5 & 3], data + 3, size - 3, first & 31, memory, cut, true);
+    read(*contracts[cut & 3], data + 3, size - 3, first, memory, cut & 252, true);
   }
   REQUIRE(std::allocated == before);
   return 0;
