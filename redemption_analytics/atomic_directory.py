@@ -92,7 +92,7 @@ def check_replaceable(target: Path, own: Callable[[Path], set[str]], *, overwrit
 def written_beside(
     directory: str | os.PathLike[str], check: Callable[[Path], None]
 ) -> Iterator[Path]:
-    """Give a new directory that takes the place of another when all went well.
+    """Yield a new directory that takes the place of another when all went well.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def _check_movable(target: Path) -> None:
 
 @contextmanager
 def _told(target: Path, causes: tuple[int, ...] = ()) -> Iterator[None]:
-    """Say what an error of the system means for a target; of some causes only, where any is given.
+    """Return what a system error means for a target, of some causes only where any is given.
 
     What is read may fail too, and is then told by others.
     """
@@ -248,7 +248,7 @@ def _left(work: Path, target: Path) -> WriteError:
 
 
 def _is_open_at(file: int, path: Path) -> bool:
-    """Tell whether an open file still stands at a path."""
+    """Check whether an open file still stands at a path."""
     try:
         return os.path.samestat(os.fstat(file), os.stat(path))
     except FileNotFoundError:
@@ -260,7 +260,7 @@ def _is_free(target: Path) -> bool:
 
 
 def _flush(directory: Path) -> None:
-    """Have a directory with all that it holds on the disk, so that no power cut can tear it."""
+    """Flush a directory with all that it holds to the disk, so that no power cut can tear it."""
     for folder, _, names in os.walk(directory):
         for name in names:
             _sync(os.path.join(folder, name))
@@ -291,7 +291,7 @@ def _put(fresh: Path, target: Path, old: Path) -> None:
 
 
 def _exchanged(one: Path, other: Path) -> bool:
-    """Let two directories change places in one step; False where the system cannot (Linux can)."""
+    """Exchange two directories in one step; return False where the system cannot (Linux can)."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError, TypeError):

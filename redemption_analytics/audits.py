@@ -131,7 +131,7 @@ def _mismatch(table: str, key: str, part: str, whole_table: str, whole: str) -> 
 
 
 def _nothing(rows: Frame, points: str) -> float:
-    """Give the most that is no difference of points.
+    """Return the largest difference of points that is only one of rounding.
 
     Sums of decimal points are binary: a fraction of the smallest amount is none. PyArrow does not
     compare whole numbers past 2^53 with a fraction.
@@ -247,7 +247,7 @@ def _found(name: str) -> _Check:
 
 
 def _as_of_after_now(as_of: datetime | None) -> tuple[str, str, _Check]:
-    """Hold the moment that is asked about against now, by the day: exports may tell no more."""
+    """Return the check that the moment asked about is not after now, by the day."""
 
     def check(r: Redemptions) -> Frame:
         later = as_of is not None and r.now is not None and as_of.date() > r.now.date()

@@ -81,7 +81,7 @@ _NAMES = {"on_error": "--fail-fast", "keep_custom_fields": "--keep-custom-field"
 
 
 def loading(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of loading, which it takes together as its argument ``options``."""
+    """Add the flags of loading to a command, which takes them as its argument ``options``."""
     own = inspect.signature(command, eval_str=True).parameters.values()
     declared = DECLARED | _OTHERS
     flags = [

@@ -13,7 +13,7 @@ _CHOSEN = "ARROW_DEFAULT_MEMORY_POOL"
 
 @contextmanager
 def system_memory() -> Iterator[None]:
-    """Let Arrow take its memory from the system's allocator, unless somebody chose another.
+    """Take Arrow's memory from the system's allocator, unless somebody chose another.
 
     Arrow's own, mimalloc, keeps what each thread freed for that thread. What is loaded stays, so
     that little is freed for use again: from the system's allocator a load takes an eighth less

@@ -76,7 +76,7 @@ def end(value: Moment | None, argument: str) -> datetime | None:
 
 
 def _bounds(value: Any, argument: str) -> tuple[datetime, datetime]:
-    """Give the first and the last moment that a value means."""
+    """Return the first and the last moment that a value means."""
     found = _exact(value) or _whole(value)
     if found is None:
         raise refused(argument, _FORMS, value)
@@ -225,7 +225,7 @@ def _span(value: Any) -> timedelta | None:
 
 
 def after(moment: datetime) -> datetime:
-    """Give the next moment; the calendar's last has none.
+    """Return the next moment; the calendar's last has none.
 
     >>> after(datetime(2026, 10, 31, 23, 59, 59, 999999))
     datetime.datetime(2026, 11, 1, 0, 0)

@@ -22,7 +22,7 @@ Pseudonym = Callable[[pa.Array], pa.Array]
 
 
 def pseudonym(pii: Pii) -> Pseudonym | None:
-    """Give what replaces customer keys, or None where they stay.
+    """Return what replaces customer keys, or None where they stay.
 
     A pseudonym is the HMAC-SHA-256 (RFC 2104) of a customer key. Under ``"pseudonymize"`` its key
     comes from the environment, so that equal customers have equal pseudonyms in every export; under

@@ -20,7 +20,7 @@ _SIGNALS = [
 
 
 def end_at_once_on_signals() -> None:
-    """Have signals end the program at once, without anything being put away."""
+    """Make signals end the program at once, without anything being put away."""
     for number in _SIGNALS:
         # What was ignored when the program was started (nohup, jobs in the background) stays so.
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -28,12 +28,12 @@ def end_at_once_on_signals() -> None:
 
 
 def put_away_on_signals() -> None:
-    """Have signals end the program by an exception from here on, if it is this program."""
+    """Make signals end the program by an exception from here on, if it is this program."""
     _change(_end_at_once, _end_by_exception)
 
 
 def put_away_no_longer() -> None:
-    """Have signals end the program at once again, when its work is done."""
+    """Make signals end the program at once again, when its work is done."""
     _change(_end_by_exception, _end_at_once)
 
 

@@ -15,13 +15,13 @@ _LONGEST_CELL = 200
 
 
 def small_frame(frame: Any) -> pd.DataFrame:
-    """Take a small frame out of whatever engine it is in; counts stay whole where some are null."""
+    """Read a small frame out of any engine into pandas; counts stay whole where some are null."""
     found: pd.DataFrame = as_arrow(frame).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     return found
 
 
 def text_table(frame: pd.DataFrame) -> str:
-    """Lay a frame out: numbers to the right, text to the left.
+    """Return a frame as text: numbers to the right, text to the left.
 
     >>> print(text_table(pd.DataFrame({"check": ["rejected"], "count": [1200]})))
     check     count

@@ -83,7 +83,7 @@ def _is_seen(character: str) -> bool:
 
 
 def _joins(text: str, place: int) -> bool:
-    """Tell whether a joiner stands between two characters of a script beyond the Latin ones."""
+    """Check whether a joiner stands between two characters of a script beyond the Latin ones."""
     around = text[place - 1 : place] + text[place + 1 : place + 2]
     return len(around) == 2 and all(ord(c) > 0x2FF and _is_seen(c) for c in around)
 

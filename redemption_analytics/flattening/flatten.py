@@ -135,7 +135,7 @@ class Flattening:
         )
 
     def _identities(self, answers: _Answers) -> list[pa.Array]:
-        """Give what may name customers, as keys are written."""
+        """Return what may name customers, as keys are written."""
         named = [
             pc.binary_join_element_wise(name, answers.told(name), ":") for name in self.identities
         ]
@@ -221,21 +221,21 @@ class _Answers:
         return column if self._alone else column.take(self._of)
 
     def status(self, name: str) -> pa.Array:
-        """Give what the status of an answer tells."""
+        """Return what the status of an answer tells."""
         return self._each(self._status[f"status_{name}"])
 
     def told(self, name: str) -> pa.Array:
-        """Give what is told of a customer."""
+        """Return what is told of a customer."""
         column = self._customers[name]
         return column if self._order is None else column.take(self._order)
 
     def rows_of(self, customers: pa.Int64Array) -> np.ndarray[Any, Any]:
-        """Give the rows of some customers, by their numbers as they were read."""
+        """Return the rows of some customers, by their numbers as they were read."""
         numbers: np.ndarray[Any, Any] = customers.to_numpy()
         return numbers if self._places is None else self._places[numbers]
 
     def records_of(self, rows: np.ndarray[Any, Any]) -> list[int]:
-        """Give the records of some rows."""
+        """Return the records of some rows."""
         found: list[int] = self.records.take(pa.array(rows)).to_pylist()
         return found
 
@@ -260,12 +260,12 @@ class _List:
         self.epochs: list[tuple[str, int]] = []
 
     def rows_of(self, elements: pa.Int64Array) -> np.ndarray[Any, Any]:
-        """Give the rows of some elements: they are as they were read."""
+        """Return the rows of some elements: they are as they were read."""
         numbers: np.ndarray[Any, Any] = elements.to_numpy()
         return numbers
 
     def records_of(self, rows: np.ndarray[Any, Any]) -> list[int]:
-        """Give the records of some rows."""
+        """Return the records of some rows."""
         return self._above.records_of(self.parents.to_numpy()[rows])
 
     def times(self, name: str) -> pa.TimestampArray:
@@ -282,7 +282,7 @@ class _List:
 
 
 def _counted(answers: _Answers, loaded: dict[str, pa.Array]) -> dict[str, pa.Array]:
-    """Give how many coupon and points redemptions a customer is said to have in all.
+    """Return how many coupon and points redemptions a customer is said to have in all.
 
     Answers that were asked for one kind only may say ``count``. It is of the kind of which there
     are any here; where there are of none, of the kind whose list is here; else of neither.
@@ -311,7 +311,7 @@ def _bills(bills: pa.Int64Array) -> pa.Int64Array:
 
 
 def _places(read: pa.RecordBatch) -> dict[str, pa.StringArray]:
-    """Give code and name of the store and the till."""
+    """Return code and name of the store and the till."""
     return {
         f"{place}_{part}": read[f"redeemed_{place}_{part}"]
         for place in ("store", "till")

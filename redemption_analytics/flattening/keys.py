@@ -22,7 +22,7 @@ _SAID = (
 def redemption_keys(
     columns: dict[str, Any], answers: pa.Int64Array
 ) -> tuple[pa.StringArray, pa.Int64Array]:
-    """Give each points redemption its key, and those without any id their rank among equals.
+    """Return the key of each points redemption, and the rank of those without an id among equals.
 
     Since 2025 the key is the redemption_id. An older one has a real id, which with its customer and
     its time makes the key. Where the id is but its place in the answer's list (1, 2, 3 …), or no

@@ -72,7 +72,7 @@ def _named(table: pa.Table, key: str, parents: pa.Table) -> pa.Table:
 
 
 def _repeats(table: pa.Table, name: str) -> bool:
-    """Tell whether two children of one parent have the same name."""
+    """Check whether two children of one parent have the same name."""
     codes = table[name].combine_chunks().dictionary_encode("encode")
     values = codes.indices.to_numpy().astype(np.int64)
     both = np.sort(table[PARENT].to_numpy() * max(1, len(codes.dictionary)) + values)

@@ -105,7 +105,7 @@ def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
 
 
 def _whole(parts: Tables) -> Tables:
-    """Put the tables together that are parts of one."""
+    """Return whole tables, the parts of each put together."""
     tables: Tables = {}
     for name, table in parts.items():
         whole = PARTS.get(name, name)

@@ -90,7 +90,7 @@ def _parts(folder: Path) -> list[str]:
 
 
 def _check_whole(parts: list[str], name: str) -> None:
-    """See that files hold a table's columns: engines would find out later, each in its words."""
+    """Check that files hold a table's columns: engines would find out later, each in its words."""
     for part in parts:
         schema = pq.read_schema(part)
         if name in MODELS and schema.names != arrow_schema_of(name).names:

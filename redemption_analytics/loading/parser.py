@@ -58,7 +58,7 @@ class Parser:
 
     @property
     def personal(self) -> bool:
-        """Tell whether personal data may be shown."""
+        """Check whether personal data may be shown."""
         return self.flattening.pseudonym is None
 
     def parse(self, *blocks: Block) -> Parsed:

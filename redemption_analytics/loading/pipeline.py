@@ -57,14 +57,14 @@ class _Origin:
     before: list[int]
 
     def place(self, reject: Reject) -> tuple[str, Reject]:
-        """Give the source of a reject, and the reject with the number of its record there."""
+        """Return the source of a reject, and the reject with the number of its record there."""
         if reject.record is None:
             return self.exports[0].name, reject
         source, record = self.of(reject.record)
         return source, reject._replace(record=record)
 
     def of(self, number: int) -> tuple[str, int]:
-        """Give the source of a record, and its number there."""
+        """Return the source of a record, and its number there."""
         block = bisect_left(self.starts, number) - 1
         return self.exports[block].name, number - self.starts[block] + self.before[block]
 
@@ -298,7 +298,7 @@ def _said(source: str, reject: Reject) -> str:
 
 
 def _nothing(parser: Parser, dating: Dating) -> Tables:
-    """Give tables without rows, so that each table has its columns whatever was read."""
+    """Return the largest difference of points that is only one of rounding."""
     tables = parser.parse(Block("json")).tables
     return _with_provenance(tables, _Origin([Export("", datetime.min, "path")], [0], [0]), dating)
 

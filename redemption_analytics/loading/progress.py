@@ -44,7 +44,7 @@ def progress_bar(size: int, progress: bool | None) -> Iterator[Callable[[int], o
 
 
 def _in_notebook() -> bool:
-    """Tell whether a kernel runs this: its output is a page, be it in Jupyter or elsewhere."""
+    """Check whether a kernel runs this: its output is a page, be it in Jupyter or elsewhere."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 

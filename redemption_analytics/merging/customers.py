@@ -68,7 +68,7 @@ def united_customers(keep: Keep, flattening: Flattening) -> tuple[Renaming, list
 
 
 def clustered(values: Mapping[str, Values]) -> list[list[str]]:
-    """Put the keys together that are one customer's.
+    """Return the keys together that are one customer's.
 
     Identities are gone through from the strongest to the weakest. Those who share a value and do
     not contradict one another, in that both have values of some identity and none in common, are
@@ -136,7 +136,7 @@ def _components(near: Mapping[int, set[int]]) -> Iterator[set[int]]:
 def _consistent(
     group: set[int], near: Mapping[int, set[int]], known: list[Values]
 ) -> Iterator[set[int]]:
-    """Give the parts of a group that are one customer each."""
+    """Yield the parts of a group that are one customer each."""
     if _one([known[each] for each in group]):
         yield group
         return
@@ -147,7 +147,7 @@ def _consistent(
 
 
 def _one(several: Collection[Values]) -> bool:
-    """Tell whether those that have values of an identity hang together by these, in each of all."""
+    """Check of every identity whether those that have values of it hang together by these."""
     for sets in zip(*several, strict=True):
         pieces: list[frozenset[str]] = []
         for values in filter(None, sets):
@@ -159,7 +159,7 @@ def _one(several: Collection[Values]) -> bool:
 
 
 def _strength(key: str, values: Values, order: Mapping[str, int]) -> int:
-    """Tell which identity a key is of, the strongest being 0."""
+    """Return which identity a key is of, the strongest being 0."""
     return min(order[name] for name, own in zip(IDENTITIES, values, strict=True) if key in own)
 
 
@@ -170,7 +170,7 @@ def _columns(flattening: Flattening) -> dict[str, str]:
 
 
 def _identities(keep: Keep, flattening: Flattening, names: Iterable[str]) -> Iterator[pa.Table]:
-    """Give some identities of all customers as keys would be written, and their keys."""
+    """Yield some identities of all customers as keys would be written, and their keys."""
     columns = _columns(flattening)
     wanted = ["customer_key", *(columns[name] for name in names)]
     for batch in keep.batches("customers", wanted):

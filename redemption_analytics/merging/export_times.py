@@ -53,7 +53,7 @@ class _Plausible:
     example: str | None = None
 
     def see(self, times: Times) -> None:
-        """Take plausible times into account."""
+        """Note plausible times."""
         if len(times):
             self.newest = max(self.newest or datetime.min, times.max().item())
         if self.day is not None:
@@ -78,14 +78,14 @@ class Dating:
     _exports: list[Export] = field(default_factory=list)
 
     def number(self, export: Export) -> int:
-        """Give an export its number."""
+        """Return the number of an export."""
         if id(export) not in self._numbers:
             self._numbers[id(export)] = len(self._exports)
             self._exports.append(export)
         return self._numbers[id(export)]
 
     def findings(self, rows: Rows, fates: Mapping[str, Fate]) -> list[Finding]:
-        """Tell what now is, and which times cannot be.
+        """Return what now is, and which times cannot be.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class Dating:
         ]
 
     def _made(self, keep: Keep) -> datetime | None:
-        """Give the time of the newest export that tells when it was made."""
+        """Return the time of the newest export that tells when it was made."""
         newest: datetime | None = None
         for batch in keep.batches("responses", ["exported_at", "dated_by"]):
             telling = pc.is_in(batch["dated_by"], pa.array(TELLING))
@@ -119,7 +119,7 @@ class Dating:
         return newest
 
     def _timed(self, rows: Rows, fate: Fate) -> Iterator[tuple[pa.Table, str]]:
-        """Give key, time and export of the rows that stay and have a time."""
+        """Yield key, time and export of the rows that stay and have a time."""
         key, when = ("redemption_key", "redeemed_time")
         columns, kind = [key, when, EXPORT], "redemption"
         if fate.name == "coupons":
@@ -155,7 +155,7 @@ class Dating:
             found.late += int(late.sum())
 
     def _limit(self, export: Export) -> datetime:
-        """Give the last time that is plausible in an export."""
+        """Return the last time that is plausible in an export."""
         made = export.exported_at
         if export.dated_by not in TELLING:
             made = max(made, self.read)

@@ -58,7 +58,7 @@ class Rows:
     redemptions: Renaming = field(default_factory=Renaming)
 
     def batches(self, name: str, columns: Iterable[str]) -> Iterator[pa.Table]:
-        """Give some columns of a table, its rows numbered."""
+        """Yield some columns of a table, its rows numbered."""
         for batch in numbered(self.keep.batches(name, list(columns))):
             yield self.renamed(name, batch)
 
@@ -72,7 +72,7 @@ class Rows:
         return batch
 
     def renamings(self, name: str) -> dict[str, Renaming]:
-        """Give what is put in place of keys in a table, by column."""
+        """Return what is put in place of keys in a table, by column."""
         found = {}
         if self.customers and name in ("responses", "customers", "coupons", "points"):
             found["customer_key"] = self.customers
@@ -98,12 +98,12 @@ class Fate:
         self._bits = np.full(count, 255, np.uint8)
 
     def stays(self, rows: npt.NDArray[np.int64], child: str | None = None) -> Mask:
-        """Tell of some rows whether they stay, or what hangs on them in another table does."""
+        """Return for some rows whether they stay, or what hangs on them in another table does."""
         stay: Mask = self._bits[rows] & self._bit(child) != 0
         return stay
 
     def goes(self, rows: npt.NDArray[np.int64]) -> None:
-        """Let rows go with all that hangs on them."""
+        """Remove rows, with all that hangs on them."""
         self._bits[rows] = 0
 
     def choose(
@@ -165,7 +165,7 @@ def met(rows: Rows, name: str, refused: npt.NDArray[np.int64]) -> Fate:
 
 
 def versions(rows: Rows, fate: Fate) -> Iterator[Versions]:
-    """Give the rows whose keys occur more than once, with marks of what they tell.
+    """Yield the rows whose keys occur more than once, with marks of what they tell.
 
     Beside what is compared they have a column ``_told`` (the bits of what they tell), for each
     table that hangs on them whether something does (``_has_…``), and for breakups what they say,

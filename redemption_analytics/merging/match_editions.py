@@ -73,7 +73,7 @@ class _Redemption:
         return len(told) + len(_AGREEING) * bool(self.reversals & other.reversals)
 
     def tells_less(self, other: _Redemption) -> bool:
-        """Tell whether another says something of which this one is silent."""
+        """Check whether another says something of which this one is silent."""
         return any(b and not a for a, b in zip(self.said, other.said, strict=True))
 
     def take_in(self, other: _Redemption) -> None:
@@ -119,7 +119,7 @@ def settled_editions(keep: Keep, customers: Renaming) -> Renaming:
 
 
 def _old_ones(keep: Keep, customers: Renaming) -> npt.NDArray[np.uint64]:
-    """Give customers and times, as hashes, of redemptions that may have to be settled."""
+    """Return customers and times, as hashes, of redemptions that may have to be settled."""
     found = [np.array([], np.uint64)]
     columns = ["customer_key", "redeemed_time", "redemption_id"]
     for batch in keep.batches("points", columns):
@@ -141,7 +141,7 @@ def _hashes(batch: pa.Table, customers: Renaming) -> npt.NDArray[np.uint64]:
 
 
 def _near(keep: Keep, customers: Renaming, together: npt.NDArray[np.uint64]) -> Iterator[pa.Table]:
-    """Give the rows of the customers and times at which there is an old redemption."""
+    """Yield the rows of the customers and times at which there is an old redemption."""
     for batch in numbered(keep.batches("points", _COLUMNS)):
         hashes = _hashes(batch, customers)
         places = np.searchsorted(together, hashes).clip(max=len(together) - 1)
@@ -198,7 +198,7 @@ def _groups(
 
 
 def _codes(values: pa.ChunkedArray, none: int | None = None) -> Numbers:
-    """Give a number for each value of a column; nothing is a value too, or has one given."""
+    """Return a number for each value of a column; nothing is a value too, or has one given."""
     if none is None:
         return codes_of(values)[0]
     codes = values.combine_chunks().dictionary_encode().indices
@@ -218,7 +218,7 @@ def _distinct(groups: Numbers, codes: Numbers) -> Numbers:
 def _redemptions(
     partition: pa.Table, groups: Numbers, wanted: Mask, shared: Mapping[str, frozenset[int]]
 ) -> Iterator[list[_Redemption]]:
-    """Give the redemptions of some groups, group by group."""
+    """Yield the redemptions of some groups, group by group."""
     rows = np.flatnonzero(wanted)
     rows = rows[np.argsort(groups[rows], kind="stable")]
     starts = np.flatnonzero(np.diff(groups[rows], prepend=-1))

@@ -97,7 +97,7 @@ class Merging:
         return found
 
     def answers(self, numbers: list[int]) -> list[tuple[str, int]]:
-        """Give source and record of some answers, by their numbers."""
+        """Return source and record of some answers, by their numbers."""
         wanted, places = np.unique(numbers, return_inverse=True)
         found: list[tuple[str, int]] = []
         start = 0
@@ -124,7 +124,7 @@ class Merging:
         return given
 
     def _rewrite(self, rows: Rows, fates: dict[str, Fate], given: dict[str, Given]) -> None:
-        """Put all that changes into its final form."""
+        """Write all tables that change in their final form."""
         changes: dict[str, Change] = {}
         for name in (*KEYS, *PARENTS, "responses"):
             # A reversal stays by its own id; other children do as their parents do.
@@ -163,7 +163,7 @@ def _final(
     batch: pa.Table,
     start: int,
 ) -> pa.Table:
-    """Give a batch its final form: the rows that stay, with all that was told, under final keys."""
+    """Return a batch in its final form: the rows that stay, with all that was told."""
     batch = rows.renamed(name, batch)
     numbers = np.arange(start, start + batch.num_rows)
     if given is not None:

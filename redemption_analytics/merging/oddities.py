@@ -81,7 +81,7 @@ class Oddities:
                 )
 
     def findings(self) -> list[Finding]:
-        """Give what was found."""
+        """Return what was found."""
         found = [
             Finding(check, sum(f.count for f in each), min(f.example or "" for f in each))
             for check, each in self._found.items()

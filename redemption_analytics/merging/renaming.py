@@ -24,7 +24,7 @@ class Renaming:
         return bool(self.names)
 
     def of(self, keys: pa.ChunkedArray) -> pa.ChunkedArray:
-        """Give the keys that stand in place of these.
+        """Return the keys that stand in place of these.
 
         >>> Renaming({"a": "b"}).of(pa.chunked_array([["a", "c", None]])).to_pylist()
         ['b', 'c', None]

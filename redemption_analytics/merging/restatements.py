@@ -90,7 +90,7 @@ def _number(points: float) -> str:
 
 
 def _of_redemptions(keep: Keep, rows: pd.DataFrame) -> pd.Series:
-    """Give how many points of each redemption moved."""
+    """Return how many points of each redemption moved."""
     shares = _shares(keep, rows)
     # As far as breakups are told, they say what came under which program.
     by_breakup = rows["redemption_key"].isin(shares["key"])
@@ -111,7 +111,7 @@ def _of_redemptions(keep: Keep, rows: pd.DataFrame) -> pd.Series:
 
 
 def _shares(keep: Keep, rows: pd.DataFrame) -> pd.DataFrame:
-    """Give the program breakups of some rows of redemptions."""
+    """Return the program breakups of some rows of redemptions."""
     keys = rows.set_index("row")["redemption_key"].sort_index()
     wanted = keys.index.to_numpy()
     parts = []

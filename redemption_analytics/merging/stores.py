@@ -40,7 +40,7 @@ class Keep(Protocol):
         """Count the rows of a table."""
 
     def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Give some columns of a table, batch by batch."""
+        """Return some columns of a table, batch by batch."""
 
     def rewrite(self, changes: Mapping[str, Change]) -> None:
         """Put every batch of some tables into its final form."""
@@ -72,7 +72,7 @@ class InMemory:
                 start += batch.num_rows
 
     def tables(self) -> dict[str, pa.Table]:
-        """Give the tables, and keep them no longer."""
+        """Return the tables, and keep them no longer."""
         together = {}
         for name in list(self._batches):
             batches = self._batches.pop(name)

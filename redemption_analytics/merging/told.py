@@ -86,7 +86,7 @@ class Given:
         return [name for part in chosen for name in part]
 
     def collect(self, batches: Iterator[pa.Table]) -> None:
-        """Take the values out of the numbered batches of the table, which hold the columns."""
+        """Collect the values from the numbered batches of the table, which hold the columns."""
         rows, into, gives = (np.concatenate(parts) for parts in zip(*self._found, strict=True))
         order = np.argsort(rows)
         rows, into, gives = rows[order], into[order], gives[order]
@@ -137,7 +137,7 @@ class Given:
             self._folder = None
 
     def put_into(self, batch: pa.Table, start: int) -> pa.Table:
-        """Give the rows of a batch what they do not tell themselves."""
+        """Fill the rows of a batch with what only older ones told."""
         end = start + batch.num_rows
         for stretch in range(start // PARTITION_ROWS, -(-end // PARTITION_ROWS)):
             values = self._stretch(stretch)

@@ -46,7 +46,7 @@ class Versions:
         return cls(table, table[ROW].to_numpy(), codes[order])
 
     def last_where(self, told: Mask) -> Numbers:
-        """Give the place of the newest row of each key of those that tell something."""
+        """Return the place of the newest row of each key of those that tell something."""
         places = np.flatnonzero(told)
         codes = self.codes[places]
         last = np.ones(len(codes), bool)
@@ -54,7 +54,7 @@ class Versions:
         return places[last]
 
     def newest(self) -> Numbers:
-        """Give for each row the place of the newest row of its key."""
+        """Return for each row the place of the newest row of its key."""
         last = self.last_where(np.ones(len(self.codes), bool))
         return last[np.searchsorted(self.codes[last], self.codes)]
 
@@ -79,7 +79,7 @@ class Versions:
 
 
 def codes_of(values: pa.ChunkedArray) -> tuple[Numbers, int]:
-    """Give a number for each value of a column, the same to equal ones, and how many there are."""
+    """Return a number for each value of a column, equal for equal ones, and how many there are."""
     encoded = values.combine_chunks().dictionary_encode("encode")
     return encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
 
@@ -93,7 +93,7 @@ class Hanging:
         self._columns = columns
 
     def until(self, end: int) -> pa.Table:
-        """Give the rows that hang on rows before a number, and were not given yet."""
+        """Return the rows that hang on rows before a number, and were not given yet."""
         parts = []
         while True:
             if self._held is None:

@@ -37,7 +37,7 @@ _PROGRAM = {
 
 
 def movements(r: Redemptions, by: Sequence[str] = ()) -> Movements:
-    """Take what moved in a bundle; PyArrow's tables as DuckDB's relations, without a copy.
+    """Return what moved in a bundle; PyArrow's tables as DuckDB's relations, without a copy.
 
     On PyArrow Narwhals has neither a quantile in a group nor a running sum over one.
     """
@@ -55,7 +55,7 @@ def unit(by: Sequence[str]) -> list[str]:
 
 
 def units_and_reversals(moved: Movements, by: Sequence[str]) -> tuple[Frame, Frame]:
-    """Give what can come back, redemptions or by program their parts, and what came back of it.
+    """Return what can come back, redemptions or by program their parts, and what came back of it.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def watched(r: Redemptions, by: Sequence[str], as_of: datetime) -> Movements:
 
 
 def age(as_of: datetime) -> nw.Expr:
-    """Give the whole days from a redemption to a moment."""
+    """Return the whole days from a redemption to a moment."""
     since = (nw.lit(as_of) - nw.col("redeemed_time")).dt.total_microseconds()
     return since // DAY
 
@@ -188,7 +188,7 @@ def exits(
 
 
 def _first_reversals(units: Frame, backs: Frame, key: list[str]) -> tuple[Frame, Frame]:
-    """Give redemptions, each of size 1, and those of them that were reversed, with the day."""
+    """Return redemptions, each of size 1, and those of them that were reversed, with the day."""
     first = backs.group_by(*key).agg(elapsed=nw.col("elapsed").min(), reversals=nw.len())
     units = (
         units.filter(nw.col("redemptions") > 0)
@@ -203,7 +203,7 @@ def _first_reversals(units: Frame, backs: Frame, key: list[str]) -> tuple[Frame,
 def _points_back(
     units: Frame, backs: Frame, key: list[str], kind: nw.dtypes.DType
 ) -> tuple[Frame, Frame]:
-    """Give redemptions, with their points as size, and what came back of them by day."""
+    """Return redemptions, with their points as size, and what came back of them by day."""
     points, back = nw.col("points_redeemed"), nw.col("points_reversed")
     without = nw.col("elapsed").is_null()
     timed, untimed = nw.col("timed").fill_null(0), nw.col("untimed").fill_null(0)

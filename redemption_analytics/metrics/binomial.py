@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def control_limits(rate: float, sizes: Sequence[int], share: float) -> list[tuple[float, float]]:
-    """Give the limits between which chance keeps a share of all groups of each size.
+    """Return the limits between which chance keeps a share of all groups of each size.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def control_limits(rate: float, sizes: Sequence[int], share: float) -> list[tupl
 
 
 def _quantile(probability: float, n: int, p: float) -> float:
-    """Give the count up to which a probability lies, interpolated, from 0 to n."""
+    """Return the count up to which a probability lies, interpolated, from 0 to n."""
     low, high = 0, n
     while low < high:
         middle = (low + high) // 2
@@ -115,7 +115,7 @@ def _point_probability(k: int, n: int, p: float) -> float:
 
 
 def _stirling_error(n: int) -> float:
-    """Give log(n!) less Stirling's formula for it."""
+    """Return log(n!) less Stirling's formula for it."""
     if n < 16:
         return math.lgamma(n + 1) - (n + 0.5) * math.log(n) + n - math.log(2 * math.pi) / 2
     m = n * n
@@ -123,7 +123,7 @@ def _stirling_error(n: int) -> float:
 
 
 def _deviance(count: int, mean: float, over: float) -> float:
-    """Give count log(count / mean) - over, where over is count - mean, without cancellation."""
+    """Return count log(count / mean) - over, where over is count - mean, without cancellation."""
     share = over / (count + mean)
     if abs(share) > 0.5:
         return count * math.log(count / mean) - over

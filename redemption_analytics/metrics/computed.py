@@ -18,7 +18,7 @@ from redemption_analytics.tables.frames import frame_like
 def numbered(
     by: Sequence[str], *tables: pa.Table
 ) -> tuple[list[npt.NDArray[np.int64]], pd.DataFrame]:
-    """Give each group that occurs in tables a number; without ``by``, there is always one.
+    """Return numbers for the groups that occur in tables; without ``by``, there is always one.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def _keys(table: pa.Table, by: Sequence[str]) -> pd.DataFrame:
 
 
 def handed_back(like: Any, keys: pd.DataFrame, columns: dict[str, npt.NDArray[Any]]) -> Any:
-    """Give groups and what was computed of them as the kind of frame that ``like`` is."""
+    """Return groups and what was computed of them as the kind of frame that ``like`` is."""
     whole = keys.reset_index(drop=True).assign(**columns)
     if isinstance(like, pd.DataFrame):
         return whole

@@ -80,7 +80,7 @@ def coupon_summary(r: Redemptions, by: By = ()) -> Any:
 
 
 def coupons(r: Redemptions, by: Sequence[str]) -> Frame:
-    """Give the coupon redemptions, with the periods and custom fields that ``by`` names."""
+    """Return the coupon redemptions, with the periods and custom fields that ``by`` names."""
     rows = with_custom_fields(frame(r.coupons), frame(r.custom_fields), "coupon", by)
     times = periods("redeemed_time", by)
     return rows.with_columns(**times) if times else rows

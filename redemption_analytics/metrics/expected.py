@@ -160,7 +160,7 @@ def _open(
 
 
 def _without_unknown(rows: Frame, moved: Movements, kind: nw.dtypes.DType) -> Frame:
-    """Take points that came back of no known program from those open in each, in proportion.
+    """Subtract points that came back of no known program from those open in each, in proportion.
 
     Rounding running totals keeps whole points whole, and their sum what the redemption has open.
     The product of two numbers of points may be past 2^63: it is one of floats, and where it is past
@@ -244,7 +244,7 @@ def _forecast(
 
 
 def _interval(mean: Floats, variance: Floats, third: Floats) -> tuple[Floats, Floats]:
-    """Give the middle 95 % of a shifted gamma distribution with these three central moments."""
+    """Return the middle 95 % of a shifted gamma distribution with these three central moments."""
     deviation = np.sqrt(variance)
     some = deviation > 0
     skewness = np.divide(third, deviation**3, out=np.zeros_like(mean), where=some)

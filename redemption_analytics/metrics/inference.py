@@ -13,7 +13,7 @@ Z_95 = NormalDist().inv_cdf(0.975)
 
 
 def wilson(successes: nw.Expr, trials: nw.Expr) -> tuple[nw.Expr, nw.Expr]:
-    """Give Wilson's 95 % score interval of a proportion; null where it is none."""
+    """Return Wilson's 95 % score interval of a proportion, or nulls where it is none."""
     p = successes / trials
     scale = 1 + Z_95**2 / trials
     centre = (p + Z_95**2 / (2 * trials)) / scale

@@ -26,7 +26,7 @@ TRANSACTION = ("customer_key", "store_code", "transaction_number")
 
 @public
 def kpis(r: Redemptions, by: By = ()) -> Any:
-    """Give the key figures of points and coupon redemptions that the vendor's dashboards show.
+    """Return the key figures of points and coupon redemptions that the vendor's dashboards show.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ def net_points(r: Redemptions, by: By = (), basis: Basis = "redemption") -> Any:
 
 
 def with_net_points(totals: Frame) -> Frame:
-    """Take points reversed from points redeemed."""
+    """Add a column: points redeemed less points reversed."""
     net = nw.col("points_redeemed") - nw.col("points_reversed")
     kind = totals.collect_schema()["points_redeemed"]
     return totals.with_columns(net_points=rounded(net, kind))

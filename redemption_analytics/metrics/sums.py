@@ -33,7 +33,7 @@ def summed(
 
 
 def as_float(whole: nw.Expr) -> nw.Expr:
-    """See whole numbers as floats, past 2^53 too, where PyArrow refuses to round them."""
+    """Cast whole numbers to floats, past 2^53 too, where PyArrow refuses to round them."""
     high = (whole // HALF).cast(nw.Int64)
     return high.cast(nw.Float64) * HALF + (whole - high * HALF).cast(nw.Float64)
 
@@ -58,7 +58,7 @@ def counted(rows: Frame, by: Sequence[str], name: str) -> Frame:
 
 
 def combined(parts: Sequence[Frame], by: Sequence[str], columns: Sequence[str]) -> Frame:
-    """Put numbers of the same groups from several frames side by side, 0 where one has none.
+    """Return numbers of the same groups from several frames side by side, 0 where one has none.
 
     They are added up, since joins do not match null groups. A frame that lacks a column of ``by``
     stands in its null group.

@@ -29,7 +29,7 @@ class Pairs:
     product: Floats
 
     def taken(self, groups: Whole) -> Pairs:
-        """Take groups by number, in the order named and as often, numbering them anew."""
+        """Select groups by number, in the order named and as often, numbering them anew."""
         order = np.argsort(self.group, kind="stable")
         starts = np.searchsorted(self.group[order], groups)
         lengths = np.searchsorted(self.group[order], groups, side="right") - starts
@@ -112,7 +112,7 @@ class Curves:
         )
 
     def together(self) -> Curves:
-        """Give the one curve of all groups, their units taken for different ones."""
+        """Return the one curve of all groups, their units taken for different ones."""
         one = replace(self.pairs, group=np.zeros_like(self.pairs.group))
         at_risk, reversed_ = (
             counts.sum(axis=0, keepdims=True) for counts in (self.at_risk, self.reversed)
@@ -134,7 +134,7 @@ class Curves:
         return rate
 
     def interval(self) -> tuple[Floats, Floats]:
-        """Give the 95 % interval of the rate, symmetric on the log-log scale."""
+        """Return the 95 % interval of the rate, symmetric on the log-log scale."""
         rate, left = self.rate, self.at_risk - self.reversed
         weights = np.divide(1.0, left, out=np.zeros(left.shape), where=left > 0)
         variance = self.pairs.squares(weights, self.hazard, range(rate.shape[1]))

@@ -100,7 +100,7 @@ class Declaration:
         self._place(ANSWER, "$", 0, "", None)
 
     def _place(self, shape: Shape, path: str, table: int, prefix: str, parent: int | None) -> int:
-        """Give numbers to an object and all that it holds."""
+        """Return numbers to an object and all that it holds."""
         number = len(self.places)
         place = Place(path, shape, table)
         self.places.append(place)
@@ -141,7 +141,7 @@ class Declaration:
         return number
 
     def column(self, table: int, name: str) -> int:
-        """Give the number of a column."""
+        """Return the number of a column."""
         return [known for known, _ in self.tables[table].columns].index(name)
 
     @cached_property
@@ -150,7 +150,7 @@ class Declaration:
         return [table.element for table in self.tables]
 
     def missing(self, parameter: int) -> tuple[str, ...]:
-        """Give the fields of which one has to be there, by the reader's number for them."""
+        """Return the fields of which one has to be there, by the reader's number for them."""
         return self.places[parameter >> 8].shape.required[parameter & 255]
 
     def encoded(self, points: PointsType, *, offsets: bool) -> bytes:
@@ -242,5 +242,5 @@ def _lists(shape: Shape, path: str) -> Iterator[tuple[str, Shape]]:
 
 @lru_cache(maxsize=1)
 def declaration() -> Declaration:
-    """Give the contract's declaration."""
+    """Return the contract's declaration."""
     return Declaration()

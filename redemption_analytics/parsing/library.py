@@ -59,6 +59,6 @@ def library() -> ctypes.CDLL:
 
 
 def is_older(library: Path, sources: Path) -> bool:
-    """Tell whether a library is older than one of the files that it is built from."""
+    """Check whether a library is older than one of the files that it is built from."""
     built = library.stat().st_mtime_ns
     return any(path.stat().st_mtime_ns > built for path in sources.rglob("*"))

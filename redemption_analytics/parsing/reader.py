@@ -236,7 +236,7 @@ def _form(block: Block) -> int:
 
 
 def _lines(block: Block, places: np.ndarray[Any, Any]) -> list[int | None]:
-    """Give the line of each place in a block."""
+    """Return the line of each place in a block."""
     lines: list[int | None] = [None] * len(places)
     if block.line is None:
         return lines

@@ -210,7 +210,7 @@ def _value(text: str) -> Any:
 
 
 def _names(text: bytes, xml: bool) -> set[str]:
-    """Give the names that an object has which stands in a text."""
+    """Return the names that an object has which stands in a text."""
     if not xml:
         value = _value(text.decode())
         return set(value.get("response", value)) if isinstance(value, dict) else set()

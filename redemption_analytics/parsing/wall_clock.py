@@ -45,7 +45,7 @@ def on_the_wall(batch: pa.RecordBatch, times: Sequence[str], zone: ZoneInfo) -> 
 
 
 def _offsets(utc: np.ndarray, zone: ZoneInfo) -> np.ndarray:
-    """Give what the zone adds to each moment, in microseconds."""
+    """Return what the zone adds to each moment, in microseconds."""
     steps, places = np.unique(utc // _STEP, return_inverse=True)
     known = np.array([_offset(int(step), zone) for step in steps.tolist()], np.int64)
     given: np.ndarray = known[places]

@@ -93,7 +93,7 @@ def reversal_funnel(
 
 
 def _common_rate(tills: list[dict[str, Any]]) -> float | None:
-    """Give the rate of those that do not stand out: one bad till does not move the limits."""
+    """Return the rate of those that do not stand out: one bad till does not move the limits."""
     usual = [row for row in tills if row["kind"] == _OTHER] or tills
     redemptions = sum(row["redemptions"] for row in usual)
     return sum(row["reversed_redemptions"] for row in usual) / redemptions if usual else None

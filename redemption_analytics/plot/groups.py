@@ -74,7 +74,7 @@ class Groups:
         return bool(self.labels) and self.labels != ["all"]
 
     def only(self, size: str) -> Groups:
-        """Leave out rows of nothing."""
+        """Return the groups without rows of nothing."""
         rows = [row for row in self.rows if row[size]]
         here = {row["label"] for row in rows}
         return replace(self, rows=rows, labels=[label for label in self.labels if label in here])
@@ -96,7 +96,7 @@ class Groups:
         return layered(*charts, data=data).properties(width=WIDTH, height=ROW * len(self.labels))
 
     def label(self) -> alt.Y:
-        """Give the axis of rows, the largest on top."""
+        """Return the axis of rows, the largest on top."""
         return alt.Y("label:N", sort=self.labels, axis=alt.Axis(title=None, labelLimit=200))
 
 
@@ -109,7 +109,7 @@ def grouped(
     most: int = MOST,
     newest: int = NEWEST,
 ) -> Groups:
-    """Take the rows of a metric out of its engine, and name and order their groups.
+    """Read the rows of a metric out of its engine, and name and order their groups.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def _labels(
 
 
 def told_apart(labels: Mapping[Key, str], taken: Iterable[str] = ()) -> dict[Key, str]:
-    """Make labels fit to be shown, and each another: by their codes, or numbers if need be.
+    """Return labels that may be shown, each another: by their codes, or numbers if need be.
 
     >>> told_apart({(7,): "Main", (8,): "Main", (9,): "all"}, taken=["all"])
     {(7,): 'Main (7)', (8,): 'Main (8)', (9,): 'all (2)'}
@@ -188,7 +188,7 @@ def plain_rows(metric: Any) -> list[dict[str, Any]]:
 
 
 def names_of(r: Redemptions, column: str) -> dict[Any, str]:
-    """Give the names that go with the codes or ids of a column, where the data has them."""
+    """Return the names that go with the codes or ids of a column, where the data has them."""
     if column not in _NAMES:
         return {}
     table, name = _NAMES[column]
@@ -222,7 +222,7 @@ def _utc(moment: datetime) -> str:
 
 
 def _epoch(moment: str) -> int:
-    """Give a moment as charts count: milliseconds since 1970."""
+    """Return a moment as charts count it: milliseconds since 1970."""
     return int(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
@@ -233,7 +233,7 @@ def _drawable(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def time_axis(groups: Groups, field: str, title: str) -> alt.X:
-    """Give the axis of periods, with a tick in the middle of some, and at the Monday of weeks."""
+    """Return the axis of periods, with a tick in the middle of some, and at the Monday of weeks."""
     moments = sorted({(row["start"], row["middle"], row["end"]) for row in groups.rows})
     axis = alt.Axis(
         title=title,
@@ -252,7 +252,7 @@ def time_axis(groups: Groups, field: str, title: str) -> alt.X:
 
 
 def by_words(columns: Sequence[str]) -> str:
-    """Say what a metric is grouped by, as the end of a title.
+    """Return what a metric is grouped by, as the end of a title.
 
     >>> by_words(["program_id", "custom:channel"]), by_words([])
     (' by program and channel', '')

@@ -39,14 +39,14 @@ PERCENT = ".1~%"
 
 
 def titled(title: str, *said: str) -> dict[str, Any]:
-    """Give a chart its title, below it what its numbers say, and all of it to screen readers."""
+    """Return a title, what the numbers say below it, and all of that for screen readers."""
     title, lines = visible(title), [visible(line) for line in said if line]
     shown = alt.TitleParams(title, subtitle=lines, anchor="start", subtitleColor=SUBTLE, offset=10)
     return {"title": shown, "description": f"{title}. {' '.join(lines)}"}
 
 
 def inline(rows: Iterable[Mapping[str, Any]]) -> alt.InlineData:
-    """Hand rows to a chart: texts as they may be shown, and null for what is no number."""
+    """Return rows as data of a chart: texts as they may be shown, null for what is no number."""
     return alt.InlineData(
         values=[{visible(name): _plain(value) for name, value in row.items()} for row in rows]
     )
@@ -70,7 +70,7 @@ def layered(*charts: alt.Chart, data: Any = alt.Undefined) -> alt.LayerChart:
 
 
 def named_colours(names: dict[str, str]) -> dict[str, Any]:
-    """Give the scale and the legend of marks that have names."""
+    """Return the scale and the legend of marks that have names."""
     scale = alt.Scale(domain=list(names), range=list(names.values()))
     return {"scale": scale, "legend": alt.Legend(title=None, orient="top", labelLimit=0)}
 

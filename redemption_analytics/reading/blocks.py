@@ -153,7 +153,7 @@ class Block:
         return self.mark.after(self.data, position)
 
     def stretches(self) -> Iterator[tuple[int, int]]:
-        """Give the start and end of each record together with what follows it up to the next."""
+        """Yield the start and end of each record together with what follows it up to the next."""
         start = 0
         while start < len(self.data):
             end = self.start_after(start)
@@ -207,7 +207,7 @@ def _is_small(block: Block) -> bool:
 
 
 def array_ends(last: Block) -> bool:
-    """Tell from a file's last block whether its array of answers has an end."""
+    """Check by a file's last block whether its array of answers has an end."""
     if last.refused:
         return last.data.rstrip().endswith(b"]")
     text = last.data[last.mark.last(last.data) :].decode(errors="backslashreplace")
@@ -227,7 +227,7 @@ def after_separators(text: str, position: int) -> int:
 
 
 def breaks_off(error: Exception) -> bool:
-    """Tell whether JSON did not decode because it ends in the middle."""
+    """Check whether JSON did not decode because it ends in the middle."""
     return isinstance(error, json.JSONDecodeError) and (
         error.msg.startswith("Unterminated") or bool(_STUMP.fullmatch(error.doc, error.pos))
     )

@@ -79,7 +79,7 @@ def columns_in(head: bytes) -> Columns | None:
 
 
 def cells(columns: Columns, chunks: Iterable[bytes], limit: int) -> Iterator[Cell]:
-    """Give the payloads of a table, row by row; the header is not one.
+    """Yield the payloads of a table, row by row; the header is not one.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class _Cutter:
         self._unquoted = re.compile(rb"[^%b\r\n]*+" % re.escape(columns.separator))
 
     def rows(self, chunk: bytes, *, last: bool = False) -> Iterator[Cell]:
-        """Give the rows that end in a chunk, or the last ones."""
+        """Yield the rows that end in a chunk, or the last ones."""
         data, at = self._held + chunk, 0
         while at < len(data):
             end, cell = self._row(data, at, last=last)
@@ -123,7 +123,7 @@ class _Cutter:
         self._held = data[at:]
 
     def _row(self, data: bytes, start: int, *, last: bool) -> tuple[int, Cell | None]:
-        """Give the end of a row, negative where it is not there yet, and its payload if any."""
+        """Return the end of a row, negative where it is not there yet, and its payload if any."""
         found, at, number = None, start, 0
         while True:
             text, end = self._cell(data, at)
@@ -145,7 +145,7 @@ class _Cutter:
             return after, self._judged(data[start:end], found, number)
 
     def _cell(self, data: bytes, start: int) -> tuple[bytes | None, int]:
-        """Give a cell's text and its end; no text where quotes are wrong, and where, if known."""
+        """Return a cell's text and its end; no text where quotes are wrong, and where, if known."""
         if not data.startswith(b'"', start):
             match = self._unquoted.match(data, start)
             assert match is not None

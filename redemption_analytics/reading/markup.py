@@ -13,7 +13,7 @@ _FIRST_NAME = re.compile(rb"(?:\s|%b)*+<([A-Za-z_][\w.:-]*)" % _DECLARATIONS, re
 
 
 def wrapper(head: bytes) -> bytes:
-    """Give the name of the element around the answers, by a text's beginning; empty if none."""
+    """Return the name of the element around the answers, by a text's beginning; empty if none."""
     first = _FIRST_NAME.match(head)
     return b"" if first is None or first[1] == b"response" else first[1]
 

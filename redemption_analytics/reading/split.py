@@ -73,14 +73,14 @@ def within(block: Block, limit: int) -> Iterator[Block]:
 
 
 def refused(block: Block, text: bytes, size: int, limit: int) -> Block:
-    """Put a block in the place of a record, of which the text is the beginning and the end."""
+    """Return a block in place of a record, of which the text is the beginning and the end."""
     size -= text.endswith(b"\n")
     reason = f"a record of {size:,} bytes, more than {limit:,}: load with max_record_bytes={size}"
     return replace(block, data=shown(text), refused=f"{reason} to read it")
 
 
 def shown(text: bytes) -> bytes:
-    """Give the beginning and the end of a text, all of it where it is short."""
+    """Return the beginning and the end of a text, all of it where it is short."""
     if len(text) <= 2 * _SHOWN:
         return text
     return text[:_SHOWN] + b" \xe2\x80\xa6 " + text[-_SHOWN:]

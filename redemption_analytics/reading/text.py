@@ -42,7 +42,8 @@ class Text:
         head, chunks = peeked(self._raw())
         encoding = encoding_of(head)
         if encoding is None:
-            yield from _without(head.startswith(codecs.BOM_UTF8) * 3, chunks)
+            marked = head.startswith(codecs.BOM_UTF8)
+            yield from _without(len(codecs.BOM_UTF8) if marked else 0, chunks)
             return
         try:
             head[:HEAD_BYTES].decode(encoding, "backslashreplace")

@@ -45,7 +45,7 @@ class Embedded:
 
 
 def embedded(chart: Chart) -> Embedded:
-    """Take a chart apart: its title goes into the page's text, where it wraps on narrow screens."""
+    """Split a chart: its title goes into the page's text, where it wraps on narrow screens."""
     title: Any = chart.title
     bare = chart.copy()
     bare.title = alt.Undefined
@@ -59,7 +59,7 @@ def embedded(chart: Chart) -> Embedded:
 
 @cache
 def scripts(starter: str) -> str:
-    """Give the scripts that draw charts, with a starter that runs after they are there."""
+    """Return the scripts that draw charts, with a starter that runs after they are there."""
     return str(vl_convert.javascript_bundle(starter, vl_version=_version()))
 
 
@@ -70,5 +70,5 @@ def fingerprint(script: str) -> str:
 
 
 def _version() -> str:
-    """Give the version of Vega-Lite that Altair writes for."""
+    """Return the version of Vega-Lite that Altair writes for."""
     return ".".join(alt.SCHEMA_VERSION.split(".")[:2])

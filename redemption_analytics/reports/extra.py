@@ -12,7 +12,7 @@ REMEDY = 'pip install "redemption-analytics[report]"'
 
 
 def page_wanted(page: bool | None) -> bool:
-    """Tell whether to write the page, by default where it can be.
+    """Check whether to write the page, by default where it can be.
 
     Raises
     ------

@@ -28,7 +28,7 @@ _PACKAGES = (
 def manifest(
     r: Redemptions, period: str, as_of: datetime | None, files: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Tell what a report was made from and what is in it.
+    """Return what a report was made from and what is in it.
 
     Returns
     -------

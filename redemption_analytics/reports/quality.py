@@ -158,7 +158,7 @@ class Finding:
 
 
 def in_words(audit: pa.Table) -> list[Finding]:
-    """Put what the audit found into words, errors first."""
+    """Return what the audit found in words, errors first."""
     found = [row for row in audit.to_pylist() if row["count"]]
     order = list(_SEVERITIES)
     found.sort(key=lambda row: order.index(row["severity"]))
@@ -173,7 +173,7 @@ def in_words(audit: pa.Table) -> list[Finding]:
 
 
 def verdict(findings: list[Finding]) -> str:
-    """Say in a sentence whether the figures can be trusted."""
+    """Return a sentence on whether the figures can be trusted."""
     errors = sum(finding.severity == "error" for finding in findings)
     warnings = sum(finding.severity == "warning" for finding in findings)
     if errors:
@@ -186,7 +186,7 @@ def verdict(findings: list[Finding]) -> str:
 
 
 def completeness(ledger: pa.Table) -> list[str]:
-    """Say what became of all that was read."""
+    """Return in words what became of all that was read."""
     names = {"points": "points redemptions", "coupons": "coupon redemptions"}
     files = [
         f"Of {number(row['seen'])} files met, {number(row['loaded'])} were read,"

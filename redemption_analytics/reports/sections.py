@@ -45,7 +45,7 @@ class Section:
 
 
 def sections(r: Redemptions, tables: Tables, period: Period, as_of: datetime) -> list[Section]:
-    """Give the sections of the page, in their order.
+    """Return the sections of the page, in their order.
 
     Parameters
     ----------

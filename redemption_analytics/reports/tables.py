@@ -27,7 +27,7 @@ _FORMATS: dict[Kind, Callable[[gt.GT, list[str]], gt.GT]] = {
 
 
 def html_table(name: str, rows: Iterable[Mapping[str, Any]], columns: Columns) -> str:
-    """Lay rows out as an HTML table; texts from the data are escaped, and shortened.
+    """Return rows as an HTML table; texts from the data are escaped, and shortened.
 
     Parameters
     ----------

@@ -130,7 +130,7 @@ def write_reports(
 
 
 def _is_of_nothing(r: Redemptions) -> bool:
-    """Tell whether something was read, and none of it is good for anything."""
+    """Check whether something was read, and none of it is good for anything."""
     if any(_has_rows(frame(table)) for table in (r.points, r.coupons)):
         return False
     answers = frame(r.responses)

@@ -48,7 +48,7 @@ class Account:
             self.passed_over = self.export.passed_over
 
     def take(self, position: int, data: bytes) -> None:
-        """Take note of what was read of the file's bytes, in whatever order."""
+        """Note what was read of the file's bytes, in whatever order."""
         if position <= self._length < position + len(data):
             new = memoryview(data)[self._length - position :]
             self._digest.update(new)

@@ -34,7 +34,7 @@ class _Archive(Protocol):
 
 
 def members(export: Export, depth: int = 0) -> Iterator[Export]:
-    """Give the members of an archive, or the export itself where it is none or is empty."""
+    """Yield the members of an archive, or the export itself where it is none or is empty."""
     archive = None
     if export.open is not None and export.passed_over is None and depth < DEEPEST:
         archive = _archive(export.open, depth, office=not export.expected)
@@ -78,7 +78,7 @@ def _refuse(reason: str) -> ByteStream:
 
 
 def _archive(opener: Callable[[], ByteStream], depth: int, *, office: bool) -> _Archive | None:
-    """Tell what archive a file is; None if it is none, or an office document to be left alone."""
+    """Return what archive a file is; None if it is none, or an office document to be left alone."""
     try:
         with closing(opener()) as stream:
             head = stream.read(BLOCK)
@@ -111,7 +111,7 @@ class _Zip:
         self._unread = 0
 
     def members(self) -> Iterator[Member]:
-        """Give the members, by their names."""
+        """Yield the members, by their names."""
         for entry in self._entries:
             opener = partial(self._open, entry)
             yield Member(entry.filename, entry.file_size, entry.header_offset, opener)

@@ -108,7 +108,7 @@ def _is_skippable(magic: bytes) -> bool:
 
 
 def _frames(stream: ByteStream) -> Iterator[bytes]:
-    """Give the frames of .zst without those that are to be skipped, which Arrow does not know.
+    """Yield the frames of .zst without those that are to be skipped, which Arrow does not know.
 
     Zstandard Compression and the 'application/zstd' Media Type (RFC 8878), 3.1: frames of blocks,
     and between them, as pzstd writes, frames of anybody's own.
@@ -129,7 +129,7 @@ def _frames(stream: ByteStream) -> Iterator[bytes]:
 
 
 def _frame(stream: ByteStream) -> Iterator[bytes]:
-    """Give the rest of a frame, behind its magic number."""
+    """Yield the rest of a frame, behind its magic number."""
     descriptor = stream.read(1)
     if not descriptor:
         return

@@ -89,24 +89,24 @@ class Export:
 
 
 def is_hidden(*paths: str) -> bool:
-    """Tell whether some part of some path is hidden, or set aside by an underscore."""
+    """Check whether some part of some path is hidden, or set aside by an underscore."""
     parts = (part for path in paths for part in Path(path).parts)
     return any(part.startswith((".", "_")) and part != ".." for part in parts)
 
 
 def has_export_name(name: str) -> bool:
-    """Tell whether a file of that name should hold answers."""
+    """Check whether a file of that name should hold answers."""
     # A path object would take long, for each of thousands of files.
     return os.path.splitext(name)[1].lower() in EXPORT_SUFFIXES  # noqa: PTH122
 
 
 def has_note_name(name: str) -> bool:
-    """Tell whether a file of that name may hold answers, or somebody's notes."""
+    """Check whether a file of that name may hold answers, or somebody's notes."""
     return os.path.splitext(name)[1].lower() in _NOTE_SUFFIXES  # noqa: PTH122
 
 
 def renamed(exports: list[Export], pseudonym: Pseudonym) -> list[Export]:
-    """Give exports names that tell nothing: a file may be called after a customer.
+    """Rename exports so that names tell nothing: a file may be called after a customer.
 
     The first 16 digits of the HMAC of ``source:`` and the name stand for it, so that who has the
     key can tell which file is meant.

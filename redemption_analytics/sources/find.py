@@ -107,7 +107,7 @@ def _distinct(exports: Iterable[Export]) -> Iterator[Export]:
 
 
 def _place(name: str) -> str:
-    """Give the one path of a file, however its folder is called; of a link it is the link's."""
+    """Return the one path of a file, however its folder is called; of a link it is the link's."""
     folder, own = os.path.split(name)
     return os.path.join(os.path.realpath(folder), own)
 
@@ -258,7 +258,7 @@ def _from_directory(path: str) -> Iterator[Export]:
 
 
 def _below(path: str, *, hidden: bool = False) -> Iterator[Export]:
-    """Give all files below a directory."""
+    """Yield all files below a directory."""
     check_no_part(path, path)
     found = _files_below(path)
     # What has two names is known by the one that is no link.
@@ -319,7 +319,7 @@ def _files_below(directory: str) -> list[str]:
 
 
 def _is_file(path: str) -> bool:
-    """Tell whether it is a file or a broken link; a FIFO would be waited for without end."""
+    """Check whether it is a file or a broken link; a FIFO would be waited for without end."""
     return os.path.isfile(path) or not os.path.exists(path)
 
 
@@ -355,7 +355,7 @@ def _local(path: str, *, named: bool, below: str = "") -> Export:
 def _dated(
     name: str, otherwise: datetime, by: DatedBy, below: str = ""
 ) -> tuple[datetime, DatedBy]:
-    """Tell when an export was made: by its name, where that says it."""
+    """Return when an export was made, and what says so: its name, where that has a date."""
     date = date_in_name(name, below)
     return (otherwise, by) if date is None else (date, "path")
 

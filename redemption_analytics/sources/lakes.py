@@ -123,7 +123,7 @@ class DeltaTable:
         )
 
     def payloads(self, column: str) -> Iterator[bytes]:
-        """Give the texts of a column, where files alone do not tell them."""
+        """Yield the texts of a column, where files alone do not tell them."""
         reader = _tried(lambda: self._table.scan(columns=[column]))
         for batch in reader:
             for value in batch.column(0).to_pylist():

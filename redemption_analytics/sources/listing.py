@@ -44,7 +44,7 @@ class Listed:
 
 
 def listed(paths: Sequence[str], root: str) -> list[Listed]:
-    """Say of each file below a directory whether it is read.
+    """Return each file below a directory, and whether it is read.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ _OWN = ".redemption_analytics"
 
 
 def reason_of(name: str, head: bytes) -> str:
-    """Say why a file is passed over that is no export.
+    """Return why a file is passed over that is no export.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def reason_of(name: str, head: bytes) -> str:
 
 
 def reason_of_hidden(name: str, head: bytes, reason: str, *, answers: bool) -> str:
-    """Say why a hidden file is passed over, and whether it may hold answers.
+    """Return why a hidden file is passed over, and whether it may hold answers.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def reason_of_hidden(name: str, head: bytes, reason: str, *, answers: bool) -> s
 
 
 def is_harmless(name: str) -> bool:
-    """Tell whether a file of that name holds no answers, whatever it holds."""
+    """Check whether a file of that name holds no answers, whatever it holds."""
     *folders, own = PurePosixPath(name).parts or ("",)
     return (
         _HARMLESS.fullmatch(own) is not None

@@ -77,7 +77,7 @@ def date_in_name(name: str, below: str = "", *, sure: bool = False) -> datetime 
 
 
 def _found(parts: list[str]) -> Iterator[tuple[int, tuple[int, int], datetime]]:
-    """Give each date with how sure it is, and its place: the number of a part and one in it."""
+    """Yield each date with how sure it is, and its place: the number of a part and one in it."""
     yield from _in_keys(parts)
     yield from _in_folders(parts)
     for number, part in enumerate(parts):
@@ -97,21 +97,21 @@ def _found(parts: list[str]) -> Iterator[tuple[int, tuple[int, int], datetime]]:
 
 
 def _certainty(*, folder: bool, alone: bool) -> int:
-    """Tell how sure it is that bare digits are a date."""
+    """Return how sure it is that bare digits are a date."""
     if folder:
         return _SURE if alone else _LIKELY
     return _LIKELY if alone else _MAYBE
 
 
 def _is_alone(before: str, after: str) -> bool:
-    """Tell whether a name has nothing but a date, and the key that it is the value of."""
+    """Check whether a name has nothing but a date, and the key that it is the value of."""
     key, equals, more = before.rpartition("=")
     named = bool(equals) and not more and _DATE_KEY.fullmatch(key) is not None
     return (not after or after.startswith(".")) and (not before or named)
 
 
 def _hour_below(parts: list[str], number: int) -> str | None:
-    """Give the hour that the next folder but one names at most, as in dt=2026-11-20/hour=03."""
+    """Return the hour that the next folder but one names at most, as in dt=2026-11-20/hour=03."""
     for part in parts[number + 1 : -1]:
         keyed = _KEYED.fullmatch(part)
         if keyed and keyed["hour"]:
@@ -159,7 +159,7 @@ def _in_folders(parts: list[str]) -> Iterator[tuple[int, tuple[int, int], dateti
 
 
 def _moment(said: Mapping[str, str | None], hour: str | None) -> datetime | None:
-    """Make a moment of what a match says, None if there is none such."""
+    """Return the moment that a match says, None if there is none such."""
     year = int(said["year"] or 0)
     if not _FIRST_YEAR <= year <= datetime.now(UTC).year + 1:
         return None

@@ -16,7 +16,7 @@ _ROWS = 256
 
 
 def is_frame(source: Any) -> bool:
-    """Tell whether something is a frame: of pandas, Polars, PyArrow or DuckDB, or as good as one.
+    """Check whether something is a frame: of pandas, Polars, PyArrow or DuckDB, or as good as one.
 
     >>> import pandas as pd
     >>> is_frame(pd.DataFrame({"payload": []})), is_frame([b"{}"])
@@ -27,7 +27,7 @@ def is_frame(source: Any) -> bool:
 
 
 def payloads_of(frame: Any) -> Iterator[Payload]:
-    """Give the payloads of a frame: texts, bytes or objects; nulls are none.
+    """Return the payloads of a frame: texts, bytes or objects; nulls are none.
 
     Raises
     ------

@@ -58,7 +58,7 @@ class Member:
 
 
 def is_tar(head: bytes) -> bool:
-    """Tell whether what begins so is a .tar, its first block may be damaged."""
+    """Check whether what begins so is a .tar, though its first block may be damaged."""
     return head[257:262] == b"ustar" or _header(head[:BLOCK]) is not None
 
 
@@ -99,7 +99,7 @@ class Tar:
         self._count = self._unread = 0
 
     def members(self) -> Iterator[Member]:
-        """Give the members in their order; where the archive is damaged, one that says so."""
+        """Yield the members in their order; where the archive is damaged, one that says so."""
         self._unread = -1
         try:
             for header, start in self._headers():
@@ -117,7 +117,7 @@ class Tar:
             self._restarts = 0
 
     def _headers(self) -> Iterator[tuple[tarfile.TarInfo, int]]:
-        """Give the header of each file, and where the file begins."""
+        """Yield the header of each file, and where the file begins."""
         place, ended = 0, False
         said: dict[str, str] = {}
         while block := self._at(place).read(BLOCK):
@@ -198,7 +198,7 @@ class Tar:
         return data
 
     def _at(self, place: int) -> ByteStream:
-        """Give the stream, standing at a place."""
+        """Return the stream, standing at a place."""
         if self._stream is None or (self._forward and self._position > place):
             self._begin()
         if self._forward:

@@ -26,7 +26,7 @@ _OUTSIDE = (OSError, MemoryError, RecursionError, ImportError)
 
 
 def public(function: Callable[P, T]) -> Callable[P, T]:
-    """Let a public function name itself in errors about its arguments.
+    """Make a public function name itself in errors about its arguments.
 
     Arguments that it does not have are refused with the nearest that it has; a first argument
     ``r`` is a bundle, and a column that the bundle lacks is named with its table, as is one of
@@ -38,7 +38,7 @@ def public(function: Callable[P, T]) -> Callable[P, T]:
 def public_with(
     options: Mapping[str, tuple[Any, Any]],
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Do as :func:`public` does, for a function with ``**options``: its signature shows them.
+    """Make a function with ``**options`` public, as :func:`public` does, and show its options.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def _check_bundle(bundle: Any) -> None:
 
 
 def _resolve(result: Any) -> None:
-    """Have lazy frames find their columns now, where an error can be told in plain words."""
+    """Make lazy frames find their columns now, where an error can be told in plain words."""
     tables = getattr(result, "tables", None)
     for frame in tables.values() if isinstance(tables, dict) else [result]:
         if hasattr(frame, "collect_schema"):
@@ -131,7 +131,7 @@ def _resolve(result: Any) -> None:
 
 
 def _invalid(bundle: Any) -> str:
-    """Say what breaks the models in a bundle made by hand, as a wrong type of a column does."""
+    """Return what breaks the models in a bundle made by hand, as a wrong type of a column does."""
     try:
         bundle.validate()
     except ValidationError as error:
@@ -142,7 +142,7 @@ def _invalid(bundle: Any) -> str:
 
 
 def _said(error: BaseException) -> str:
-    """Give what an error says, with what the errors said that it was made of."""
+    """Return what an error says, with what the errors said that it was made of."""
     texts = []
     told: BaseException | None = error
     while told is not None:

@@ -26,7 +26,7 @@ AMOUNTS = ("redemptions", "points_redeemed", "points_reversed")
 
 
 def postings(moved: Movements, by: Sequence[str], basis: Basis = "redemption") -> Frame:
-    """Give the postings, with the columns redemption_key, those of ``by``, and the amounts.
+    """Return the postings, with the columns redemption_key, those of ``by``, and the amounts.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def postings(moved: Movements, by: Sequence[str], basis: Basis = "redemption") -
 
 
 def _whole(moved: Movements, carried: Sequence[str]) -> tuple[Frame, Frame]:
-    """Give redemptions and reversals as they are, with columns of their redemptions."""
+    """Return redemptions and reversals as they are, with columns of their redemptions."""
     homes = moved.points.select("redemption_key", *carried)
     redeemed = moved.points.select(
         "redemption_key", *carried, "points_redeemed", redemptions=nw.lit(1, nw.Int64)
@@ -140,7 +140,7 @@ def _reversed_by_program(moved: Movements, homes: Frame, carried: Sequence[str])
 
 
 def _with_explained(rows: Frame, explained: Frame, key: str) -> Frame:
-    """Put what breakups explain beside redemptions or reversals, 0 where there is none."""
+    """Add what breakups explain to redemptions or reversals, 0 where there is none."""
     native = explained.to_native()
     if not isinstance(native, pd.DataFrame) or native["explained"].dtype.kind == "f":
         joined = rows.join(explained, on=key, how="left")
@@ -152,12 +152,12 @@ def _with_explained(rows: Frame, explained: Frame, key: str) -> Frame:
 
 
 def _rest(rows: Frame, points: str) -> nw.Expr:
-    """Give what a breakup leaves of some points, in their type: a sum is wider in DuckDB."""
+    """Return what a breakup leaves of some points, in their type: a sum is wider in DuckDB."""
     kind = rows.collect_schema()[points]
     rest = nw.col(points) - nw.col("explained").cast(kind)
     return rounded(rest, kind)
 
 
 def _zero(points: str) -> nw.Expr:
-    """Give no points, in the type of the points."""
+    """Return no points, in the type of the points."""
     return nw.col(points) * 0

@@ -24,7 +24,7 @@ def truncated(tables: Mapping[str, Any], kind: Kind) -> Frame:
 
 
 def said_and_loaded(tables: Mapping[str, Any], kind: Kind, newest: bool = False) -> Frame:
-    """Hold what answers say that customers have against what was loaded.
+    """Return how many redemptions answers say that customers have, and how many were loaded.
 
     Parameters
     ----------

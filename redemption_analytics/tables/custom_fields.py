@@ -19,7 +19,7 @@ _TELLING_CASE = (nw.Implementation.PANDAS, nw.Implementation.POLARS, nw.Implemen
 def with_custom_fields(
     rows: Frame, fields: Frame, redemption_type: str, by: Iterable[str]
 ) -> Frame:
-    """Give redemptions those custom fields as columns that ``by`` names.
+    """Add those custom fields to redemptions, as columns, that ``by`` names.
 
     Where a redemption has no such field, or one without a value, it is null. A field that no
     redemption has is null everywhere: a month in which nobody used it is no mistake.

@@ -90,7 +90,7 @@ def _chosen(
 
 
 def _seen(rows: Frame, time: str, as_of: datetime | None) -> Frame:
-    """Leave out what happened later; of what has no time, it is not known that it did."""
+    """Filter out what happened later; of what has no time, it is not known that it did."""
     if as_of is None:
         return rows
     return rows.filter(nw.col(time).is_null() | (nw.col(time) <= as_of))

@@ -37,7 +37,7 @@ _NOT_CAST = (ValueError, pa.ArrowNotImplementedError)
 
 @cache
 def schema_of(table: str) -> DataFrameSchema:
-    """Give the Pandera schema of a table, built once."""
+    """Return the Pandera schema of a table, built once."""
     return MODELS[table].to_schema()
 
 
@@ -53,7 +53,7 @@ def key_of(table: str) -> str:
 
 @cache
 def arrow_schema_of(table: str, *, decimal_points: bool = False) -> pa.Schema:
-    """Give the Arrow schema of a table, as its model declares it."""
+    """Return the Arrow schema of a table, as its model declares it."""
     fields = []
     for name, column in schema_of(table).columns.items():
         kind = _ARROW[str(column.dtype)]
@@ -69,7 +69,7 @@ def columns_of(frame: Any) -> list[str]:
 
 
 def declared(table: str, data: pa.Table) -> pa.Table:
-    """Put the columns of a table into the declared order and types.
+    """Return a table with the declared columns, in their order and types.
 
     Points stay floats where they were read as decimals.
     """
@@ -97,12 +97,12 @@ def pandas_frame(table: str, data: pa.Table) -> pd.DataFrame:
 
 
 def empty(table: str) -> pa.Table:
-    """Give a table without rows."""
+    """Return a table without rows."""
     return arrow_schema_of(table).empty_table()
 
 
 def of_one_kind(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the tables that people hold, as frames of one kind.
+    """Return the tables that people hold, as frames of one kind.
 
     What Narwhals does not know is read as the Arrow stream that it gives, into the kind of the
     others, of PyArrow where there are none.
@@ -166,7 +166,7 @@ def _from_stream(name: str, frame: Any) -> pa.Table:
 
 
 def _with_plain_texts(table: pa.Table) -> pa.Table:
-    """Give texts the one form that the schemas declare: those of two forms cannot be joined."""
+    """Cast texts to the one form that the schemas declare: those of two cannot be joined."""
     fields = [f.with_type(pa.string()) if _is_text(f.type) else f for f in table.schema]
     return table.cast(pa.schema(fields))
 

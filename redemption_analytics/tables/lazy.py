@@ -11,11 +11,11 @@ Frame: TypeAlias = "nw.LazyFrame[Any]"
 
 
 def frame(native: Any) -> Frame:
-    """See a frame of any kind as Narwhals' lazy one: only what lazy frames can do is used."""
+    """Return a frame of any kind as Narwhals' lazy one: only what lazy frames can do is used."""
     return cast(Frame, nw.from_native(native))
 
 
 def native(rows: Frame) -> Any:
-    """Hand a frame back as the kind that it came as."""
+    """Return a frame as the kind that it came as."""
     result = rows.to_native()
     return result.reset_index(drop=True) if isinstance(result, pd.DataFrame) else result

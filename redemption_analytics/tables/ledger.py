@@ -39,7 +39,7 @@ def ledger(
     rejected: Mapping[str, int],
     passed_over: Mapping[str, int],
 ) -> pa.Table:
-    """Draw up the ledger, and see that it adds up.
+    """Draw up the ledger, and check that it adds up.
 
     Each number was counted where it arose: what was seen while parsing, what merged while merging,
     what was rejected in the rejects, what was loaded in the finished tables. Only files are passed
@@ -79,10 +79,10 @@ def _writable(text: str) -> str:
 
 
 def no_ledger() -> pa.Table:
-    """Give the ledger of tables that were not loaded: empty."""
+    """Return the ledger of tables that were not loaded: empty."""
     return _LEDGER.empty_table()
 
 
 def no_findings() -> pa.Table:
-    """Give the findings of tables that were not loaded: none."""
+    """Return the findings of tables that were not loaded: none."""
     return _FINDINGS.empty_table()

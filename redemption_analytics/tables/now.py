@@ -25,7 +25,7 @@ _NEVER = datetime(1970, 1, 1)
 
 
 def now_of(tables: Mapping[str, Any], findings: Any) -> datetime | None:
-    """Give the moment up to which a bundle tells what happened; None where nothing has a time."""
+    """Return the moment up to which a bundle tells what happened; None where nothing has a time."""
     found = as_arrow(native(frame(findings).filter(nw.col("check") == NOW)))
     if len(found):
         return datetime.fromisoformat(found["example"][0].as_py())
@@ -40,7 +40,7 @@ def now_of(tables: Mapping[str, Any], findings: Any) -> datetime | None:
 
 
 def _made(tables: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
-    """Give when the newest export that tells it was made, and the newest time of any."""
+    """Return when the newest export that tells it was made, and the newest time of any."""
     dates = frame(tables["responses"]).group_by("dated_by").agg(nw.col("exported_at").max())
     newest: dict[str, datetime] = {
         row["dated_by"]: row["exported_at"]
@@ -87,7 +87,7 @@ def now_as_of(now: datetime | None, as_of: Moment | None) -> datetime | None:
 
 
 def findings_of_now(now: datetime | None) -> pa.Table:
-    """Give findings that say no more than what now is."""
+    """Return findings that say no more than what now is."""
     nothing = no_findings()
     if now is None:
         return nothing
@@ -96,7 +96,7 @@ def findings_of_now(now: datetime | None) -> pa.Table:
 
 
 def with_now(findings: Any, now: datetime | None) -> pa.Table:
-    """Give findings as an Arrow table that says what now is."""
+    """Return findings as an Arrow table that says what now is."""
     table = as_arrow(findings)
     others = table.filter(pc.not_equal(table["check"], NOW))
     said = findings_of_now(now)

@@ -21,7 +21,7 @@ MANIFEST, GENERATOR = "manifest.json", "redemption_analytics"
 
 
 def is_converted(directory: str | os.PathLike[str]) -> bool:
-    """Tell whether exports were converted into a directory, though some of it may be gone.
+    """Check whether exports were converted into a directory, though some of it may be gone.
 
     >>> is_converted("data_samples")
     False
@@ -32,7 +32,7 @@ def is_converted(directory: str | os.PathLike[str]) -> bool:
 
 
 def have_tables(folders: Iterable[str]) -> bool:
-    """Tell a converted directory by the folders in it that hold a part.
+    """Check whether folders that hold a part are those of a converted directory.
 
     Exports may well be in folders called points and coupons, or ledger; hardly in most of these.
     """
@@ -40,7 +40,7 @@ def have_tables(folders: Iterable[str]) -> bool:
 
 
 def is_report(directory: str | os.PathLike[str]) -> bool:
-    """Tell whether a report was written to a directory.
+    """Check whether a report was written to a directory.
 
     >>> is_report("data_samples")
     False

@@ -19,7 +19,7 @@ _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
 def period_start(moment: datetime, period: str, shift: int = 0) -> datetime:
-    """Give the start of the period that a moment lies in; weeks begin on Monday.
+    """Return the start of the period that a moment lies in; weeks begin on Monday.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def period_start(moment: datetime, period: str, shift: int = 0) -> datetime:
 
 
 def running_start(moment: datetime, period: str) -> datetime:
-    """Give the start of the period that is not over at a moment: all before it are.
+    """Return the start of the period that is not over at a moment: all before it are.
 
     At the end of a day that day is over, and what ends with it.
 
@@ -81,7 +81,7 @@ def period_name(start: datetime, period: str) -> str:
 
 
 def period_of(time: nw.Expr, name: str) -> nw.Expr:
-    """Give the first day of the period that a time lies in; weeks begin on Monday (ISO 8601)."""
+    """Return the first day of the period that a time lies in; weeks begin on Monday (ISO 8601)."""
     if name != "week":
         return time.dt.truncate(_GRAINS[name])
     monday = day = time.dt.truncate("1d")
@@ -92,5 +92,5 @@ def period_of(time: nw.Expr, name: str) -> nw.Expr:
 
 
 def periods(time: str, by: Iterable[str]) -> dict[str, nw.Expr]:
-    """Give the expressions of those names in ``by`` that are periods of a time column."""
+    """Return the expressions of those names in ``by`` that are periods of a time column."""
     return {name: period_of(nw.col(time), name) for name in by if name in PERIODS}

@@ -137,7 +137,7 @@ def _number(column: str, cell: str) -> str:
 
 
 def _table(s: Summary) -> list[tuple[str, ...]]:
-    """Give the header and a row of cells per table; the ledger beside them where there is one."""
+    """Return the header and a row of cells per table; the ledger beside them where there is one."""
     counts = _COUNTS if s.ledger else ()
     rows: list[tuple[str, ...]] = [("Redemptions", "rows", *counts)]
     for name, count in s.rows.items():
@@ -148,7 +148,7 @@ def _table(s: Summary) -> list[tuple[str, ...]]:
 
 
 def _notes(s: Summary) -> Iterator[tuple[str, list[str]]]:
-    """Give what is said below the table, as labels and lines."""
+    """Yield what is said below the table, as labels and lines."""
     if files := s.ledger.get("files"):
         refused = f", {files['rejected']:,} rejected" if files["rejected"] else ""
         passed = (

@@ -206,15 +206,14 @@ private:
     std::size_t rows = static_cast<std::size_t>(column->length);
     std::size_t stride = contract.tables[number].stride();
     u64 *to = static_cast<u64 *>(buffer(column, 1, rows * 8));
-    const u64 *from = result.rows[number].data + cell;
+    const u64 *row = result.rows[number].data;
     // What is not there is zero, so that equal tables have equal bytes.
     if (cell < HEAD) {
-      for (std::size_t i = 0; i < rows; i++, from += stride) to[i] = *from;
+      for (std::size_t i = 0; i < rows; i++, row += stride) to[i] = row[cell];
       return;
     }
-    const u64 *head = result.rows[number].data;
-    for (std::size_t i = 0; i < rows; i++, from += stride, head += stride)
-      to[i] = *from & (0 - (head[THERE] >> (cell - HEAD) & 1));
+    for (std::size_t i = 0; i < rows; i++, row += stride)
+      to[i] = row[cell] & (0 - (row[THERE] >> (cell - HEAD) & 1));
   }
 
   void truths(ArrowArray *column, u32 number, u32 cell) {
@@ -234,10 +233,10 @@ private:
     u8 *bits = static_cast<u8 *>(zeros((rows + 7) / 8));
     Held *held = static_cast<Held *>(column->private_data);
     held->buffers[0] = bits;
-    const u64 *row = result.rows[number].data + cell;
+    const u64 *row = result.rows[number].data;
     std::size_t count = 0;
     for (std::size_t i = 0; i < rows; i++, row += stride) {
-      u64 is = *row >> bit & 1;
+      u64 is = row[cell] >> bit & 1;
       count += is;
       bits[i / 8] |= static_cast<u8>(is << i % 8);
     }
