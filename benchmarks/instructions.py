@@ -38,7 +38,7 @@ limit = whole(1 << 33)
 read = (opened, text, whole(len(text)), stretch, 1, limit, ctypes.byref(result))
 for _ in range(int(times)):
     assert not library.reader_read(*read)
-    assert library.reader_records(result) > 10
+    assert library.reader_records(result) > 0
     for table in range(int(tables)):
         array, schema = ctypes.create_string_buffer(80), ctypes.create_string_buffer(72)
         assert not library.reader_table(opened, result, table, array, schema)
