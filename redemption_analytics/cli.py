@@ -22,7 +22,7 @@ from redemption_analytics.signals import put_away_on_signals
 from redemption_analytics.visible import visible
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
 
 DONE, DONE_WITH_REJECTS, UNUSABLE = 0, 1, 2
 
@@ -105,9 +105,13 @@ def convert(
     options: LoadOptions = DEFAULTS,
 ) -> None:
     """Convert exports to Parquet, one folder per table."""
-    ledger = ra.convert(_sources(source), directory, overwrite=overwrite, **options)
+    from redemption_analytics.loading.convert import converted
+
+    # Without pandas, which takes longer to import than small exports to convert.
+    ledger = converted(_sources(source), directory, options, overwrite=overwrite)
     _say(_table(ledger))
-    _tell_passed_over(ra.open(directory, engine="pyarrow").files)
+    if any(ledger["passed_over"].to_pylist()):
+        _tell_passed_over(ra.open(directory, engine="pyarrow").files)
     _say(f"\nwritten to {directory}")
     _leave(ledger, strict)
 
@@ -150,7 +154,7 @@ def report(
     _say("")
     rates = _small(ra.reversal_rates(known, as_of=as_of))
     shown = ["redemptions", "reversed_redemptions", "redemption_reversal_rate"]
-    _say(_table(rates[[*shown, "points_reversal_rate"]]))
+    _say(_table(rates.select([*shown, "points_reversal_rate"])))
     _tell_audit(ra.audit(r, as_of))
     _tell_passed_over(r.files)
     _say(f"\n{len(files)} files written to {directory}")
@@ -222,29 +226,31 @@ def _tell_passed_over(files: Any) -> None:
 
 
 def _tell_audit(found: Any) -> None:
-    cases = _small(found)
-    cases = cases[cases["count"] > 0]
+    import pyarrow.compute as pc
+
+    cases = _small(found).filter(pc.field("count") > 0)
     _say("")
-    if cases.empty:
+    if not len(cases):
         _say("audit: nothing found")
         return
-    _say(_table(cases.rename(columns={"check": "audit"})))
+    _say(_table(cases.rename_columns({"check": "audit"})))
 
 
-def _small(frame: Any) -> pd.DataFrame:
-    from redemption_analytics.terminal import small_frame
+def _small(frame: Any) -> pa.Table:
+    """Read a small frame out of any engine."""
+    from redemption_analytics.tables.frames import as_arrow
 
-    return small_frame(frame)
+    return as_arrow(frame)
 
 
-def _table(frame: Any) -> str:
+def _table(table: pa.Table) -> str:
     from redemption_analytics.terminal import text_table
 
-    return text_table(frame)
+    return text_table(table)
 
 
-def _leave(ledger: Any, strict: bool) -> None:
-    rejected = int(_small(ledger)["rejected"].sum())
+def _leave(ledger: pa.Table, strict: bool) -> None:
+    rejected = sum(ledger["rejected"].to_pylist())
     if rejected:
         _say(f"{rejected:,} rejected: see the table rejects", err=True)
     raise typer.Exit(DONE_WITH_REJECTS if strict and rejected else DONE)

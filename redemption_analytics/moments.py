@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from redemption_analytics.errors import refused
 
@@ -86,13 +85,14 @@ def _bounds(value: Any, argument: str) -> tuple[datetime, datetime]:
 def _exact(value: Any) -> tuple[datetime, datetime] | None:
     """Read what names one moment."""
     if isinstance(value, np.datetime64) and np.datetime_data(value.dtype)[0] not in "YMWD":
-        value = pd.Timestamp(value)
+        value = value.astype("datetime64[us]").item()
     if isinstance(value, str):
         found = _TEXT.fullmatch(value)
         value = _from_iso(value) if found and found["clock"] else None
-    if value is pd.NaT or not isinstance(value, datetime) or value.tzinfo is not None:
+    # pandas' NaT is a datetime that does not equal itself.
+    if not isinstance(value, datetime) or value != value or value.tzinfo is not None:
         return None
-    moment = value.to_pydatetime(warn=False) if isinstance(value, pd.Timestamp) else value
+    moment = value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
     return moment, moment
 
 
@@ -211,7 +211,7 @@ def whole_days(value: Span, argument: str) -> int:
 def _span(value: Any) -> timedelta | None:
     try:
         if isinstance(value, np.timedelta64) and np.datetime_data(value.dtype)[0] in "WDhms":
-            value = pd.Timedelta(value)
+            value = value.astype("timedelta64[us]").item()
         if isinstance(value, str):
             found = _SPAN.fullmatch(value)
             unit = _UNITS.get(found["unit"].lower()) if found else None
@@ -219,9 +219,9 @@ def _span(value: Any) -> timedelta | None:
             return float(found["number"]) * unit if found and unit else None
     except (OverflowError, ValueError):
         return None
-    if value is pd.NaT or not isinstance(value, timedelta):
+    if not isinstance(value, timedelta) or value != value:
         return None
-    return value.to_pytimedelta() if isinstance(value, pd.Timedelta) else value
+    return value.to_pytimedelta() if hasattr(value, "to_pytimedelta") else value
 
 
 def after(moment: datetime) -> datetime:

@@ -15,13 +15,12 @@ from redemption_analytics.atomic_directory import check_replaceable, write_folde
 from redemption_analytics.moments import Moment
 from redemption_analytics.schemas import MODELS
 from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.arrow import declared, empty
 from redemption_analytics.tables.filtering import filtered
 from redemption_analytics.tables.frames import (
     as_arrow,
     as_pandas,
     conformed,
-    declared,
-    empty,
     frame_like,
     of_one_kind,
     pandas_frame,

@@ -1,12 +1,12 @@
-"""The tables: one Pandera model for each, which is also where its columns are declared.
+"""The tables: one Pandera model for each.
 
-A column's name, order, type, whether it may be null and what its values must satisfy stand here and
-nowhere else: the loaders, the empty tables and the reference are derived from these models.
+A column's name, order, type, whether it may be null and what its values must satisfy are declared
+in :mod:`~redemption_analytics.columns`; models and Arrow schemas are derived from there.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,8 @@ import pandera.pandas as pa
 from pandera import dtypes
 from pandera.engines import pandas_engine
 
-from redemption_analytics.dating import DatedBy
+from redemption_analytics.columns import RELATIONS, TABLES, UNIQUE
+from redemption_analytics.contract import Kind
 
 __all__ = [
     "MODELS",
@@ -35,7 +36,6 @@ __all__ = [
 
 _TEXT = pd.StringDtype(na_value=np.nan)
 _TIME = np.dtype("datetime64[us]")
-_DATED_BY = list(get_args(DatedBy))
 
 
 class _Exact(pandas_engine.DataType):
@@ -87,172 +87,85 @@ class PointsAmount(_Exact):
         return "int64"
 
 
+_TYPES: dict[Kind, Any] = {
+    Kind.TEXT: Text,
+    Kind.INTEGER: int,
+    Kind.POINTS: PointsAmount,
+    Kind.AMOUNT: float,
+    Kind.TIME: Time,
+    Kind.BOOLEAN: bool,
+}
+
+
 class _Table(pa.DataFrameModel):
-    class Config:
-        strict = True
-        ordered = True
+    """A table, with the columns that are declared of it."""
+
+    def __init_subclass__(cls, *, table: str, **options: Any) -> None:
+        kinds = {}
+        for name, column in TABLES[table].items():
+            whole_or_missing = column.kind is Kind.INTEGER and column.nullable
+            kinds[name] = pd.Int64Dtype if whole_or_missing else _TYPES[column.kind]
+            field = pa.Field(
+                nullable=column.nullable,
+                unique=column.unique,
+                ge=column.least,
+                isin=None if column.among is None else list(column.among),
+            )
+            field.__set_name__(cls, name)
+            setattr(cls, name, field)
+        cls.__annotations__ = kinds
+        config = {
+            "name": cls.__name__,
+            "strict": True,
+            "ordered": True,
+            "unique": list(UNIQUE.get(table, ())) or None,
+        }
+        cls.Config = type("Config", (pa.DataFrameModel.Config,), config)
+        super().__init_subclass__(**options)  # type: ignore[no-untyped-call]
 
 
-class Responses(_Table):
+class Responses(_Table, table="responses"):
     """One customer in one answer: the log of what was read."""
 
-    response_id: Text = pa.Field(unique=True)
-    source: Text
-    record: int = pa.Field(ge=1)
-    exported_at: Time
-    dated_by: Text = pa.Field(isin=_DATED_BY)
-    customer_key: Text = pa.Field(nullable=True)
-    success: bool
-    status_code: pd.Int64Dtype = pa.Field(nullable=True)
-    message: Text = pa.Field(nullable=True)
-    rows: pd.Int64Dtype = pa.Field(nullable=True)
-    coupons_count: pd.Int64Dtype = pa.Field(nullable=True)
-    points_count: pd.Int64Dtype = pa.Field(nullable=True)
-    coupons_loaded: int = pa.Field(ge=0)
-    points_loaded: int = pa.Field(ge=0)
 
-
-class Customers(_Table):
+class Customers(_Table, table="customers"):
     """A customer, as the newest answer knows them."""
 
-    customer_key: Text = pa.Field(unique=True)
-    user_id: Text = pa.Field(nullable=True)
-    external_id: Text = pa.Field(nullable=True)
-    mobile: Text = pa.Field(nullable=True)
-    email: Text = pa.Field(nullable=True)
-    firstname: Text = pa.Field(nullable=True)
-    lastname: Text = pa.Field(nullable=True)
 
-
-class Coupons(_Table):
+class Coupons(_Table, table="coupons"):
     """A coupon redemption."""
 
-    redemption_key: Text = pa.Field(unique=True)
-    customer_key: Text = pa.Field(nullable=True)
-    id: int
-    code: Text = pa.Field(nullable=True)
-    series_id: pd.Int64Dtype = pa.Field(nullable=True)
-    description: Text = pa.Field(nullable=True)
-    discount_code: Text = pa.Field(nullable=True)
-    discount_type: Text = pa.Field(nullable=True)
-    discount_value: float = pa.Field(nullable=True)
-    transaction_number: Text = pa.Field(nullable=True)
-    bill_id: pd.Int64Dtype = pa.Field(nullable=True)
-    redeemed_time: Time = pa.Field(nullable=True)
-    redeemed_at: Text = pa.Field(nullable=True)
-    store_code: Text = pa.Field(nullable=True)
-    store_name: Text = pa.Field(nullable=True)
-    till_code: Text = pa.Field(nullable=True)
-    till_name: Text = pa.Field(nullable=True)
 
-
-class Points(_Table):
+class Points(_Table, table="points"):
     """A points redemption."""
 
-    redemption_key: Text = pa.Field(unique=True)
-    customer_key: Text = pa.Field(nullable=True)
-    id: pd.Int64Dtype = pa.Field(nullable=True)
-    redemption_id: Text = pa.Field(nullable=True)
-    program_id: pd.Int64Dtype = pa.Field(nullable=True)
-    points_redeemed: PointsAmount = pa.Field(ge=0)
-    transaction_number: Text = pa.Field(nullable=True)
-    bill_id: pd.Int64Dtype = pa.Field(nullable=True)
-    validation_code: Text = pa.Field(nullable=True)
-    redeemed_time: Time = pa.Field(nullable=True)
-    redeemed_at: Text = pa.Field(nullable=True)
-    redemption_purpose: Text = pa.Field(nullable=True)
-    notes: Text = pa.Field(nullable=True)
-    external_reference_number: Text = pa.Field(nullable=True)
-    store_code: Text = pa.Field(nullable=True)
-    store_name: Text = pa.Field(nullable=True)
-    till_code: Text = pa.Field(nullable=True)
-    till_name: Text = pa.Field(nullable=True)
 
-
-class ProgramBreakups(_Table):
+class ProgramBreakups(_Table, table="program_breakups"):
     """A redemption's share of one program."""
 
-    redemption_key: Text
-    program_id: pd.Int64Dtype = pa.Field(nullable=True)
-    program_name: Text = pa.Field(nullable=True)
-    points_redeemed: PointsAmount = pa.Field(ge=0)
 
-    class Config:
-        unique: ClassVar[list[str]] = ["redemption_key", "program_id"]
-
-
-class Reversals(_Table):
+class Reversals(_Table, table="reversals"):
     """Points given back: one reversal of one redemption."""
 
-    reversal_id: int = pa.Field(unique=True)
-    redemption_key: Text
-    points_reversed: PointsAmount = pa.Field(ge=0)
-    reversal_time: Time = pa.Field(nullable=True)
-    reversed_on_till_id: pd.Int64Dtype = pa.Field(nullable=True)
 
-
-class ReversalBreakups(_Table):
+class ReversalBreakups(_Table, table="reversal_breakups"):
     """A reversal's share of one program."""
 
-    reversal_id: int
-    program_id: pd.Int64Dtype = pa.Field(nullable=True)
-    program_name: Text = pa.Field(nullable=True)
-    points_reversed: PointsAmount = pa.Field(ge=0)
 
-    class Config:
-        unique: ClassVar[list[str]] = ["reversal_id", "program_id"]
-
-
-class SourceBreakups(_Table):
+class SourceBreakups(_Table, table="source_breakups"):
     """Points of a redemption that one source batch gave: which store awarded them, and when."""
 
-    redemption_key: Text
-    position: int = pa.Field(ge=1)
-    source_store_code: Text = pa.Field(nullable=True)
-    source_store_name: Text = pa.Field(nullable=True)
-    points_consumed: PointsAmount = pa.Field(ge=0)
-    awarding_date: Time = pa.Field(nullable=True)
 
-    class Config:
-        unique: ClassVar[list[str]] = ["redemption_key", "position"]
-
-
-class CustomFields(_Table):
+class CustomFields(_Table, table="custom_fields"):
     """One custom field of one redemption, of points or of a coupon."""
 
-    redemption_key: Text
-    name: Text
-    redemption_type: Text = pa.Field(isin=["points", "coupon"])
-    value: Text = pa.Field(nullable=True)
 
-    class Config:
-        # A coupon's id and a redemption_id of digits only may be the same text.
-        unique: ClassVar[list[str]] = ["redemption_key", "name", "redemption_type"]
-
-
-class Rejects(_Table):
+class Rejects(_Table, table="rejects"):
     """What was refused: where it stood, why, and its text."""
 
-    source: Text
-    record: pd.Int64Dtype = pa.Field(nullable=True, ge=1)
-    line: pd.Int64Dtype = pa.Field(nullable=True, ge=1)
-    path: Text = pa.Field(nullable=True)
-    reason: Text
-    raw: Text = pa.Field(nullable=True)
 
-
-class Files(_Table):
+class Files(_Table, table="files"):
     """A file that was met: what it is, and what became of it."""
-
-    source: Text
-    size: pd.Int64Dtype = pa.Field(nullable=True, ge=0)
-    digest: Text = pa.Field(nullable=True)
-    form: Text = pa.Field(nullable=True)
-    exported_at: Time
-    dated_by: Text = pa.Field(isin=_DATED_BY)
-    records: int = pa.Field(ge=0)
-    status: Text = pa.Field(isin=["loaded", "rejected", "passed over"])
-    reason: Text = pa.Field(nullable=True)
 
 
 #: The model of each table, by name, in the order in which a bundle lists them.
@@ -269,13 +182,3 @@ MODELS: dict[str, type[pa.DataFrameModel]] = {
     "rejects": Rejects,
     "files": Files,
 }
-
-#: Each row of the first table points to a row of the second by the named column.
-RELATIONS: tuple[tuple[str, str, str], ...] = (
-    ("program_breakups", "points", "redemption_key"),
-    ("reversals", "points", "redemption_key"),
-    ("source_breakups", "points", "redemption_key"),
-    ("reversal_breakups", "reversals", "reversal_id"),
-    ("points", "customers", "customer_key"),
-    ("coupons", "customers", "customer_key"),
-)

@@ -22,7 +22,8 @@ import redemption_analytics as ra
 from redemption_analytics.metrics.curve import reversal_curve
 from redemption_analytics.metrics.durations import time_to_reversal
 from redemption_analytics.sample import write_sample
-from redemption_analytics.tables.frames import arrow_schema_of, as_arrow, pandas_frame
+from redemption_analytics.tables.arrow import arrow_schema_of
+from redemption_analytics.tables.frames import as_arrow, pandas_frame
 
 DAY = timedelta(days=1)
 START = datetime(2025, 1, 1, 12)

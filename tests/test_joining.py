@@ -20,7 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import redemption_analytics as ra
-from redemption_analytics.tables.frames import arrow_schema_of, as_arrow
+from redemption_analytics.tables.arrow import arrow_schema_of
+from redemption_analytics.tables.frames import as_arrow
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
 

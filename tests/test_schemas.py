@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import redemption_analytics as ra
+from redemption_analytics.tables.arrow import check_batch
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
 
@@ -23,6 +25,17 @@ def whole() -> ra.Redemptions:
 
 def changed(r: ra.Redemptions, table: str, frame: pd.DataFrame) -> ra.Redemptions:
     return ra.Redemptions(**(r.tables | {table: frame}))
+
+
+def batch_is_refused(table: str, frame: pd.DataFrame) -> bool:
+    """Whether what is written is refused, in Arrow, where its Pandera model refuses it."""
+    batch = pa.Table.from_pandas(frame, preserve_index=False)
+    texts = [f.with_type(pa.string()) if f.type == pa.large_string() else f for f in batch.schema]
+    try:
+        check_batch(table, batch.cast(pa.schema(texts)))
+    except ra.ValidationError:
+        return True
+    return False
 
 
 def refusal(r: ra.Redemptions) -> str:
@@ -110,6 +123,7 @@ def test_values_that_cannot_be(whole: ra.Redemptions, table: str, column: str, w
     text = refusal(changed(whole, table, frame))
     assert text.startswith(f"{table}: {column}: ")
     assert f"in row {row}" in text
+    assert batch_is_refused(table, frame)
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
@@ -119,7 +133,9 @@ def test_null_only_where_it_is_declared(whole: ra.Redemptions, table: str, colum
     if str(frame[column].dtype) in ("int64", "bool"):
         assert not declared.nullable
         return
+    assert not batch_is_refused(table, frame)
     frame.loc[0, column] = None
+    assert batch_is_refused(table, frame) is not declared.nullable
     r = changed(whole, table, frame)
     if declared.nullable:
         r.validate()
@@ -142,6 +158,8 @@ def test_a_column_of_another_type_is_refused(
     }
     other = others[str(frame[column].dtype)]
     wrong = frame.assign(**{column: frame[column].astype(other)})
+    # In Arrow both of these are one type.
+    assert batch_is_refused(table, wrong) is (other not in ("string", "boolean"))
     text = refusal(changed(whole, table, wrong))
     assert text.startswith(f'{table}: {column} is {other}: .astype({{"{column}": ')
 
@@ -156,6 +174,7 @@ def test_columns_are_these_in_this_order(whole: ra.Redemptions, table: str) -> N
         frame[[second, first, *rest]],
     ):
         assert refusal(changed(whole, table, wrong)).startswith(f"{table}: ")
+        assert batch_is_refused(table, wrong)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import hashlib
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -69,5 +68,12 @@ def _joined(columns: list[Any]) -> pa.StringArray:
 def _rank(answers: np.ndarray[Any, Any], texts: pa.StringArray) -> np.ndarray[Any, Any]:
     """Rank each text among its equals within its answer, from 1."""
     codes = texts.dictionary_encode().indices.to_numpy()
-    groups = pd.Series(codes).groupby([answers, codes], sort=False)
-    return groups.cumcount().to_numpy() + 1
+    order = np.lexsort((codes, answers))
+    pairs = np.column_stack([answers, codes])[order]
+    first = np.any(np.diff(pairs, axis=0, prepend=pairs[:1] - 1), axis=1)
+    starts = np.flatnonzero(first)
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = (
+        np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order)))) + 1
+    )
+    return ranks

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from redemption_analytics.errors import RedemptionAnalyticsError
 from redemption_analytics.flattening.flatten import PARENT, PARENTS, Tables
-from redemption_analytics.tables.frames import declared
+from redemption_analytics.tables.arrow import declared
 
 #: Tables that are a part of another.
 PARTS = {

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 from functools import partial
 from tempfile import TemporaryDirectory
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
-import pandas as pd
+import pyarrow as pa
 
 from redemption_analytics.atomic_directory import check_replaceable, write_folders, written_beside
-from redemption_analytics.loading.load import gather
 from redemption_analytics.loading.option_checks import checked, flag
+from redemption_analytics.loading.pipeline import gather
 from redemption_analytics.merging.stores import OnDisk
 from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arguments import public_with
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER
 from redemption_analytics.tables.outputs import converted_files
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The two parts of one table, in the order of its rows.
 _PLACES = {
@@ -76,6 +79,18 @@ def convert(
     >>> len(ra.open(folder).points)
     2
     """
+    ledger: pd.DataFrame = converted(source, directory, options, overwrite=overwrite).to_pandas()
+    return ledger
+
+
+def converted(
+    source: Source,
+    directory: str | os.PathLike[str],
+    options: LoadOptions,
+    *,
+    overwrite: bool = False,
+) -> pa.Table:
+    """Convert as :func:`convert` does; return the ledger in Arrow."""
     checked(options)  # before anything is made
     check = partial(check_replaceable, own=converted_files, overwrite=flag("overwrite", overwrite))
     with written_beside(directory, check) as fresh:
@@ -83,5 +98,4 @@ def convert(
             books, found = gather(source, keep, options, useful=True)
             keep.finish()
         write_folders({LEDGER: books, FINDINGS: found}, fresh)
-    ledger: pd.DataFrame = books.to_pandas()
-    return ledger
+    return books

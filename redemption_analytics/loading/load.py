@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Unpack
 
 import pyarrow as pa
 
-from redemption_analytics.errors import SourceError
-from redemption_analytics.flattening.flatten import Flattening, Tables
+from redemption_analytics.flattening.flatten import Tables
 from redemption_analytics.flattening.parents import PARTS
-from redemption_analytics.loading.option_checks import checked
-from redemption_analytics.loading.parser import Parser
-from redemption_analytics.loading.pipeline import Harvest
-from redemption_analytics.loading.progress import progress_bar
+from redemption_analytics.loading.pipeline import gather
 from redemption_analytics.memory import system_memory
-from redemption_analytics.merging.stores import InMemory, Keep
+from redemption_analytics.merging.stores import InMemory
 from redemption_analytics.options import DECLARED, LoadOptions
-from redemption_analytics.privacy import pseudonym
 from redemption_analytics.redemptions import Redemptions
-from redemption_analytics.sources.export import Export, renamed
-from redemption_analytics.sources.find import Source, find_exports
+from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arguments import public_with
 
 
@@ -111,48 +103,3 @@ def _whole(parts: Tables) -> Tables:
         whole = PARTS.get(name, name)
         tables[whole] = pa.concat_tables([tables[whole], table]) if whole in tables else table
     return tables
-
-
-def gather(
-    source: Source, keep: Keep, given: LoadOptions, *, useful: bool = False
-) -> tuple[pa.Table, pa.Table]:
-    """Load as :func:`load` does, into tables that grow; give the ledger and the findings.
-
-    Parameters
-    ----------
-    source, given
-        As :func:`load` takes them.
-    keep
-        Where the tables grow.
-    useful
-        Whether some answer has to be good for something, not only to be there.
-    """
-    options = checked(given)
-    hidden = pseudonym(options.pii)
-    parser = Parser(
-        Flattening(
-            options.identities,
-            options.only_first,
-            hidden,
-            options.keep_custom_fields,
-        ),
-        options.points,
-        options.zone,
-    )
-    exports = find_exports(source, options.exported_at, personal=hidden is None)
-    if hidden is not None:
-        exports = renamed(exports, hidden)
-    harvest = Harvest(keep, options.strict, options.limit)
-    with _progress_bar(exports, options.progress) as advance:
-        harvest.gather(exports, parser, options.workers, advance)
-    if not options.allow_empty and (why := harvest.why_empty(useful=useful)):
-        raise SourceError(why)
-    return harvest.finish(parser, hidden)
-
-
-def _progress_bar(
-    exports: list[Export], progress: bool | None
-) -> AbstractContextManager[Callable[[int], object]]:
-    return progress_bar(
-        sum(export.size or 0 for export in exports if not export.passed_over), progress
-    )

@@ -12,12 +12,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from redemption_analytics.columns import TABLES
 from redemption_analytics.errors import SourceError, UsageError, refused
 from redemption_analytics.redemptions import Redemptions
-from redemption_analytics.schemas import MODELS
 from redemption_analytics.sources.find import MOST_QUOTED
 from redemption_analytics.tables.arguments import public
-from redemption_analytics.tables.frames import arrow_schema_of, connected, pandas_frame
+from redemption_analytics.tables.arrow import arrow_schema_of
+from redemption_analytics.tables.frames import connected, pandas_frame
 from redemption_analytics.tables.outputs import FOLDERS, is_converted
 from redemption_analytics.visible import shortened
 
@@ -93,7 +94,7 @@ def _check_whole(parts: list[str], name: str) -> None:
     """Check that files hold a table's columns: engines would find out later, each in its words."""
     for part in parts:
         schema = pq.read_schema(part)
-        if name in MODELS and schema.names != arrow_schema_of(name).names:
+        if name in TABLES and schema.names != arrow_schema_of(name).names:
             raise ValueError("its columns are of another version")
 
 
@@ -103,7 +104,7 @@ _Reader = Callable[[list[str], str], Any]
 def _pandas() -> _Reader:
     def read(parts: list[str], name: str) -> pd.DataFrame:
         table = _read(parts)
-        return pandas_frame(name, table) if name in MODELS else table.to_pandas()
+        return pandas_frame(name, table) if name in TABLES else table.to_pandas()
 
     return read
 

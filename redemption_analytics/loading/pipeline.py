@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -16,26 +17,76 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.errors import RejectedError, SourceError
-from redemption_analytics.flattening.flatten import ANSWER, Pseudonym, Tables
+from redemption_analytics.flattening.flatten import ANSWER, Flattening, Pseudonym, Tables
 from redemption_analytics.flattening.parents import PARTS
+from redemption_analytics.loading.option_checks import checked
 from redemption_analytics.loading.parser import Parsed, Parser
+from redemption_analytics.loading.progress import progress_bar
 from redemption_analytics.merging.conflicts import PATH
 from redemption_analytics.merging.export_times import EXPORT, Dating
 from redemption_analytics.merging.merge import Merging
 from redemption_analytics.merging.stores import Keep
+from redemption_analytics.options import LoadOptions
 from redemption_analytics.parsing import Read, Reject
+from redemption_analytics.privacy import pseudonym
 from redemption_analytics.reading.blocks import Block, Fault, batched
 from redemption_analytics.reading.files import read_blocks
 from redemption_analytics.sources.accounts import Account, files_table
-from redemption_analytics.sources.export import Export
+from redemption_analytics.sources.export import Export, renamed
+from redemption_analytics.sources.find import Source, find_exports
 from redemption_analytics.sources.streams import Stream
-from redemption_analytics.tables.frames import arrow_schema_of, declared
+from redemption_analytics.tables.arrow import arrow_schema_of, declared
 from redemption_analytics.tables.ledger import Finding, findings, ledger
 
 _ANYWAY = "allow_empty=True (--allow-empty) goes on without"
 
 #: What says more of why a file could not be read.
 _DETAIL = re.compile(r"[:,].*", re.DOTALL)
+
+
+def gather(
+    source: Source, keep: Keep, given: LoadOptions, *, useful: bool = False
+) -> tuple[pa.Table, pa.Table]:
+    """Load into tables that grow; return the ledger and the findings.
+
+    Parameters
+    ----------
+    source, given
+        As :func:`redemption_analytics.load` takes them.
+    keep
+        Where the tables grow.
+    useful
+        Whether some answer has to be good for something, not only to be there.
+    """
+    options = checked(given)
+    hidden = pseudonym(options.pii)
+    parser = Parser(
+        Flattening(
+            options.identities,
+            options.only_first,
+            hidden,
+            options.keep_custom_fields,
+        ),
+        options.points,
+        options.zone,
+    )
+    exports = find_exports(source, options.exported_at, personal=hidden is None)
+    if hidden is not None:
+        exports = renamed(exports, hidden)
+    harvest = Harvest(keep, options.strict, options.limit)
+    with _progress_bar(exports, options.progress) as advance:
+        harvest.gather(exports, parser, options.workers, advance)
+    if not options.allow_empty and (why := harvest.why_empty(useful=useful)):
+        raise SourceError(why)
+    return harvest.finish(parser, hidden)
+
+
+def _progress_bar(
+    exports: list[Export], progress: bool | None
+) -> AbstractContextManager[Callable[[int], object]]:
+    return progress_bar(
+        sum(export.size or 0 for export in exports if not export.passed_over), progress
+    )
 
 
 @dataclass(frozen=True)

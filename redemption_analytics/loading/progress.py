@@ -31,13 +31,15 @@ def progress_bar(size: int, progress: bool | None) -> Iterator[Callable[[int], o
     """
     notebook = _in_notebook()
     shown = (notebook or sys.stderr.isatty()) if progress is None else progress
+    if not shown:
+        yield lambda _: None
+        return
     tqdm = _tqdm(widgets=notebook and importlib.util.find_spec("ipywidgets") is not None)
     with tqdm(
         total=size or None,
         unit="B",
         unit_scale=True,
         desc="loading",
-        disable=not shown,
         delay=_PATIENCE if notebook and progress is None else 0,
     ) as bar:
         yield bar.update

@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redemption_analytics.columns import key_of
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS
 from redemption_analytics.merging.partitions import ROW, numbered, partitions
 from redemption_analytics.merging.renaming import Renaming
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.told import bits, branches
 from redemption_analytics.merging.versions import Hanging, Mask, Versions, codes_of, digests
-from redemption_analytics.tables.frames import key_of
 
 #: The columns whose values must be there once.
 KEYS = {name: key_of(name) for name in ("customers", "coupons", "points", "reversals")}

@@ -12,19 +12,24 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise, product
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redemption_analytics.deferred import Deferred
 from redemption_analytics.flattening.flatten import ANSWER
 from redemption_analytics.merging.partitions import ROW, numbered, partitions
 from redemption_analytics.merging.renaming import Renaming
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.versions import Mask, Numbers, codes_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Deferred("pandas")
 
 _AGREEING = ("points_redeemed", "transaction_number", "program_id", "bill_id")
 _COLUMNS = (

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from redemption_analytics.contract import DECIMAL_PLACES
+from redemption_analytics.deferred import Deferred
 from redemption_analytics.flattening.flatten import PARENT
 from redemption_analytics.merging.fates import BREAKUPS
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.versions import Versions
-from redemption_analytics.schemas import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Deferred("pandas")
 
 
 @dataclass
@@ -40,7 +45,7 @@ class Restating:
             table = versions.table.select(columns).filter(wrong)
             programs = table["program_id"].cast(pa.string())
             rows = table.set_column(2, "program_id", programs).to_pandas(
-                types_mapper={pa.string(): Text.type}.get
+                types_mapper={pa.string(): pd.StringDtype(na_value=np.nan)}.get
             )
             rows["row"] = versions.rows[wrong]
             self._seen.append(rows)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from redemption_analytics.tables.validation import check_batch
+from redemption_analytics.tables.arrow import check_batch
 
 #: Gives a batch its final form; the number of its first row comes with it.
 Change = Callable[[pa.Table, int], pa.Table]

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from redemption_analytics.merging.partitions import PARTITION_ROWS, ROW
 from redemption_analytics.merging.versions import Versions
-from redemption_analytics.tables.frames import arrow_schema_of
+from redemption_analytics.tables.arrow import arrow_schema_of
 
 Bits = npt.NDArray[np.uint32]
 

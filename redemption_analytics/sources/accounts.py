@@ -11,7 +11,7 @@ import pyarrow as pa
 from redemption_analytics.privacy import Pseudonym
 from redemption_analytics.sources.export import Export
 from redemption_analytics.sources.streams import UNREADABLE, ByteStream
-from redemption_analytics.tables.frames import arrow_schema_of
+from redemption_analytics.tables.arrow import arrow_schema_of
 
 _PIECE = 1 << 20
 

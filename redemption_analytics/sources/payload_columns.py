@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterator
 from typing import Any
 
-import narwhals as nw
 import pyarrow as pa
 
 from redemption_analytics.contract import PAYLOAD_COLUMN
@@ -22,8 +23,15 @@ def is_frame(source: Any) -> bool:
     >>> is_frame(pd.DataFrame({"payload": []})), is_frame([b"{}"])
     (True, False)
     """
+    if hasattr(source, "__arrow_c_stream__"):
+        return True
+    if isinstance(source, (str, bytes, os.PathLike, dict, list, tuple, io.IOBase)):
+        return False
+    # Only here: to import it takes longer than to convert small exports.
+    import narwhals as nw
+
     native = nw.from_native(source, pass_through=True)
-    return isinstance(native, (nw.DataFrame, nw.LazyFrame)) or hasattr(source, "__arrow_c_stream__")
+    return isinstance(native, (nw.DataFrame, nw.LazyFrame))
 
 
 def payloads_of(frame: Any) -> Iterator[Payload]:
@@ -34,6 +42,8 @@ def payloads_of(frame: Any) -> Iterator[Payload]:
     SourceError
         If it has no such column, or one of something else.
     """
+    import narwhals as nw
+
     native = nw.from_native(frame, pass_through=True)
     if not isinstance(native, (nw.DataFrame, nw.LazyFrame)):
         try:
@@ -51,7 +61,7 @@ def payloads_of(frame: Any) -> Iterator[Payload]:
 
 
 def _payloads(native: Any) -> Iterator[Payload]:
-    column = (native.collect() if isinstance(native, nw.LazyFrame) else native)[PAYLOAD_COLUMN]
+    column = (native.collect() if hasattr(native, "collect") else native)[PAYLOAD_COLUMN]
     for start in range(0, len(column), _ROWS):
         for value in column[start : start + _ROWS].to_list():
             if isinstance(value, str):

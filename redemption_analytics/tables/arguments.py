@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from redemption_analytics.columns import TABLES
 from redemption_analytics.errors import (
     RedemptionAnalyticsError,
     UsageError,
@@ -15,8 +16,6 @@ from redemption_analytics.errors import (
     nearest,
     refused,
 )
-from redemption_analytics.schemas import MODELS
-from redemption_analytics.tables.frames import columns_of, schema_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -113,7 +112,7 @@ def _bound(
 
 def _check_bundle(bundle: Any) -> None:
     tables = getattr(bundle, "tables", None)
-    if not (isinstance(tables, dict) and tables.keys() >= MODELS.keys()):
+    if not (isinstance(tables, dict) and tables.keys() >= TABLES.keys()):
         raise refused(
             "r",
             "a bundle of tables, as load and open give it (of a frame of points, say,"
@@ -154,13 +153,16 @@ def _said(error: BaseException) -> str:
 def _lacking(bundle: Any, said: str) -> str:
     """Name the columns that tables of a bundle lack, of those that an error speaks of."""
     spoken = set(re.findall(r"\w+", said))
+    # Only here, so that converting needs no frames.
+    from redemption_analytics.tables.frames import columns_of
+
     found = []
     for table, frame in bundle.tables.items():
         try:
             here = set(columns_of(frame))
         except Exception:
             continue  # A lazy frame that cannot be resolved tells nothing.
-        missing = [name for name in schema_of(table).columns if name not in here and name in spoken]
+        missing = [name for name in TABLES[table] if name not in here and name in spoken]
         if missing:
             found.append(f"the table {table} lacks the column {', '.join(missing)}")
     return "; ".join(found)

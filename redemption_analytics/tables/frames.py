@@ -12,19 +12,11 @@ import pyarrow as pa
 from pandera.api.pandas.container import DataFrameSchema
 
 from redemption_analytics.errors import UsageError, ValidationError
-from redemption_analytics.schemas import MODELS, PointsAmount, Text
+from redemption_analytics.schemas import MODELS, Text
+from redemption_analytics.tables.arrow import declared, empty, schema_for
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-_ARROW: dict[str, pa.DataType] = {
-    "str": pa.string(),
-    "int64": pa.int64(),
-    "Int64": pa.int64(),
-    "float64": pa.float64(),
-    "bool": pa.bool_(),
-    "datetime64[us]": pa.timestamp("us"),
-}
 
 _PANDAS: dict[str, dict[pa.DataType, Any]] = {
     "str": {pa.string(): Text.type},
@@ -41,50 +33,9 @@ def schema_of(table: str) -> DataFrameSchema:
     return MODELS[table].to_schema()
 
 
-@cache
-def key_of(table: str) -> str:
-    """Return the column of a table that names its rows, where one column does.
-
-    >>> key_of("reversals")
-    'reversal_id'
-    """
-    return next(str(name) for name, column in schema_of(table).columns.items() if column.unique)
-
-
-@cache
-def arrow_schema_of(table: str, *, decimal_points: bool = False) -> pa.Schema:
-    """Return the Arrow schema of a table, as its model declares it."""
-    fields = []
-    for name, column in schema_of(table).columns.items():
-        kind = _ARROW[str(column.dtype)]
-        if decimal_points and isinstance(column.dtype, PointsAmount):
-            kind = pa.float64()
-        fields.append(pa.field(name, kind, nullable=column.nullable))
-    return pa.schema(fields)
-
-
 def columns_of(frame: Any) -> list[str]:
     """List the columns of a frame of any kind."""
     return list(nw.from_native(frame).collect_schema().names())
-
-
-def declared(table: str, data: pa.Table) -> pa.Table:
-    """Return a table with the declared columns, in their order and types.
-
-    Points stay floats where they were read as decimals.
-    """
-    schema = _schema_for(table, data)
-    return data.select(schema.names).cast(schema)
-
-
-def _schema_for(table: str, data: pa.Table) -> pa.Schema:
-    decimal = any(
-        isinstance(column.dtype, PointsAmount)
-        and name in data.column_names
-        and pa.types.is_floating(data[name].type)
-        for name, column in schema_of(table).columns.items()
-    )
-    return arrow_schema_of(table, decimal_points=decimal)
 
 
 def pandas_frame(table: str, data: pa.Table) -> pd.DataFrame:
@@ -94,11 +45,6 @@ def pandas_frame(table: str, data: pa.Table) -> pd.DataFrame:
         mapped = _PANDAS.get(str(column.dtype), {})
         columns[name] = data[name].to_pandas(types_mapper=mapped.get)
     return pd.DataFrame(columns, copy=False)
-
-
-def empty(table: str) -> pa.Table:
-    """Return a table without rows."""
-    return arrow_schema_of(table).empty_table()
 
 
 def of_one_kind(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,7 +154,7 @@ def as_pandas(frame: Any, table: str) -> pd.DataFrame:
 
 def _culprit(table: str, data: pa.Table) -> str:
     """Name the column that cannot be of its declared type: Arrow's errors do not."""
-    schema = _schema_for(table, data)
+    schema = schema_for(table, data)
     for name in map(str, schema_of(table).columns):
         try:
             data.select([name]).cast(pa.schema([schema.field(name)]))

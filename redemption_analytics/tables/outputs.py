@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from redemption_analytics.schemas import MODELS
+from redemption_analytics.columns import TABLES
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER
 
 #: The folders of a converted directory.
-FOLDERS = (*MODELS, LEDGER, FINDINGS)
+FOLDERS = (*TABLES, LEDGER, FINDINGS)
 
 #: The first file of each.
 PART = "part-0.parquet"

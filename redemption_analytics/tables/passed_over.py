@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import narwhals as nw
-
-from redemption_analytics.tables.frames import as_arrow
-
 #: How the reasons begin of what somebody should look at.
 MAY_HOLD = "may hold answers: "
 
@@ -43,6 +39,11 @@ def passed_over(files: Any) -> list[PassedOver]:
     files
         The table ``files``, on any engine.
     """
+    # Only here, so that converting needs no frames.
+    import narwhals as nw
+
+    from redemption_analytics.tables.frames import as_arrow
+
     rows = nw.from_native(files).filter(nw.col("status") == "passed over")
     # Of links each has a reason of its own.
     why = nw.when(nw.col("reason").str.starts_with(SAME)).then(nw.lit(SAME)).otherwise("reason")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -13,9 +11,9 @@ import pyarrow.compute as pc
 from pandera.api.pandas.container import DataFrameSchema
 from pandera.errors import SchemaErrors
 
+from redemption_analytics.columns import RELATIONS
 from redemption_analytics.errors import ValidationError
-from redemption_analytics.schemas import RELATIONS
-from redemption_analytics.tables.frames import pandas_frame, schema_of
+from redemption_analytics.tables.frames import schema_of
 
 _SHOWN_FAILURES = 5
 
@@ -45,26 +43,6 @@ def check_tables(frames: Mapping[str, pd.DataFrame]) -> None:
                 f"{child}: {len(orphans)} rows name a {key} that {parent} does not have,"
                 f" the first in row {orphans[0]}"
             )
-
-
-def check_batch(name: str, batch: pa.Table) -> None:
-    """Check a batch of a table against its model, but for what only the whole table can show.
-
-    Raises
-    ------
-    ValidationError
-        If it breaks the model.
-    """
-    _check(name, pandas_frame(name, batch), _schema_of_batch(name))
-
-
-@cache
-def _schema_of_batch(name: str) -> DataFrameSchema:
-    schema = copy.deepcopy(schema_of(name))
-    schema.unique = None
-    for column in schema.columns.values():
-        column.unique = False
-    return schema
 
 
 def _check(name: str, frame: pd.DataFrame, schema: DataFrameSchema) -> None:
