@@ -15,7 +15,6 @@ of the build. A development install has the library beside its binding; a wheel 
 from __future__ import annotations
 
 import os
-import platform
 import shlex
 import subprocess
 import sys
@@ -183,10 +182,7 @@ def _is_stale(root: Path, library: Path) -> bool:
 
 def _zig_name() -> str | None:
     """Return Zig's name of this system, None where Zig is to find out."""
-    if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
-        return None
-    musl = any(tag.startswith("musllinux") for tag in platform_tags())
-    return f"{platform.machine()}-linux-{'musl' if musl else 'gnu.2.17'}"
+    return next((WHEELS[tag] for tag in platform_tags() if tag in WHEELS), None)
 
 
 def _run(words: Sequence[str], folder: str | Path) -> None:
