@@ -17,8 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.errors import RejectedError, SourceError
-from redemption_analytics.flattening.flatten import ANSWER, Flattening, Pseudonym, Tables
-from redemption_analytics.flattening.parents import PARTS
+from redemption_analytics.flattening.flatten import ANSWER, Flattening, Tables
 from redemption_analytics.loading.option_checks import checked
 from redemption_analytics.loading.parser import Parsed, Parser
 from redemption_analytics.loading.progress import progress_bar
@@ -28,7 +27,7 @@ from redemption_analytics.merging.merge import Merging
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.options import LoadOptions
 from redemption_analytics.parsing import Read, Reject
-from redemption_analytics.privacy import pseudonym
+from redemption_analytics.privacy import Pseudonym, pseudonym
 from redemption_analytics.reading.blocks import Block, Fault, batched
 from redemption_analytics.reading.files import read_blocks
 from redemption_analytics.sources.accounts import Account, files_table
@@ -37,6 +36,7 @@ from redemption_analytics.sources.find import Source, find_exports
 from redemption_analytics.sources.streams import Stream
 from redemption_analytics.tables.arrow import arrow_schema_of, declared
 from redemption_analytics.tables.ledger import Finding, findings, ledger
+from redemption_analytics.tables.parts import whole_of
 
 _ANYWAY = "allow_empty=True (--allow-empty) goes on without"
 
@@ -294,7 +294,7 @@ def _summed(counts: Mapping[str, int]) -> Counter[str]:
     """Count the rows of tables that are parts of another with it."""
     summed: Counter[str] = Counter()
     for name, number in counts.items():
-        summed[PARTS.get(name, name)] += number
+        summed[whole_of(name)] += number
     return summed
 
 
