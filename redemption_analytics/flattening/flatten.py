@@ -1,4 +1,4 @@
-"""Flattening: the columns that the reader gives to tables, without a Python object per row."""
+"""The columns that the reader gives as ten tables, without a Python object for any row."""
 
 from __future__ import annotations
 

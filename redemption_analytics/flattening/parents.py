@@ -1,4 +1,4 @@
-"""Settling: the tables of one block in the form that they keep, but for what was seen twice."""
+"""What rows hang below: the keys of their parents, and what one redemption says twice, united."""
 
 from __future__ import annotations
 

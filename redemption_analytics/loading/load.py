@@ -1,4 +1,4 @@
-"""The main job: from a source to validated tables."""
+"""Loading: from a source to validated tables in memory."""
 
 from __future__ import annotations
 

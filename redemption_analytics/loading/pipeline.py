@@ -1,4 +1,4 @@
-"""The harvest: what the blocks of many exports give, put together in their order."""
+"""The pipeline: files in, blocks parsed by several threads, tables put together in their order."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def gather(
     exports = find_exports(source, options.exported_at, personal=hidden is None)
     if hidden is not None:
         exports = renamed(exports, hidden)
-    harvest = Harvest(keep, options.strict, options.limit)
+    pipeline = Pipeline(keep, options.strict, options.limit)
     with _progress_bar(exports, options.progress) as advance:
-        harvest.gather(exports, parser, options.workers, advance)
-    if not options.allow_empty and (why := harvest.why_empty(useful=useful)):
+        pipeline.gather(exports, parser, options.workers, advance)
+    if not options.allow_empty and (why := pipeline.why_empty(useful=useful)):
         raise SourceError(why)
-    return harvest.finish(parser, hidden)
+    return pipeline.finish(parser, hidden)
 
 
 def _progress_bar(
@@ -120,7 +120,7 @@ class _Origin:
         return self.exports[block].name, number - self.starts[block] + self.before[block]
 
 
-class Harvest:
+class Pipeline:
     """What the blocks gave, put together in their order."""
 
     def __init__(self, keep: Keep, strict: bool, limit: int):

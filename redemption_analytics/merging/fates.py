@@ -1,4 +1,4 @@
-"""Fates: which rows of a table stay, where several have one key, and which of them tells what."""
+"""Which rows stay, where several have one key, and which of them tells what."""
 
 from __future__ import annotations
 

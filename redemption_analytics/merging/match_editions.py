@@ -1,4 +1,4 @@
-"""Settling redemptions without redemption_id, among themselves and with those that have one.
+"""Matching redemptions without redemption_id with one another, and with those that have one.
 
 What is settled are keys: rows of equal keys are one redemption already. Two keys can be one
 redemption if they agree: in customer, time and points, and in program, transaction and bill as far

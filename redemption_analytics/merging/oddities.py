@@ -1,4 +1,4 @@
-"""Oddities: what is odd about what was seen several times, and only merging can see."""
+"""Findings of merging, for the audit: what is odd about what was seen several times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told: where the newest row says nothing, what an older one said stays."""
+"""What older rows told, where the newest row of a key is silent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cutting text into blocks where records start, in bounded memory whatever the text holds."""
+"""Splitting text into blocks where records start, in bounded memory whatever the text holds."""
 
 from __future__ import annotations
 
