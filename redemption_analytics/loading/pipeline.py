@@ -56,7 +56,7 @@ def gather(
     keep
         Where the tables grow.
     useful
-        Whether some answer has to be good for something, not only to be there.
+        Whether it is an error that answers are there, but all of them failed or were refused.
     """
     options = checked(given)
     hidden = pseudonym(options.pii)
@@ -246,7 +246,7 @@ class Pipeline:
         self._keep.append("late_rejects", _rejects_table(placed))
 
     def why_empty(self, *, useful: bool) -> str | None:
-        """Say why there are no answers, or none that is good for something; None if there are."""
+        """Return why no answers are there, or only failed and refused ones; None if some are."""
         if self.seen["responses"] and (self._succeeded or not useful):
             return None
         if self.seen["responses"]:
@@ -266,7 +266,7 @@ class Pipeline:
         return f"{first.export.name} holds no answers, nor does any other file of the source"
 
     def finish(self, parser: Parser, hidden: Pseudonym | None) -> tuple[pa.Table, pa.Table]:
-        """Merge what was gathered; give the ledger and the findings."""
+        """Merge what was gathered; return the ledger and the findings."""
         nothing = _nothing(parser, self._dating)
         self._merging.add(nothing)
         self._keep.append("rejects", _rejects_table([]))
@@ -349,7 +349,7 @@ def _said(source: str, reject: Reject) -> str:
 
 
 def _nothing(parser: Parser, dating: Dating) -> Tables:
-    """Return the largest difference of points that is only one of rounding."""
+    """Return tables without rows, so that each table has its columns whatever was read."""
     tables = parser.parse(Block("json")).tables
     return _with_provenance(tables, _Origin([Export("", datetime.min, "path")], [0], [0]), dating)
 

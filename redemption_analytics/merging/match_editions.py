@@ -324,7 +324,7 @@ def _of_one_form(redemptions: list[_Redemption]) -> list[_Redemption]:
 
 
 def _not_found_again(old: Sequence[_Redemption], new: Sequence[_Redemption]) -> list[_Redemption]:
-    """Let each redemption of a list find itself in another; give those that do not.
+    """Match the redemptions of one list with those of another; return those without a match.
 
     No two of one list are the same redemption.
     """

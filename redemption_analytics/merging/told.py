@@ -44,7 +44,7 @@ def bits(batch: pa.Table, parts: Sequence[tuple[str, ...]]) -> Bits:
 
 
 class Given:
-    """What rows that go give to those that stay.
+    """What the rows that stay take over from those that go.
 
     Parameters
     ----------
