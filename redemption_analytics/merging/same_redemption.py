@@ -91,7 +91,7 @@ def _of_one_id(redemptions: list[Redemption]) -> list[Redemption]:
 def _of_one_form(redemptions: list[Redemption]) -> list[Redemption]:
     """Unite those without any id that say the same, those of equal rank among equals with another.
 
-    Two that contradict each other are never distinct by way of a third that tells less: it is found
+    Two that contradict each other are never united by way of a third that tells less: it is found
     to be one of them.
     """
     forms: dict[Any, list[Redemption]] = defaultdict(list)
