@@ -249,8 +249,8 @@ def _table(table: pa.Table) -> str:
     return text_table(table)
 
 
-def _leave(ledger: pa.Table, strict: bool) -> None:
-    rejected = sum(ledger["rejected"].to_pylist())
+def _leave(ledger: Any, strict: bool) -> None:
+    rejected = sum(_small(ledger)["rejected"].to_pylist())
     if rejected:
         _say(f"{rejected:,} rejected: see the table rejects", err=True)
     raise typer.Exit(DONE_WITH_REJECTS if strict and rejected else DONE)

@@ -37,7 +37,7 @@ def pseudonym(pii: Pii) -> Pseudonym | None:
         return None
     if pii == "drop":
         key = secrets.token_bytes(32)
-    elif pii == "pseudonymize":
+    else:
         key = os.fsencode(os.environ.get(KEY_VARIABLE, ""))
         if len(key) < _SHORTEST_KEY:
             raise UsageError(
@@ -46,8 +46,6 @@ def pseudonym(pii: Pii) -> Pseudonym | None:
                 + (f", and {len(key)} are there" if key else ", which is not set")
                 + '; pii="drop" needs none'
             )
-    else:
-        raise UsageError(f'pii is "keep", "pseudonymize" or "drop", not {pii!r}')
 
     def replace(customer_keys: pa.Array) -> pa.Array:
         encoded = customer_keys.dictionary_encode()

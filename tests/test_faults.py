@@ -34,8 +34,8 @@ LARGE = SAMPLES / "organisation" / "2026-11-20.jsonl.gz"
 
 _COMMAND = """
 import sys
-from redemption_analytics import cli, harvest, reports
-from redemption_analytics.loading import convert
+from redemption_analytics import cli, reports
+from redemption_analytics.loading import convert, pipeline
 print("ready", flush=True)
 {before}
 cli.app(sys.argv[1:])

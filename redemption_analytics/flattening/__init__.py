@@ -1,1 +1,1 @@
-"""Flattening: from the columns of nested answers to the rows of ten tables."""
+"""From the columns that the reader gives to the rows of ten tables, with their keys."""

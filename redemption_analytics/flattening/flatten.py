@@ -1,8 +1,8 @@
-"""Flattening: the columns that the reader gives to tables, without a Python object per row."""
+"""The columns that the reader gives as ten tables, without a Python object for any row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from redemption_analytics.contract import EPOCH_TIMES, IDENTITIES, NO_BILLS
 from redemption_analytics.flattening.keys import redemption_keys
+from redemption_analytics.privacy import Pseudonym
 
 #: Column that names the row of the parent table, by position; it never leaves the library.
 PARENT = "_parent"
@@ -30,7 +31,6 @@ PARENTS = {
 }
 
 Tables = dict[str, pa.Table]
-Pseudonym = Callable[[pa.Array], pa.Array]
 
 
 @dataclass(frozen=True)

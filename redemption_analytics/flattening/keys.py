@@ -1,4 +1,4 @@
-"""Keys of points redemptions: given since 2025, built before."""
+"""Keys of points redemptions: their redemption_id since 2025, built from what they say before."""
 
 from __future__ import annotations
 

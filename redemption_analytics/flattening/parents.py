@@ -1,4 +1,4 @@
-"""Settling: the tables of one block in the form that they keep, but for what was seen twice."""
+"""What rows hang below: the keys of their parents, and what one redemption says twice, united."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.errors import RedemptionAnalyticsError
+from redemption_analytics.columns import key_of
+from redemption_analytics.contract import DECIMAL_PLACES
+from redemption_analytics.errors import FaultError
 from redemption_analytics.flattening.flatten import PARENT, PARENTS, Tables
 from redemption_analytics.tables.arrow import declared
-
-#: Tables that are a part of another.
-PARTS = {
-    "point_fields": "custom_fields",
-    "coupon_fields": "custom_fields",
-    "late_rejects": "rejects",
-}
-
-_KEYS = {"points": "redemption_key", "coupons": "redemption_key", "reversals": "reversal_id"}
+from redemption_analytics.tables.parts import whole_of
 
 
 def settled(tables: Tables) -> tuple[Tables, Counter[str]]:
@@ -40,7 +34,7 @@ def settled(tables: Tables) -> tuple[Tables, Counter[str]]:
     """
     _check_customers(tables)
     named = {
-        name: _named(table, _KEYS[PARENTS[name]], tables[PARENTS[name]])
+        name: _named(table, key_of(PARENTS[name]), tables[PARENTS[name]])
         if name in PARENTS
         else table
         for name, table in tables.items()
@@ -59,7 +53,7 @@ def _in_form(name: str, table: pa.Table) -> pa.Table:
     """Put the columns of a table into the declared form; those for merging come last."""
     if name == "responses":
         return table
-    final = declared(PARTS.get(name, name), table)
+    final = declared(whole_of(name), table)
     for mark in table.column_names:
         if mark.startswith("_"):
             final = final.append_column(mark, table[mark])
@@ -92,7 +86,7 @@ def _shares(table: pa.Table, amount: str) -> pa.Table:
     grouped = grouped.sort_by("_row_min").drop_columns(["_row_min"])
     sums = grouped[f"{amount}_sum"]
     if pa.types.is_floating(sums.type):
-        sums = pc.round(sums, 3)
+        sums = pc.round(sums, DECIMAL_PLACES)
     return (
         grouped.drop_columns([f"{amount}_sum"])
         .append_column(amount, sums)
@@ -114,7 +108,4 @@ def _check_customers(tables: Tables) -> None:
     for name in ("points", "coupons"):
         keys = tables[name]["customer_key"].combine_chunks().drop_null()
         if not pc.all(pc.is_in(keys, known), min_count=0).as_py():
-            raise RedemptionAnalyticsError(
-                f"{name}: a customer_key that customers does not have. This is a fault of"
-                " redemption_analytics: please report it"
-            )
+            raise FaultError(f"{name}: a customer_key that customers does not have")

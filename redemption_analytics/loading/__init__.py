@@ -1,1 +1,4 @@
-"""Loading: the jobs, which take a source the whole way to tables."""
+"""The jobs that take a source the whole way: load, convert, and open what was converted.
+
+:mod:`~redemption_analytics.loading.pipeline` is what they share.
+"""

@@ -18,16 +18,10 @@ from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arguments import public_with
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER
 from redemption_analytics.tables.outputs import converted_files
+from redemption_analytics.tables.parts import PARTS
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: The two parts of one table, in the order of its rows.
-_PLACES = {
-    "point_fields": ("custom_fields", 0),
-    "coupon_fields": ("custom_fields", 1),
-    "late_rejects": ("rejects", 1),
-}
 
 
 @public_with(DECLARED)
@@ -94,7 +88,7 @@ def converted(
     checked(options)  # before anything is made
     check = partial(check_replaceable, own=converted_files, overwrite=flag("overwrite", overwrite))
     with written_beside(directory, check) as fresh:
-        with TemporaryDirectory(dir=fresh) as scratch, OnDisk(fresh, scratch, _PLACES) as keep:
+        with TemporaryDirectory(dir=fresh) as scratch, OnDisk(fresh, scratch, PARTS) as keep:
             books, found = gather(source, keep, options, useful=True)
             keep.finish()
         write_folders({LEDGER: books, FINDINGS: found}, fresh)

@@ -1,4 +1,4 @@
-"""The main job: from a source to validated tables."""
+"""Loading: from a source to validated tables in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Unpack
 import pyarrow as pa
 
 from redemption_analytics.flattening.flatten import Tables
-from redemption_analytics.flattening.parents import PARTS
 from redemption_analytics.loading.pipeline import gather
 from redemption_analytics.memory import system_memory
 from redemption_analytics.merging.stores import InMemory
@@ -15,6 +14,7 @@ from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arguments import public_with
+from redemption_analytics.tables.parts import whole_of
 
 
 @public_with(DECLARED)
@@ -100,6 +100,6 @@ def _whole(parts: Tables) -> Tables:
     """Return whole tables, the parts of each put together."""
     tables: Tables = {}
     for name, table in parts.items():
-        whole = PARTS.get(name, name)
+        whole = whole_of(name)
         tables[whole] = pa.concat_tables([tables[whole], table]) if whole in tables else table
     return tables

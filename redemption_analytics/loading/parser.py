@@ -1,4 +1,4 @@
-"""Parsing: blocks to the tables that they hold, by the native reader."""
+"""Blocks as tables: read by the native reader, flattened, their parents named."""
 
 from __future__ import annotations
 

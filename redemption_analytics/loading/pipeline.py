@@ -1,4 +1,4 @@
-"""The harvest: what the blocks of many exports give, put together in their order."""
+"""The pipeline: files in, blocks parsed by several threads, tables put together in their order."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.errors import RejectedError, SourceError
-from redemption_analytics.flattening.flatten import ANSWER, Flattening, Pseudonym, Tables
-from redemption_analytics.flattening.parents import PARTS
+from redemption_analytics.flattening.flatten import ANSWER, Flattening, Tables
 from redemption_analytics.loading.option_checks import checked
 from redemption_analytics.loading.parser import Parsed, Parser
 from redemption_analytics.loading.progress import progress_bar
@@ -28,7 +27,7 @@ from redemption_analytics.merging.merge import Merging
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.options import LoadOptions
 from redemption_analytics.parsing import Read, Reject
-from redemption_analytics.privacy import pseudonym
+from redemption_analytics.privacy import Pseudonym, pseudonym
 from redemption_analytics.reading.blocks import Block, Fault, batched
 from redemption_analytics.reading.files import read_blocks
 from redemption_analytics.sources.accounts import Account, files_table
@@ -37,6 +36,7 @@ from redemption_analytics.sources.find import Source, find_exports
 from redemption_analytics.sources.streams import Stream
 from redemption_analytics.tables.arrow import arrow_schema_of, declared
 from redemption_analytics.tables.ledger import Finding, findings, ledger
+from redemption_analytics.tables.parts import whole_of
 
 _ANYWAY = "allow_empty=True (--allow-empty) goes on without"
 
@@ -56,7 +56,7 @@ def gather(
     keep
         Where the tables grow.
     useful
-        Whether some answer has to be good for something, not only to be there.
+        Whether it is an error that answers are there, but all of them failed or were refused.
     """
     options = checked(given)
     hidden = pseudonym(options.pii)
@@ -73,12 +73,12 @@ def gather(
     exports = find_exports(source, options.exported_at, personal=hidden is None)
     if hidden is not None:
         exports = renamed(exports, hidden)
-    harvest = Harvest(keep, options.strict, options.limit)
+    pipeline = Pipeline(keep, options.strict, options.limit)
     with _progress_bar(exports, options.progress) as advance:
-        harvest.gather(exports, parser, options.workers, advance)
-    if not options.allow_empty and (why := harvest.why_empty(useful=useful)):
+        pipeline.gather(exports, parser, options.workers, advance)
+    if not options.allow_empty and (why := pipeline.why_empty(useful=useful)):
         raise SourceError(why)
-    return harvest.finish(parser, hidden)
+    return pipeline.finish(parser, hidden)
 
 
 def _progress_bar(
@@ -120,7 +120,7 @@ class _Origin:
         return self.exports[block].name, number - self.starts[block] + self.before[block]
 
 
-class Harvest:
+class Pipeline:
     """What the blocks gave, put together in their order."""
 
     def __init__(self, keep: Keep, strict: bool, limit: int):
@@ -246,7 +246,7 @@ class Harvest:
         self._keep.append("late_rejects", _rejects_table(placed))
 
     def why_empty(self, *, useful: bool) -> str | None:
-        """Say why there are no answers, or none that is good for something; None if there are."""
+        """Return why no answers are there, or only failed and refused ones; None if some are."""
         if self.seen["responses"] and (self._succeeded or not useful):
             return None
         if self.seen["responses"]:
@@ -266,7 +266,7 @@ class Harvest:
         return f"{first.export.name} holds no answers, nor does any other file of the source"
 
     def finish(self, parser: Parser, hidden: Pseudonym | None) -> tuple[pa.Table, pa.Table]:
-        """Merge what was gathered; give the ledger and the findings."""
+        """Merge what was gathered; return the ledger and the findings."""
         nothing = _nothing(parser, self._dating)
         self._merging.add(nothing)
         self._keep.append("rejects", _rejects_table([]))
@@ -294,7 +294,7 @@ def _summed(counts: Mapping[str, int]) -> Counter[str]:
     """Count the rows of tables that are parts of another with it."""
     summed: Counter[str] = Counter()
     for name, number in counts.items():
-        summed[PARTS.get(name, name)] += number
+        summed[whole_of(name)] += number
     return summed
 
 
@@ -349,7 +349,7 @@ def _said(source: str, reject: Reject) -> str:
 
 
 def _nothing(parser: Parser, dating: Dating) -> Tables:
-    """Return the largest difference of points that is only one of rounding."""
+    """Return tables without rows, so that each table has its columns whatever was read."""
     tables = parser.parse(Block("json")).tables
     return _with_provenance(tables, _Origin([Export("", datetime.min, "path")], [0], [0]), dating)
 

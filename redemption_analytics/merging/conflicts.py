@@ -1,4 +1,4 @@
-"""Conflicts: one reversal_id in two redemptions."""
+"""Conflicts: one reversal_id that stands in two redemptions."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def _consistent(
 
 
 def _one(several: Collection[Values]) -> bool:
-    """Check of every identity whether those that have values of it hang together by these."""
+    """Check for every identity that shared values of it connect all who have any."""
     for sets in zip(*several, strict=True):
         pieces: list[frozenset[str]] = []
         for values in filter(None, sets):

@@ -1,4 +1,4 @@
-"""What is known from when exports were made: now, and times after it.
+"""What the times of exports say: what now is, and which times in the data cannot be.
 
 Nothing happens after its own export, but for a day's slack: times are those of the organisation's
 wall clock, and the dates of exports may be UTC's. Where only the file's modification or the reading

@@ -1,4 +1,4 @@
-"""Fates: which rows of a table stay, where several have one key, and which of them tells what."""
+"""Which rows stay, where several have one key, and which of them tells what."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Fate:
         chosen: npt.NDArray[np.int64],
         child: str | None = None,
     ) -> None:
-        """Of some rows let only the chosen stay, or of what hangs on them what does on these."""
+        """Keep only the chosen ones of some rows, or only what hangs on the chosen ones."""
         self._bits[among] &= ~self._bit(child)
         self._bits[chosen] |= self._bit(child)
 

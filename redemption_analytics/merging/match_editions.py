@@ -1,4 +1,4 @@
-"""Settling redemptions without redemption_id, among themselves and with those that have one.
+"""Matching redemptions without redemption_id with one another, and with those that have one.
 
 What is settled are keys: rows of equal keys are one redemption already. Two keys can be one
 redemption if they agree: in customer, time and points, and in program, transaction and bill as far
@@ -9,10 +9,9 @@ holds both.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import combinations, pairwise, product
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,7 @@ from redemption_analytics.deferred import Deferred
 from redemption_analytics.flattening.flatten import ANSWER
 from redemption_analytics.merging.partitions import ROW, numbered, partitions
 from redemption_analytics.merging.renaming import Renaming
+from redemption_analytics.merging.same_redemption import AGREEING, Named, Redemption, united
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.versions import Mask, Numbers, codes_of
 
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 else:
     pd = Deferred("pandas")
 
-_AGREEING = ("points_redeemed", "transaction_number", "program_id", "bill_id")
 _COLUMNS = (
-    *("redemption_key", "customer_key", "redeemed_time", *_AGREEING),
+    *("redemption_key", "customer_key", "redeemed_time", *AGREEING),
     *("redemption_id", "id", "_rank", ANSWER),
 )
 #: Column that is the same where customer and time are.
@@ -41,53 +40,6 @@ _TOGETHER = "_together"
 
 #: So many rows are looked at one by one at a time.
 _ROWS_AT_A_TIME = 10_000
-
-#: Whether a redemption has a redemption_id, a real id, or neither.
-_Named = Literal["redemption_id", "id", "nothing"]
-
-
-@dataclass
-class _Redemption:
-    """What rows of one key say, and the keys that turned out to be this one.
-
-    Attributes
-    ----------
-    said
-        For each of the agreeing columns, the values that were told.
-    reversals
-        Those of its reversals that another key has too.
-    """
-
-    key: str
-    named: _Named
-    id: int
-    rank: int
-    row: int
-    said: tuple[set[Any], ...] = field(default_factory=lambda: tuple(set() for _ in _AGREEING))
-    answers: set[int] = field(default_factory=set)
-    reversals: frozenset[int] = frozenset()
-    keys: list[str] = field(default_factory=list)
-
-    def agreement(self, other: _Redemption) -> int:
-        """Count in how many things two agree, a reversal first of all; -1 where they are two."""
-        if self.answers & other.answers:
-            return -1
-        told = [(a, b) for a, b in zip(self.said, other.said, strict=True) if a and b]
-        if not all(a & b for a, b in told):
-            return -1
-        return len(told) + len(_AGREEING) * bool(self.reversals & other.reversals)
-
-    def tells_less(self, other: _Redemption) -> bool:
-        """Check whether another says something of which this one is silent."""
-        return any(b and not a for a, b in zip(self.said, other.said, strict=True))
-
-    def take_in(self, other: _Redemption) -> None:
-        """Make another a part of this one."""
-        for own, more in zip(self.said, other.said, strict=True):
-            own |= more
-        self.answers |= other.answers
-        self.reversals |= other.reversals
-        self.keys += [other.key, *other.keys]
 
 
 def settled_editions(keep: Keep, customers: Renaming) -> Renaming:
@@ -117,7 +69,7 @@ def settled_editions(keep: Keep, customers: Renaming) -> Renaming:
         plain, groups = _groups(partition, bool(customers), shared)
         names |= plain
         for group in groups:
-            for one in _settled(group):
+            for one in united(group):
                 # A redemption_id is the key, then a real id; of equals the key that was seen first.
                 names.update(dict.fromkeys(one.keys, one.key))
     return Renaming(names)
@@ -171,7 +123,7 @@ def _shared_reversals(keep: Keep) -> dict[str, frozenset[int]]:
 
 def _groups(
     partition: pa.Table, renamed: bool, shared: Mapping[str, frozenset[int]]
-) -> tuple[dict[str, str | None], Iterator[list[_Redemption]]]:
+) -> tuple[dict[str, str | None], Iterator[list[Redemption]]]:
     """Find where there is something to settle: what is plain, and the redemptions of other groups.
 
     A group is what one customer redeemed at one time. Real ids tell redemptions apart, so where
@@ -189,7 +141,7 @@ def _groups(
     wanted = (keys > 1) & (((news > 0) & (news < keys)) | some_ranked | renamed)
     plain = wanted & (keys == 2) & (news == 1)
     if plain.any():
-        for name in _AGREEING:
+        for name in AGREEING:
             plain &= _distinct(groups, _codes(partition[name], none=-1)) < 2
         in_answers = groups * len(partition) + _codes(partition[ANSWER])
         _, first, places = np.unique(in_answers, return_index=True, return_inverse=True)
@@ -222,7 +174,7 @@ def _distinct(groups: Numbers, codes: Numbers) -> Numbers:
 
 def _redemptions(
     partition: pa.Table, groups: Numbers, wanted: Mask, shared: Mapping[str, frozenset[int]]
-) -> Iterator[list[_Redemption]]:
+) -> Iterator[list[Redemption]]:
     """Yield the redemptions of some groups, group by group."""
     rows = np.flatnonzero(wanted)
     rows = rows[np.argsort(groups[rows], kind="stable")]
@@ -234,14 +186,14 @@ def _redemptions(
         chosen = pa.array(rows[start:end])
         numbers = groups[rows[start:end]].tolist()
         columns = [partition[name].take(chosen).to_pylist() for name in (ROW, *_COLUMNS)]
-        found: dict[int, dict[str, _Redemption]] = defaultdict(dict)
+        found: dict[int, dict[str, Redemption]] = defaultdict(dict)
         for group, row, key, _, _, *said, redemption_id, id_, rank, answer in zip(
             numbers, *columns, strict=True
         ):
             if key not in found[group]:
-                named: _Named = "redemption_id" if redemption_id else "nothing" if rank else "id"
+                named: Named = "redemption_id" if redemption_id else "nothing" if rank else "id"
                 reversals = shared.get(key, frozenset())
-                found[group][key] = _Redemption(
+                found[group][key] = Redemption(
                     key, named, id_ or 0, rank or 0, row, reversals=reversals
                 )
             redemption = found[group][key]
@@ -251,138 +203,3 @@ def _redemptions(
                     values.add(value)
         for redemptions in found.values():
             yield list(redemptions.values())
-
-
-def _settled(redemptions: list[_Redemption]) -> list[_Redemption]:
-    """Unite the redemptions of one customer at one time that are the same."""
-    by_name: dict[_Named, list[_Redemption]] = {"redemption_id": [], "id": [], "nothing": []}
-    for redemption in redemptions:
-        by_name[redemption.named].append(redemption)
-    with_id = _of_one_id(by_name["id"])
-    without = _not_found_again(_of_one_form(by_name["nothing"]), with_id)
-    old = sorted([*with_id, *without], key=_order)
-    new = sorted(by_name["redemption_id"], key=_order)
-    return [*new, *_not_found_again(old, new)]
-
-
-def _order(redemption: _Redemption) -> tuple[int, int, str]:
-    # Of those that have one, a redemption_id; the id beside it is a rank in some answer.
-    id_ = 0 if redemption.named == "redemption_id" else redemption.id
-    return id_, redemption.rank, redemption.key
-
-
-def _of_one_id(redemptions: list[_Redemption]) -> list[_Redemption]:
-    """Unite those of one real id: customers may have been united since their keys were built."""
-    first: dict[int, _Redemption] = {}
-    for redemption in sorted(redemptions, key=lambda r: r.row):
-        if redemption.id in first:
-            first[redemption.id].take_in(redemption)
-        else:
-            first[redemption.id] = redemption
-    return sorted(first.values(), key=_order)
-
-
-def _of_one_form(redemptions: list[_Redemption]) -> list[_Redemption]:
-    """Unite those without any id that say the same, those of equal rank among equals with another.
-
-    Two that contradict each other are never united by way of a third that tells less: it is found
-    to be one of them.
-    """
-    forms: dict[Any, list[_Redemption]] = defaultdict(list)
-    for redemption in redemptions:
-        forms[tuple(map(frozenset, redemption.said))].append(redemption)
-    said = sorted(forms, key=lambda form: min(r.row for r in forms[form]))
-    near = {
-        form: {
-            other
-            for other in said
-            if other != form
-            and all(a.agreement(b) >= 0 for a, b in product(forms[form], forms[other]))
-        }
-        for form in said
-    }
-    clear = {
-        form for form in said if all(two in near[one] for one, two in combinations(near[form], 2))
-    }
-    left = dict(forms)
-    groups: list[list[_Redemption]] = []
-    for form in said:
-        if form not in left:
-            continue
-        alike = [form, *(o for o in said if o in near[form] & clear)] if form in clear else [form]
-        by_rank: dict[int, _Redemption] = {}
-        for redemption in (r for one in alike for r in left.pop(one, [])):
-            if redemption.rank in by_rank:
-                by_rank[redemption.rank].take_in(redemption)
-            else:
-                by_rank[redemption.rank] = redemption
-        groups.append(sorted(by_rank.values(), key=_order))
-    united: list[_Redemption] = []
-    for group in sorted(groups, key=lambda g: (-sum(map(bool, g[0].said)), _order(g[0]))):
-        united = sorted([*united, *_not_found_again(group, united)], key=_order)
-    return united
-
-
-def _not_found_again(old: Sequence[_Redemption], new: Sequence[_Redemption]) -> list[_Redemption]:
-    """Let each redemption of a list find itself in another; give those that do not.
-
-    No two of one list are the same redemption.
-    """
-    by_points: dict[Any, list[int]] = defaultdict(list)
-    for place, redemption in enumerate(new):
-        for points in redemption.said[0]:
-            by_points[points].append(place)
-    candidates: list[dict[int, int]] = []
-    loose: set[int] = set()
-    for own, redemption in enumerate(old):
-        near = dict.fromkeys(n for points in redemption.said[0] for n in by_points[points])
-        agreeing = ((place, redemption.agreement(new[place])) for place in near)
-        candidates.append({place: degree for place, degree in agreeing if degree >= 0})
-        if redemption.named == "nothing" or any(
-            redemption.tells_less(new[place]) for place in candidates[own]
-        ):
-            loose.add(own)
-    found: dict[int, int] = {}
-    given_up: set[int] = set()
-    for degree in sorted({d for each in candidates for d in each.values()}, reverse=True):
-        while pairs := _pairs(candidates, degree, found, given_up, loose):
-            found.update(pairs)
-        taken = set(found.values())
-        given_up.update(
-            place
-            for place, each in enumerate(candidates)
-            if place not in found and any(d == degree and n not in taken for n, d in each.items())
-        )
-    for place, other in sorted(found.items()):
-        new[other].take_in(old[place])
-    return [redemption for place, redemption in enumerate(old) if place not in found]
-
-
-def _pairs(
-    candidates: Sequence[Mapping[int, int]],
-    degree: int,
-    found: Mapping[int, int],
-    given_up: set[int],
-    loose: set[int],
-) -> dict[int, int]:
-    """Pair up those that agree to a degree: who has one candidate, then who has few, in order.
-
-    Where more are there than look for them, only the loose ones find any.
-    """
-    taken = set(found.values())
-    looking: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for place, each in enumerate(candidates):
-        if place not in found and place not in given_up:
-            free = tuple(sorted(n for n, d in each.items() if d == degree and n not in taken))
-            if free:
-                looking[free].append(place)
-    single = {free[0]: places[0] for free, places in looking.items() if len(free) == 1}
-    if single:
-        return {place: other for other, place in single.items()}
-    for free in sorted(looking, key=len):
-        places = looking[free]
-        if len(free) != len(places):
-            places = [place for place in places if place in loose]
-        if places:
-            return dict(zip(places, free, strict=False))
-    return {}

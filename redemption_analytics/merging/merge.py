@@ -1,4 +1,4 @@
-"""Merging: what was seen more than once becomes one row.
+"""Merging all tables: rows of one key become one, and what hangs on them goes or stays with it.
 
 Exports overlap and repeat. Tables come in here in the order of the exports' times, so of two
 occurrences the later row is the newer. What an answer does not tell does not erase what an older

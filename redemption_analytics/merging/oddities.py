@@ -1,4 +1,4 @@
-"""Oddities: what is odd about what was seen several times, and only merging can see."""
+"""Findings of merging, for the audit: what is odd about what was seen several times."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KINDS = {"points": "redemption", "coupons": "coupon redemption"}
 
 
 class Oddities:
-    """Collects what is odd."""
+    """Collects what is odd while merging goes through the rows of each key."""
 
     def __init__(self, keep: Keep):
         self._keep = keep
@@ -46,7 +46,7 @@ class Oddities:
             self._found[check].append(Finding(check, len(keys), f"{_KINDS[name]} {min(keys)}"))
 
     def _undated(self, several: Versions) -> Mask:
-        """Mark what was seen in several exports, of which one at least does not say when it is of.
+        """Mark what was seen in several exports, one of which does not say when it was made.
 
         Then times of modification, or of reading, decided which of them is the newer.
         """
@@ -67,7 +67,7 @@ class Oddities:
         return np.concatenate(times), np.concatenate(undated)
 
     def vanished(self, rows: Rows, points: Fate, reversals: Fate) -> None:
-        """Find reversals that the newest answer that tells any of theirs does not show."""
+        """Find reversals missing in the newest answer with reversals of their redemption."""
         if not points.several.any():
             return
         for batch in rows.batches("reversals", [PARENT, "reversal_id", "redemption_key"]):

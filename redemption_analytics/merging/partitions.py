@@ -1,4 +1,4 @@
-"""Bringing rows with equal keys together, however many rows there are."""
+"""Partitions: rows with equal keys together in one, however many rows there are."""
 
 from __future__ import annotations
 

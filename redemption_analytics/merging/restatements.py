@@ -1,4 +1,4 @@
-"""Restating: where a later export tells another history than an earlier one."""
+"""Restatements: where a later export tells another history than an earlier one."""
 
 from __future__ import annotations
 

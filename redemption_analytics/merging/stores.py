@@ -89,7 +89,7 @@ class OnDisk:
     directory
         Where the tables are written.
     scratch
-        Where that is written which is gone in the end.
+        A directory for files that are gone in the end.
     places
         Folder and file of the tables that are a part of another; others are part 0 of their own.
     """
@@ -188,7 +188,7 @@ class _Growing:
         self._ended = False
 
     def add(self, table: pa.Table) -> pa.Table | None:
-        """Hold a table; give what has to be written now, if there is enough of it."""
+        """Hold a table; return what is to be written now, if there is enough of it."""
         self.rows += table.num_rows
         self._held.append(table)
         self._held_rows += table.num_rows

@@ -1,4 +1,4 @@
-"""What is told: where the newest row says nothing, what an older one said stays."""
+"""What older rows told, where the newest row of a key is silent."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def bits(batch: pa.Table, parts: Sequence[tuple[str, ...]]) -> Bits:
 
 
 class Given:
-    """What rows that go give to those that stay.
+    """What the rows that stay take over from those that go.
 
     Parameters
     ----------

@@ -99,7 +99,7 @@ class Hanging:
         self._columns = columns
 
     def until(self, end: int) -> pa.Table:
-        """Return the rows that hang on rows before a number, and were not given yet."""
+        """Return those children of the rows before a number that were not returned yet."""
         parts = []
         while True:
             if self._held is None:

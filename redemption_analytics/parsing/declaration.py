@@ -100,7 +100,7 @@ class Declaration:
         self._place(ANSWER, "$", 0, "", None)
 
     def _place(self, shape: Shape, path: str, table: int, prefix: str, parent: int | None) -> int:
-        """Return numbers to an object and all that it holds."""
+        """Assign numbers to an object and all that it holds."""
         number = len(self.places)
         place = Place(path, shape, table)
         self.places.append(place)

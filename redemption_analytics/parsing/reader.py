@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from redemption_analytics.contract import Kind, PointsType
-from redemption_analytics.errors import RedemptionAnalyticsError
+from redemption_analytics.errors import FaultError, RedemptionAnalyticsError
 from redemption_analytics.parsing.declaration import Declaration, declaration
 from redemption_analytics.parsing.library import library
 from redemption_analytics.parsing.rejects import Refused, Reject, Texts, in_words
@@ -27,9 +27,8 @@ MEMORY = 8 << 30
 _OUTCOMES = {
     1: "a block of {size:,} bytes takes more memory than there is",
     2: "a block of {size:,} bytes is more than the reader takes: set max_record_bytes lower",
-    3: "the reader does not understand the contract. This is a fault of redemption_analytics:"
-    " please report it",
 }
+_NOT_UNDERSTOOD = 3
 _REJECTS, _WORDS, _UNKNOWN, _STARTS = range(4)
 _XML, _LINES, _BY_LINE, _BY_TEXT, _REFUSED_UNREAD, _ARRAY = 1, 2, 4, 8, 16, 32
 _BEGINS = {"key": 0, "line": _BY_LINE, "text": _BY_TEXT}
@@ -158,6 +157,8 @@ class Reader:
         )
 
     def _check(self, outcome: int, size: int) -> None:
+        if outcome == _NOT_UNDERSTOOD:
+            raise FaultError("the reader does not understand the contract")
         if outcome:
             raise RedemptionAnalyticsError(_OUTCOMES[outcome].format(size=size))
 

@@ -1,4 +1,4 @@
-"""Tables as text: the rows of a CSV or TSV that hold payloads, however they are torn.
+"""CSV and TSV: the payloads in their rows, however these are torn.
 
 Common Format and MIME Type for Comma-Separated Values (CSV) Files (RFC 4180), with any of the
 separators in use. Rows are cut here, and not by a reader of CSV, for a torn one must not take the

@@ -62,7 +62,7 @@ def read_blocks(
     In the place of a record of more than ``limit`` bytes there is a block that is refused.
 
     What can be read before a fault is given first. A file that was found in a directory and is
-    plainly no export (a README, a picture) gives nothing: why, its account tells.
+    plainly no export (a README, a picture) gives nothing, and its account says why.
     """
     account = account or Account(export)
     if export.passed_over is not None:

@@ -1,4 +1,4 @@
-"""Cutting text into blocks where records start, in bounded memory whatever the text holds."""
+"""Splitting text into blocks where records start, in bounded memory whatever the text holds."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def shown(text: bytes) -> bytes:
 
 
 def _last_end(form: Block, data: bytes, start: int, limit: int) -> int:
-    """Find where the last record ends of which that can be told, within the limit."""
+    """Find the last place, within the limit, where a record is known to end."""
     mark = form.end_mark
     place = data.rfind(mark, start, start + limit + len(mark)) if mark else -1
     return start if place < 0 or not mark else place + len(mark)

@@ -1,1 +1,5 @@
-"""Sources: which files hold exports, what is in an archive, and when an export was made."""
+"""Which files hold exports, what is in an archive, and when each export was made.
+
+:mod:`~redemption_analytics.sources.find` makes a list of exports of whatever a user gives; an
+:mod:`~redemption_analytics.sources.export` is one file that can be opened as a stream of bytes.
+"""

@@ -1,4 +1,4 @@
-"""Accounts of files: what became of each file that was met, for the table ``files``."""
+"""What became of each file that was met, for the table ``files``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packing: codecs, told from the first bytes of what they packed, and what is in it."""
+"""Compression: codecs, told from the first bytes, and the stream that is in it."""
 
 from __future__ import annotations
 

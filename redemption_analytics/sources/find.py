@@ -1,4 +1,4 @@
-"""Finding exports: from whatever a user calls a source to a list of files that can be opened."""
+"""Finding exports: from whatever a user calls a source to files that can be opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passing over: why a file is not read, and whether it may hold answers all the same."""
+"""Why a file is not read, and whether it may hold answers all the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dating exports: the date, and the time, that a path tells."""
+"""The date of an export, and the time, that its path tells."""
 
 from __future__ import annotations
 

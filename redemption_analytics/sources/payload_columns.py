@@ -1,4 +1,4 @@
-"""Frames as sources: payloads from a column of a frame, whosever frame it is."""
+"""Frames as sources: the payloads in a column of a frame of any library."""
 
 from __future__ import annotations
 
