@@ -79,7 +79,7 @@ struct Result {
     for (; unknown_slots[slot]; slot = (slot + 1) & mask) {
       Unknown &one = unknown[unknown_slots[slot] - 1];
       if (one.object == object && one.size == size &&
-          !std::memcmp(words.data + one.name, words.data + name, size)) {
+          (!size || !std::memcmp(words.data + one.name, words.data + name, size))) {
         one.count++;
         return;
       }
