@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -150,9 +150,9 @@ class Pipeline:
         """Read and parse all exports."""
         # A few blocks ahead keep the cores busy; more would only fill the memory.
         waiting: deque[Callable[[], None]] = deque()
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(workers) as pool, ThreadPoolExecutor(1) as hasher:
             try:
-                for batch in batched(self._read(exports, advance)):
+                for batch in batched(self._read(exports, advance, hasher)):
                     if isinstance(batch, tuple):
                         waiting.append(partial(self._refuse, *batch, parser.personal))
                     else:
@@ -167,10 +167,10 @@ class Pipeline:
                 pool.shutdown(cancel_futures=True)
 
     def _read(
-        self, exports: list[Export], advance: Callable[[int], object]
+        self, exports: list[Export], advance: Callable[[int], object], hasher: Executor
     ) -> Iterator[tuple[Export, Block | Fault]]:
         for export in exports:
-            account = self._account_of[export.name] = Account(export)
+            account = self._account_of[export.name] = Account(export, hasher=hasher)
             self.accounts.append(account)
             self.seen["files"] += 1
             # Of what is wrong with a file the first is told.

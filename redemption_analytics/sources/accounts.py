@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -14,6 +15,8 @@ from redemption_analytics.sources.streams import UNREADABLE, ByteStream
 from redemption_analytics.tables.arrow import arrow_schema_of
 
 _PIECE = 1 << 20
+#: What is no larger is hashed at once.
+_LARGE = 256 << 10
 
 
 @dataclass
@@ -32,6 +35,8 @@ class Account:
         Why it could not be read, or not to its end.
     records
         How many answers it gave, good ones and bad ones.
+    hasher
+        Takes the digest beside the reading, one piece after the other.
     """
 
     export: Export
@@ -39,6 +44,8 @@ class Account:
     passed_over: str | None = None
     rejected: str | None = None
     records: int = 0
+    hasher: Executor | None = None
+    _hashed: Future[None] | None = None
     _digest: hashlib._Hash = field(default_factory=lambda: hashlib.sha256(usedforsecurity=False))
     _length: int = 0
     _whole: bool = False
@@ -51,10 +58,19 @@ class Account:
         """Note what was read of the file's bytes, in whatever order."""
         if position <= self._length < position + len(data):
             new = memoryview(data)[self._length - position :]
-            self._digest.update(new)
+            self._hash(new)
             self._length += len(new)
         elif position == self._length:
             self._whole = True
+
+    def _hash(self, data: memoryview) -> None:
+        if self._hashed is not None:
+            self._hashed.result()
+            self._hashed = None
+        if self.hasher is not None and len(data) >= _LARGE:
+            self._hashed = self.hasher.submit(self._digest.update, data)
+        else:
+            self._digest.update(data)
 
     def finish(self, stream: ByteStream) -> None:
         """Read what was not read, so that the digest is that of the whole file."""
@@ -76,7 +92,10 @@ class Account:
     @property
     def digest(self) -> str | None:
         """The SHA-256 of the file's bytes, None where they were not all read."""
-        return self._digest.hexdigest() if self._whole and self.passed_over is None else None
+        if not self._whole or self.passed_over is not None:
+            return None
+        self._hash(memoryview(b""))
+        return self._digest.hexdigest()
 
     @property
     def reason(self) -> str | None:
