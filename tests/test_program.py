@@ -51,7 +51,7 @@ def test_the_command_line_and_its_help_need_no_pandas_pyarrow_or_pandera() -> No
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    "module", ["typer.core", "numpy", "pandas._libs", "pyarrow.lib", "pandera"]
+    "module", ["typer.core", "numpy", "pandas._libs", "pyarrow.lib", "pyarrow.parquet"]
 )
 def test_a_signal_while_libraries_are_imported_ends_the_program_quietly(
     module: str, number: signal.Signals, tmp_path: Path

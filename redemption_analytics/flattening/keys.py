@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.contract import DECIMAL_PLACES
+from redemption_analytics.parsing.digests import digests_of
 
 #: What tells a redemption without any id of its own from others.
 _SAID = (
@@ -50,10 +50,7 @@ def redemption_keys(
     by_id = _joined([*written[:2], pa.scalar("id"), said["id"].cast(pa.string())])
     rank = pa.array(_rank(every[old.to_numpy()], _joined(written)))
     by_rank = _joined([*written, rank.cast(pa.string())])
-    texts = pc.if_else(ranked, by_rank, by_id).to_pylist()
-    built = pa.array(
-        [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts], pa.string()
-    )
+    built = digests_of(pc.if_else(ranked, by_rank, by_id))
     mask = pc.is_null(given)
     rank = pc.if_else(ranked, rank, pa.scalar(None, pa.int64()))
     return pc.replace_with_mask(given, mask, built), pc.replace_with_mask(ranks, mask, rank)

@@ -76,14 +76,19 @@ def settled_editions(keep: Keep, customers: Renaming) -> Renaming:
 
 
 def _old_ones(keep: Keep, customers: Renaming) -> npt.NDArray[np.uint64]:
-    """Return customers and times, as hashes, of redemptions that may have to be settled."""
-    found = [np.array([], np.uint64)]
-    columns = ["customer_key", "redeemed_time", "redemption_id"]
-    for batch in keep.batches("points", columns):
-        old = batch.filter(pc.is_null(batch["redemption_id"]))
-        if len(old):
-            found.append(np.unique(_hashes(old, customers)))
-    return np.unique(np.concatenate(found))
+    """Return customers and times, as hashes, of redemptions that may have to be settled.
+
+    These are old ones beside which there is another of the same customer and time.
+    """
+    every, old = [np.array([], np.uint64)], [np.array([], bool)]
+    for batch in keep.batches("points", ["customer_key", "redeemed_time", "redemption_id"]):
+        every.append(_hashes(batch, customers))
+        old.append(pc.is_null(batch["redemption_id"]).to_numpy())
+    hashes = np.concatenate(every)
+    candidates = np.unique(hashes[np.concatenate(old)])
+    hashes.sort()
+    repeated = hashes[1:][hashes[1:] == hashes[:-1]]
+    return np.intersect1d(candidates, repeated)
 
 
 def _hashes(batch: pa.Table, customers: Renaming) -> npt.NDArray[np.uint64]:

@@ -51,6 +51,7 @@ def library() -> ctypes.CDLL:
         "reader_table": (ctypes.c_int, [_POINTER, _POINTER, word, _POINTER, _POINTER]),
         "reader_part": (_POINTER, [_POINTER, ctypes.c_int, _POINTER]),
         "reader_free": (None, [_POINTER]),
+        "reader_digests": (None, [_POINTER, _POINTER, _SIZE, _POINTER]),
     }
     for name, (gives, takes) in signatures.items():
         function = getattr(loaded, name)
