@@ -64,13 +64,14 @@ def _joined(columns: list[Any]) -> pa.StringArray:
 
 def _rank(answers: np.ndarray[Any, Any], texts: pa.StringArray) -> np.ndarray[Any, Any]:
     """Rank each text among its equals within its answer, from 1."""
-    codes = texts.dictionary_encode().indices.to_numpy()
-    order = np.lexsort((codes, answers))
-    pairs = np.column_stack([answers, codes])[order]
-    first = np.any(np.diff(pairs, axis=0, prepend=pairs[:1] - 1), axis=1)
-    starts = np.flatnonzero(first)
+    encoded = texts.dictionary_encode()
+    pairs = answers * max(1, len(encoded.dictionary)) + encoded.indices.to_numpy()
+    in_order = np.sort(pairs)
+    if not (in_order[1:] == in_order[:-1]).any():
+        # Mostly no two say the same.
+        return np.ones(len(pairs), np.int64)
+    order = np.argsort(pairs, kind="stable")
+    in_order = pairs[order]
     ranks = np.empty(len(order), np.int64)
-    ranks[order] = (
-        np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order)))) + 1
-    )
+    ranks[order] = np.arange(len(order)) - np.searchsorted(in_order, in_order) + 1
     return ranks
