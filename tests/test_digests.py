@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redemption_analytics.parsing.digests import digests_of
@@ -16,6 +16,7 @@ def plain(text: str) -> str:
 
 
 @given(st.lists(st.text(max_size=300), max_size=20), st.integers(0, 3))
+@settings(deadline=None)
 def test_a_digest_is_that_of_hashlib(texts: list[str], before: int) -> None:
     column = pa.array(["before"] * before + texts, pa.string())[before:]
     assert digests_of(column).to_pylist() == [plain(text) for text in texts]
