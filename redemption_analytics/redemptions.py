@@ -15,7 +15,7 @@ from redemption_analytics.atomic_directory import check_replaceable, write_folde
 from redemption_analytics.moments import Moment
 from redemption_analytics.schemas import MODELS
 from redemption_analytics.tables.arguments import public
-from redemption_analytics.tables.arrow import declared, empty
+from redemption_analytics.tables.arrow import empty
 from redemption_analytics.tables.filtering import filtered
 from redemption_analytics.tables.frames import (
     as_arrow,
@@ -171,9 +171,7 @@ source_breakups, custom_fields, rejects, files
         cls, tables: Mapping[str, pa.Table], ledger: pa.Table, findings: pa.Table
     ) -> Redemptions:
         """Build a bundle of pandas frames from Arrow tables of declared form."""
-        frames: dict[str, Any] = {
-            name: pandas_frame(name, declared(name, table)) for name, table in tables.items()
-        }
+        frames: dict[str, Any] = {name: pandas_frame(name, table) for name, table in tables.items()}
         return cls(**frames, ledger=ledger.to_pandas(), findings=findings.to_pandas())
 
     def validate(self) -> Redemptions:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import redemption_analytics as ra
-from redemption_analytics.tables.arrow import check_batch
+from redemption_analytics.tables.arrow import check_batch, check_whole
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
 
@@ -27,12 +27,25 @@ def changed(r: ra.Redemptions, table: str, frame: pd.DataFrame) -> ra.Redemption
     return ra.Redemptions(**(r.tables | {table: frame}))
 
 
+def in_arrow(frame: pd.DataFrame) -> pa.Table:
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    texts = [f.with_type(pa.string()) if f.type == pa.large_string() else f for f in table.schema]
+    return table.cast(pa.schema(texts))
+
+
 def batch_is_refused(table: str, frame: pd.DataFrame) -> bool:
     """Whether what is written is refused, in Arrow, where its Pandera model refuses it."""
-    batch = pa.Table.from_pandas(frame, preserve_index=False)
-    texts = [f.with_type(pa.string()) if f.type == pa.large_string() else f for f in batch.schema]
     try:
-        check_batch(table, batch.cast(pa.schema(texts)))
+        check_batch(table, in_arrow(frame))
+    except ra.ValidationError:
+        return True
+    return False
+
+
+def whole_is_refused(r: ra.Redemptions) -> bool:
+    """Whether what is loaded is refused, in Arrow, where the Pandera models refuse it."""
+    try:
+        check_whole({name: in_arrow(frame) for name, frame in r.tables.items()})
     except ra.ValidationError:
         return True
     return False
@@ -78,6 +91,7 @@ def test_a_key_comes_once(whole: ra.Redemptions, table: str) -> None:
     assert text.startswith(f"{table}: ")
     assert f"in row {len(frame)}" in text
     assert any(f"{name}: " in text for name in KEYS[table].split())
+    assert whole_is_refused(changed(whole, table, twice(frame)))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +110,8 @@ def test_a_row_that_differs_in_a_part_of_its_key_is_another(
 ) -> None:
     frame = twice(whole.tables[table])
     frame.loc[len(frame) - 1, column] = other
-    changed(whole, table, frame).validate()
+    r = changed(whole, table, frame).validate()
+    assert not whole_is_refused(r)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +208,7 @@ def test_rows_belong_to_rows(whole: ra.Redemptions, child: str, parent: str, key
     row = len(frame) - 1
     frame.loc[row, key] = 404 if key == "reversal_id" else "nowhere"
     text = refusal(changed(whole, child, frame))
+    assert whole_is_refused(changed(whole, child, frame))
     assert (
         text == f"{child}: 1 rows name a {key} that {parent} does not have, the first in row {row}"
     )

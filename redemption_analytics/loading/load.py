@@ -14,6 +14,7 @@ from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arguments import public_with
+from redemption_analytics.tables.arrow import check_whole, declared
 from redemption_analytics.tables.parts import whole_of
 
 
@@ -93,7 +94,9 @@ def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
     with system_memory():
         keep = InMemory()
         books, found = gather(source, keep, options)
-        return Redemptions.from_arrow(_whole(keep.tables()), books, found).validate()
+        tables = {name: declared(name, table) for name, table in _whole(keep.tables()).items()}
+        check_whole(tables)
+        return Redemptions.from_arrow(tables, books, found)
 
 
 def _whole(parts: Tables) -> Tables:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.columns import TABLES, Column
+from redemption_analytics.columns import RELATIONS, TABLES, UNIQUE, Column
 from redemption_analytics.contract import Kind
 from redemption_analytics.errors import ValidationError
 
@@ -92,6 +93,40 @@ def check_batch(table: str, batch: pa.Table) -> None:
         wrong = _wrong(TABLES[table][field.name], column)
         if wrong:
             raise ValidationError(f"{table}: {field.name}: {wrong}")
+
+
+def check_whole(tables: Mapping[str, pa.Table]) -> None:
+    """Check all tables of a bundle against what is declared of them, and of one another.
+
+    It refuses what the Pandera models refuse, and what
+    :func:`~redemption_analytics.tables.validation.check_tables` does.
+
+    Parameters
+    ----------
+    tables
+        Every table, by name.
+
+    Raises
+    ------
+    ValidationError
+        If something is not as declared.
+
+    Examples
+    --------
+    >>> check_whole({name: empty(name) for name in TABLES})
+    """
+    for name, table in tables.items():
+        check_batch(name, table)
+        single = [column for column, of in TABLES[name].items() if of.unique]
+        for together in filter(None, (single, list(UNIQUE.get(name, ())))):
+            if table.num_rows and table.group_by(together).aggregate([]).num_rows < table.num_rows:
+                raise ValidationError(f"{name}: {', '.join(together)}: two rows have the same")
+    for child, parent, key in RELATIONS:
+        if tables[child].num_rows:
+            # Arrow before 25 died of looking for nothing in a column without chunks.
+            keys = tables[child][key].drop_null()
+            if len(keys) and not pc.all(pc.is_in(keys, tables[parent][key])).as_py():
+                raise ValidationError(f"{child}: rows name a {key} that {parent} does not have")
 
 
 def _wrong(column: Column, values: pa.ChunkedArray) -> str | None:
