@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -113,7 +113,7 @@ def convert(
     if any(ledger["passed_over"].to_pylist()):
         _tell_passed_over(ra.open(directory, engine="pyarrow").files)
     _say(f"\nwritten to {directory}")
-    _leave(ledger, strict)
+    _leave(ledger["rejected"].to_pylist(), strict)
 
 
 @app.command()
@@ -163,7 +163,7 @@ def report(
         _say(f"to read: {read_it}")
     elif page is None:
         _say(f"{PAGE} is left out: {REMEDY} adds it", err=True)
-    _leave(r.ledger, strict)
+    _leave(r.ledger["rejected"], strict)
 
 
 @app.command()
@@ -179,7 +179,7 @@ def audit(
     _say(_table(_small(r.ledger)))
     _tell_passed_over(r.files)
     _tell_audit(ra.audit(r))
-    _leave(r.ledger, strict)
+    _leave(r.ledger["rejected"], strict)
 
 
 @app.command()
@@ -249,8 +249,9 @@ def _table(table: pa.Table) -> str:
     return text_table(table)
 
 
-def _leave(ledger: Any, strict: bool) -> None:
-    rejected = sum(_small(ledger)["rejected"].to_pylist())
+def _leave(counts: Iterable[Any], strict: bool) -> None:
+    """End the program, by how many elements of each kind were rejected."""
+    rejected = sum(map(int, counts))
     if rejected:
         _say(f"{rejected:,} rejected: see the table rejects", err=True)
     raise typer.Exit(DONE_WITH_REJECTS if strict and rejected else DONE)

@@ -49,6 +49,20 @@ def test_the_command_line_and_its_help_need_no_pandas_pyarrow_or_pandera() -> No
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_converting_needs_no_library_for_frames_or_their_models(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from redemption_analytics.cli import app\n"
+        "try: app(['convert', *sys.argv[1:]])\n"
+        "except SystemExit as ended: assert not ended.code\n"
+        "heavy = {'pandera', 'narwhals', 'duckdb', 'altair', 'tqdm'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)\n"
+    )
+    command = [sys.executable, "-c", code, GOOD, tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     "module", ["typer.core", "numpy", "pandas._libs", "pyarrow.lib", "pyarrow.parquet"]
