@@ -18,7 +18,7 @@ enum Flag : u8 {
 struct Node {
   u32 start;
   u32 end;
-  u32 size; // in nodes, itself and all that it holds
+  u32 size; // in nodes, itself and all that it holds; while it is open, the number of what it is in
   Type type;
   u8 flags;
   u16 field;

@@ -155,8 +155,7 @@ inline bool is_space(u8 byte) {
 // What is blank in a value: white space of ASCII.
 inline bool is_blank(u8 byte) { return byte == ' ' || (byte >= 9 && byte <= 13); }
 
-inline const u8 *skip_space(const u8 *at, const u8 *end) {
-  if (at < end && *at > ' ') return at;
+inline const u8 *skip_spaces(const u8 *at, const u8 *end) {
   while (at < end && is_space(*at)) {
     at++;
     // Indented text has long runs of blanks.
@@ -168,6 +167,13 @@ inline const u8 *skip_space(const u8 *at, const u8 *end) {
     }
   }
   return at;
+}
+
+inline const u8 *skip_space(const u8 *at, const u8 *end) {
+  if (at >= end || *at > ' ') return at;
+  // Mostly there is one blank, or none.
+  if (end - at > 1 && *at == ' ' && at[1] > ' ') return at + 1;
+  return skip_spaces(at, end);
 }
 
 inline Span stripped(Span text) {
