@@ -378,8 +378,12 @@ private:
     if (!resolve(of, number, seen, twice, foreign)) return false;
     note_unknown(number);
     const Object &object = contract.objects[number];
-    for (Node *key = of + 1, *end = of + of->size; key < end; key += 1 + key[1].size)
-      if (key->field < MOST_FIELDS && !read(of, key, end, object, row_number, twice)) return false;
+    u64 *row = row_of(object.table, row_number);
+    for (Node *key = of + 1, *end = of + of->size; key < end; key += 1 + key[1].size) {
+      if (key->field >= MOST_FIELDS) continue;
+      if (!twice && plain(key[1], object.fields[key->field], row)) continue;
+      if (!read(of, key, end, object, row_number, twice)) return false;
+    }
     return demand(of, object, number, row_number, seen, foreign);
   }
 
@@ -553,6 +557,31 @@ private:
   }
 
   // ---- values
+
+  // Read a value as nearly all are written; false where it takes more to read it, or to refuse it.
+  bool plain(const Node &value, const Field &field, u64 *row) {
+    if (field.what != What::VALUE || value.flags) return false;
+    if (value.type != Type::STRING && value.type != Type::INTEGER) return value.type == Type::NOTHING;
+    Span written = raw(value);
+    if (!written.size) return true;
+    u64 &cell = row[HEAD + field.column];
+    if (field.kind == Kind::TEXT) {
+      if (*written.data <= ' ' || *written.data == '-' || source.decoded) return false;
+      keep(value.start, static_cast<u32>(written.size), cell);
+    } else if (field.kind == Kind::INTEGER || (field.kind == Kind::POINTS && !contract.decimal)) {
+      i64 number;
+      if (!read_digits(written, number)) return false;
+      cell = static_cast<u64>(number);
+    } else if (field.kind == Kind::TIME && value.type == Type::STRING) {
+      Moment moment;
+      if (read_time(written, contract.no_times, false, moment) != FITS) return false;
+      cell = static_cast<u64>(moment.microseconds);
+    } else {
+      return false;
+    }
+    row[THERE] |= u64(1) << field.column;
+    return true;
+  }
 
   bool scalar(const Node &value, const Field &field, u64 *row, u32 place) {
     u64 bit = u64(1) << field.column;

@@ -17,6 +17,12 @@ struct Json {
   const u8 *value(const u8 *at, const u8 *end);
 
 private:
+  // Make room for a key and a value; give where the next node goes.
+  [[gnu::noinline]] Node *make_room(Node *to) {
+    tape.nodes.size = static_cast<std::size_t>(to - tape.nodes.data);
+    tape.nodes.reserve(memory, tape.nodes.size + 2);
+    return tape.nodes.data + tape.nodes.size;
+  }
   const u8 *escaped_end(const u8 *at, const u8 *end);
   const u8 *number_end(const u8 *at, const u8 *end, Type &type);
   const u8 *word_end(const u8 *at, const u8 *end, Type &type);
@@ -106,20 +112,20 @@ inline const u8 *Json::value(const u8 *at, const u8 *end) {
   nodes.size = 0;
   // Where the next node goes, and where there is no room for one.
   Node *to = nodes.data, *full = to + nodes.capacity;
-  auto make_room = [&] {
-    nodes.size = static_cast<std::size_t>(to - nodes.data);
-    nodes.reserve(memory, nodes.size + 2);
-    to = nodes.data + nodes.size;
-    full = nodes.data + nodes.capacity;
-  };
   auto add = [&](const u8 *start, const u8 *stop, Type type, u8 flags) {
-    *to++ = {static_cast<u32>(start - base), static_cast<u32>(stop - base), 1, type, flags, 0};
+    to->start = static_cast<u32>(start - base);
+    to->end = static_cast<u32>(stop - base);
+    to->size = 1;
+    to->type = type;
+    to->flags = flags;
+    to->field = 0;
+    to++;
   };
   // What is open has the number of what it is in for its size.
   u32 opened = 0, depth = 0;
   bool object = false;
 value:
-  if (full - to < 2) make_room();
+  if (full - to < 2) to = make_room(to), full = nodes.data + nodes.capacity;
   at = skip_space(at, end);
   if (at >= end) return nullptr;
   if (*at == '"') {
@@ -176,7 +182,7 @@ close: {
   goto closed;
 }
 key:
-  if (full - to < 2) make_room();
+  if (full - to < 2) to = make_room(to), full = nodes.data + nodes.capacity;
   if (at >= end || *at != '"') return nullptr;
   {
     const u8 *stop = string_stop(++at, end);

@@ -96,7 +96,7 @@ inline bool is_ascii(Bytes a) { return mask_of(a) == 0; }
 #endif
 
 // Find the first quote, backslash or control character.
-inline const u8 *string_stop(const u8 *at, const u8 *end) {
+[[gnu::always_inline]] inline const u8 *string_stop(const u8 *at, const u8 *end) {
   const Bytes quote = all('"'), backslash = all('\\'), control = all(0x1f);
   for (; end - at >= 16; at += 16) {
     Bytes b = load(at);
@@ -124,14 +124,15 @@ inline const u8 *find_byte(const u8 *at, const u8 *end, u8 byte) {
   return found ? static_cast<const u8 *>(found) : end;
 }
 
-// Find a word of at least two bytes: by its first and last one.
+// Find a word of at least two bytes: by its middle and its last one, for first ones are often quotes.
 inline const u8 *find_word(const u8 *at, const u8 *end, const char *word, std::size_t length) {
   if (end - at < static_cast<std::ptrdiff_t>(length)) return end;
   const u8 *last = end - length;
-  const Bytes first = all(static_cast<u8>(word[0]));
+  const std::size_t half = (length - 1) / 2;
+  const Bytes middle = all(static_cast<u8>(word[half]));
   const Bytes final = all(static_cast<u8>(word[length - 1]));
   while (last - at >= 16) {
-    Mask m = mask_of(both(equal(load(at), first), equal(load(at + length - 1), final)));
+    Mask m = mask_of(both(equal(load(at + half), middle), equal(load(at + length - 1), final)));
     while (m) {
       int i = first_of(m);
       if (!std::memcmp(at + i, word, length)) return at + i;
@@ -155,7 +156,7 @@ inline bool is_space(u8 byte) {
 // What is blank in a value: white space of ASCII.
 inline bool is_blank(u8 byte) { return byte == ' ' || (byte >= 9 && byte <= 13); }
 
-inline const u8 *skip_spaces(const u8 *at, const u8 *end) {
+[[gnu::noinline]] inline const u8 *skip_spaces(const u8 *at, const u8 *end) {
   while (at < end && is_space(*at)) {
     at++;
     // Indented text has long runs of blanks.
@@ -169,7 +170,7 @@ inline const u8 *skip_spaces(const u8 *at, const u8 *end) {
   return at;
 }
 
-inline const u8 *skip_space(const u8 *at, const u8 *end) {
+[[gnu::always_inline]] inline const u8 *skip_space(const u8 *at, const u8 *end) {
   if (at >= end || *at > ' ') return at;
   // Mostly there is one blank, or none.
   if (end - at > 1 && *at == ' ' && at[1] > ' ') return at + 1;
@@ -207,6 +208,9 @@ inline int character_at(const u8 *at, const u8 *end, u32 &code) {
 // Tell whether text is UTF-8; of XML, without the two characters that are none there.
 inline bool is_utf8(const u8 *at, const u8 *end, bool xml) {
   while (at < end) {
+    while (end - at >= 64 && is_ascii(either(either(load(at), load(at + 16)),
+                                             either(load(at + 32), load(at + 48)))))
+      at += 64;
     if (end - at >= 16 && is_ascii(load(at))) {
       at += 16;
       continue;
