@@ -17,12 +17,6 @@ struct Json {
   const u8 *value(const u8 *at, const u8 *end);
 
 private:
-  // Make room for a key and a value; give where the next node goes.
-  [[gnu::noinline]] Node *make_room(Node *to) {
-    tape.nodes.size = static_cast<std::size_t>(to - tape.nodes.data);
-    tape.nodes.reserve(memory, tape.nodes.size + 2);
-    return tape.nodes.data + tape.nodes.size;
-  }
   const u8 *escaped_end(const u8 *at, const u8 *end);
   const u8 *number_end(const u8 *at, const u8 *end, Type &type);
   const u8 *word_end(const u8 *at, const u8 *end, Type &type);
@@ -125,7 +119,7 @@ inline const u8 *Json::value(const u8 *at, const u8 *end) {
   u32 opened = 0, depth = 0;
   bool object = false;
 value:
-  if (full - to < 2) to = make_room(to), full = nodes.data + nodes.capacity;
+  if (full - to < 2) to = tape.make_room(memory, to), full = nodes.data + nodes.capacity;
   at = skip_space(at, end);
   if (at >= end) return nullptr;
   if (*at == '"') {
@@ -182,7 +176,7 @@ close: {
   goto closed;
 }
 key:
-  if (full - to < 2) to = make_room(to), full = nodes.data + nodes.capacity;
+  if (full - to < 2) to = tape.make_room(memory, to), full = nodes.data + nodes.capacity;
   if (at >= end || *at != '"') return nullptr;
   {
     const u8 *stop = string_stop(++at, end);

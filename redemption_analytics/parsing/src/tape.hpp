@@ -26,14 +26,15 @@ struct Node {
 
 struct Tape {
   Buffer<Node> nodes;
-  Buffer<u32> open;
 
-  void clear() { nodes.size = open.size = 0; }
-
-  void release() {
-    nodes.release();
-    open.release();
+  // Make room for a key and a value after what is written; give where they go.
+  [[gnu::noinline]] Node *make_room(Memory &memory, Node *to) {
+    nodes.size = static_cast<std::size_t>(to - nodes.data);
+    nodes.reserve(memory, nodes.size + 2);
+    return nodes.data + nodes.size;
   }
+
+  void release() { nodes.release(); }
 };
 
 // Goes through what an object or an array holds.

@@ -28,6 +28,7 @@ inline Bytes equal(Bytes a, Bytes b) { return _mm_cmpeq_epi8(a, b); }
 inline Bytes either(Bytes a, Bytes b) { return _mm_or_si128(a, b); }
 inline Bytes both(Bytes a, Bytes b) { return _mm_and_si128(a, b); }
 inline Bytes at_most(Bytes a, Bytes most) { return _mm_cmpeq_epi8(_mm_min_epu8(a, most), a); }
+inline Bytes minus(Bytes a, Bytes b) { return _mm_sub_epi8(a, b); }
 inline Mask mask_of(Bytes a) { return static_cast<Mask>(_mm_movemask_epi8(a)); }
 inline int first_of(Mask mask) { return __builtin_ctz(mask); }
 constexpr Mask FULL = 0xffff;
@@ -43,6 +44,7 @@ inline Bytes equal(Bytes a, Bytes b) { return vceqq_u8(a, b); }
 inline Bytes either(Bytes a, Bytes b) { return vorrq_u8(a, b); }
 inline Bytes both(Bytes a, Bytes b) { return vandq_u8(a, b); }
 inline Bytes at_most(Bytes a, Bytes most) { return vcleq_u8(a, most); }
+inline Bytes minus(Bytes a, Bytes b) { return vsubq_u8(a, b); }
 inline Mask mask_of(Bytes a) {
   return vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(a), 4)), 0);
 }
@@ -83,6 +85,9 @@ inline Bytes both(Bytes a, Bytes b) {
 }
 inline Bytes at_most(Bytes a, Bytes most) {
   return each(a, most, [](u8 x, u8 y) { return u8(x <= y ? 255 : 0); });
+}
+inline Bytes minus(Bytes a, Bytes b) {
+  return each(a, b, [](u8 x, u8 y) { return u8(x - y); });
 }
 inline Mask mask_of(Bytes a) {
   Mask mask = 0;
@@ -146,6 +151,12 @@ inline const u8 *find_word(const u8 *at, const u8 *end, const char *word, std::s
   for (; at <= last; at++)
     if (*at == static_cast<u8>(word[0]) && !std::memcmp(at, word, length)) return at;
   return end;
+}
+
+// Tell whether two texts are the same, of which the first ends before `end`, and the other before it.
+inline bool is_same(const u8 *at, const u8 *other, std::size_t length, const u8 *end) {
+  if (length > 16 || end - at < 16) return !std::memcmp(at, other, length);
+  return !(first_bytes(length) & ~mask_of(equal(load(at), load(other))));
 }
 
 // White space in JSON.
