@@ -201,7 +201,11 @@ inline bool unescape(const u8 *at, const u8 *end, u8 *to, std::size_t &length) {
   bool whole = true;
   while (at < end) {
     if (*at != '\\') {
-      *to++ = *at++;
+      const u8 *stop = find_either(at, end, '\\', '\\');
+      std::size_t plain = static_cast<std::size_t>(stop - at);
+      std::memcpy(to, at, plain);
+      to += plain;
+      at = stop;
       continue;
     }
     u8 mark = at[1];

@@ -222,12 +222,12 @@ inline bool is_utf8(const u8 *at, const u8 *end, bool xml) {
     while (end - at >= 64 && is_ascii(either(either(load(at), load(at + 16)),
                                              either(load(at + 32), load(at + 48)))))
       at += 64;
-    if (end - at >= 16 && is_ascii(load(at))) {
-      at += 16;
-      continue;
+    if (end - at >= 16) {
+      Mask m = mask_of(at_most(load(at), all(0x7f))) ^ FULL;
+      at += m ? first_of(m) : 16;
+      if (!m) continue;
     }
-    const u8 *stop = end - at >= 16 ? at + 16 : end;
-    while (at < stop) {
+    while (at < end && (*at >= 0x80 || end - at < 16)) {
       u32 code;
       int length = character_at(at, end, code);
       if (!length || (xml && (code == 0xfffe || code == 0xffff))) return false;
