@@ -238,18 +238,19 @@ private:
   // nothing tells which is meant; in XML they are lists.
   bool resolve(Node *of, u32 number, u64 &seen, u64 &twice, bool &foreign) {
     const Object &object = contract.objects[number];
+    const u8 *base = source.base, *end_of_text = source.end;
     u16 *follows = next.data + number * (MOST_FIELDS + 1);
     u32 last = 0;
-    seen = twice = 0;
+    u64 met = 0, again = 0;
     names.size = 0;
     for (Node *key = of + 1, *end = of + of->size; key < end; key += 1 + key[1].size) {
-      const u8 *at = source.base + key->start;
+      const u8 *at = base + key->start;
       u32 length = key->end - key->start, field = follows[last];
       if (field >= object.count || (key->flags & ESCAPED) ||
-          !is_named(at, length, source.end, object.fields[field])) {
+          !is_named(at, length, end_of_text, object.fields[field])) {
         Span name = name_of(*key);
         int found = find_field(object, name.data, static_cast<u32>(name.size),
-                               key->flags & ESCAPED ? name.data + name.size : source.end);
+                               key->flags & ESCAPED ? name.data + name.size : end_of_text);
         if (found < 0) {
           key->field = MOST_FIELDS;
           names.add(memory(), name);
@@ -261,9 +262,11 @@ private:
       key->field = static_cast<u16>(field);
       last = field + 1;
       u64 bit = u64(1) << field;
-      twice |= seen & bit;
-      seen |= bit;
+      again |= met & bit;
+      met |= bit;
     }
+    seen = met;
+    twice = again;
     foreign = names.size != 0;
     return !twice || source.xml || demand_once(of, object, twice);
   }
@@ -560,8 +563,12 @@ private:
 
   // Read a value as nearly all are written; false where it takes more to read it, or to refuse it.
   bool plain(const Node &value, const Field &field, u64 *row) {
-    if (field.what != What::VALUE || value.flags) return false;
-    if (value.type != Type::STRING && value.type != Type::INTEGER) return value.type == Type::NOTHING;
+    if (value.type == Type::NOTHING || field.what == What::UNUSED) return true;
+    if (field.what != What::VALUE) {
+      bool told = field.what == What::LIST && field.column != NONE;
+      return !told && value.size == 1 && (value.type == Type::OBJECT || value.type == Type::ARRAY);
+    }
+    if (value.flags || (value.type != Type::STRING && value.type != Type::INTEGER)) return false;
     Span written = raw(value);
     if (!written.size) return true;
     u64 &cell = row[HEAD + field.column];

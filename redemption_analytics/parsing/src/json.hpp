@@ -120,6 +120,7 @@ inline const u8 *Json::value(const u8 *at, const u8 *end) {
   bool object = false;
 value:
   if (full - to < 2) to = tape.make_room(memory, to), full = nodes.data + nodes.capacity;
+value_of_key:
   at = skip_space(at, end);
   if (at >= end) return nullptr;
   if (*at == '"') {
@@ -191,7 +192,7 @@ key:
   }
   if (at >= end || *at != ':') return nullptr;
   at++;
-  goto value;
+  goto value_of_key;
 }
 
 // Write a text without its escapes; it becomes no longer. Tell whether it holds no half of a
