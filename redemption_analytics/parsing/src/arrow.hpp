@@ -260,8 +260,8 @@ private:
       if (size > 0x7fffffffu) memory().fail(TOO_LARGE_BLOCK);
     }
     offsets[rows] = static_cast<i32>(size);
-    // Short texts are copied sixteen bytes at a time.
-    u8 *to = static_cast<u8 *>(buffer(column, 2, size + 16));
+    // Short texts are copied thirty-two bytes at a time.
+    u8 *to = static_cast<u8 *>(buffer(column, 2, size + 32));
     row = result.rows[number].data;
     const u8 *input_end = result.input + result.input_size;
     const u8 *texts_end = result.texts.data + result.texts.size;
@@ -272,7 +272,7 @@ private:
       bool decoded = text & DECODED;
       const u8 *from = (decoded ? result.texts.data : result.input) + (text & 0xffffffffu);
       const u8 *end = decoded ? texts_end : input_end;
-      if (length <= 16 && end - from >= 16) std::memcpy(to, from, 16);
+      if (length <= 32 && end - from >= 32) std::memcpy(to, from, 32);
       else std::memcpy(to, from, length);
       to += length;
     }

@@ -239,28 +239,23 @@ private:
   bool resolve(Node *of, u32 number, u64 &seen, u64 &twice, bool &foreign) {
     const Object &object = contract.objects[number];
     const u8 *base = source.base, *end_of_text = source.end;
-    u16 *follows = next.data + number * (MOST_FIELDS + 1);
-    u32 last = 0;
+    // For each field the one that came after it last.
+    u16 *follows = next.data + number * (MOST_FIELDS + 1), *expected = follows;
     u64 met = 0, again = 0;
     names.size = 0;
     for (Node *key = of + 1, *end = of + of->size; key < end; key += 1 + key[1].size) {
-      const u8 *at = base + key->start;
-      u32 length = key->end - key->start, field = follows[last];
+      u32 field = *expected;
       if (field >= object.count || (key->flags & ESCAPED) ||
-          !is_named(at, length, end_of_text, object.fields[field])) {
-        Span name = name_of(*key);
-        int found = find_field(object, name.data, static_cast<u32>(name.size),
-                               key->flags & ESCAPED ? name.data + name.size : end_of_text);
-        if (found < 0) {
+          !is_named(base + key->start, key->end - key->start, end_of_text, object.fields[field])) {
+        field = unexpected(*key, object);
+        if (field == MOST_FIELDS) {
           key->field = MOST_FIELDS;
-          names.add(memory(), name);
           continue;
         }
-        field = static_cast<u32>(found);
-        follows[last] = static_cast<u16>(field);
+        *expected = static_cast<u16>(field);
       }
       key->field = static_cast<u16>(field);
-      last = field + 1;
+      expected = follows + field + 1;
       u64 bit = u64(1) << field;
       again |= met & bit;
       met |= bit;
@@ -269,6 +264,16 @@ private:
     twice = again;
     foreign = names.size != 0;
     return !twice || source.xml || demand_once(of, object, twice);
+  }
+
+  // Find the field that a key names; MOST_FIELDS, if it is not known.
+  [[gnu::noinline]] u32 unexpected(const Node &key, const Object &object) {
+    Span name = name_of(key);
+    int found = find_field(object, name.data, static_cast<u32>(name.size),
+                           key.flags & ESCAPED ? name.data + name.size : source.end);
+    if (found >= 0) return static_cast<u32>(found);
+    names.add(memory(), name);
+    return MOST_FIELDS;
   }
 
   // Refuse an object in which a field comes twice that is read.
