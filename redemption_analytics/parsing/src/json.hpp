@@ -43,7 +43,7 @@ inline int escaped_unit(const u8 *at, const u8 *end) {
 }
 
 // Find the end of a text that has escapes, from the first of them.
-inline const u8 *Json::escaped_end(const u8 *at, const u8 *end) {
+[[gnu::noinline]] inline const u8 *Json::escaped_end(const u8 *at, const u8 *end) {
   for (;; at = string_stop(at, end)) {
     if (at >= end) return nullptr;
     if (*at == '"') return at;
@@ -87,7 +87,7 @@ inline const u8 *Json::number_end(const u8 *at, const u8 *end, Type &type) {
 }
 
 // A constant is a text without quotes.
-inline const u8 *Json::word_end(const u8 *at, const u8 *end, Type &type) {
+[[gnu::noinline]] inline const u8 *Json::word_end(const u8 *at, const u8 *end, Type &type) {
   auto is = [&](const char *word, std::ptrdiff_t length) {
     return end - at >= length && !std::memcmp(at, word, static_cast<std::size_t>(length));
   };

@@ -27,6 +27,7 @@ private:
 
   const u8 *attributes(const u8 *at, const u8 *end);
   const u8 *passed_over(const u8 *at, const u8 *end);
+  Span within(Span text, bool markup);
   Node *close(Node &node, Node *to, const u8 *start_of_end, const u8 *end, bool markup);
 };
 
@@ -79,7 +80,7 @@ inline const u8 *Xml::name(const u8 *at, const u8 *end) {
 }
 
 // Pass over attributes, up to > or />.
-inline const u8 *Xml::attributes(const u8 *at, const u8 *end) {
+[[gnu::noinline]] inline const u8 *Xml::attributes(const u8 *at, const u8 *end) {
   names.clear();
   for (;;) {
     const u8 *start = at;
@@ -109,7 +110,7 @@ inline const u8 *Xml::attributes(const u8 *at, const u8 *end) {
 }
 
 // Pass over a comment, an instruction or CDATA.
-inline const u8 *Xml::passed_over(const u8 *at, const u8 *end) {
+[[gnu::noinline]] inline const u8 *Xml::passed_over(const u8 *at, const u8 *end) {
   const u8 *start = at, *stop;
   if (starts(at, end, "<!--")) {
     stop = find_word(at + 4, end, "--", 2);
@@ -135,6 +136,16 @@ inline const u8 *Xml::passed_over(const u8 *at, const u8 *end) {
   return has_only_characters(start, stop) ? stop : nullptr;
 }
 
+inline bool is_visible(u8 c) { return c > ' ' && c < 0x80; }
+
+// Strip white space of a text; give all of a text with markup, if there is more within it.
+[[gnu::noinline]] inline Span Xml::within(Span text, bool markup) {
+  if (!markup) return unicode_stripped(text);
+  u8 *to = result.room(text.size);
+  Span plain{to, unmark(text.data, text.data + text.size, to)};
+  return unicode_stripped(plain).size ? text : Span{text.data, 0};
+}
+
 // Close an element whose children are written up to a place; give where the next node goes.
 [[gnu::always_inline]] inline Node *Xml::close(Node &node, Node *to, const u8 *start_of_end,
                                                const u8 *end, bool markup) {
@@ -142,22 +153,15 @@ inline const u8 *Xml::passed_over(const u8 *at, const u8 *end) {
   if (!(children & HAS_CHILDREN)) {
     const u8 *content = base + node.end;
     Span text{content, static_cast<std::size_t>(start_of_end - content)};
-    Span plain = text;
-    if (markup) {
-      u8 *to = result.room(text.size);
-      plain = {to, unmark(text.data, start_of_end, to)};
-    }
-    if (plain.size && (plain.data[0] <= ' ' || plain.data[0] >= 0x80 ||
-                       plain.data[plain.size - 1] <= ' ' || plain.data[plain.size - 1] >= 0x80))
-      plain = unicode_stripped(plain);
+    if (markup || (text.size && (!is_visible(text.data[0]) || !is_visible(text.data[text.size - 1]))))
+      text = within(text, markup);
     node.size = 1;
     node.field = 0;
-    if (!plain.size) {
+    if (!text.size) {
       node.type = Type::NOTHING;
       node.end = position(end);
       return to;
     }
-    if (!markup) text = plain;
     node.type = Type::STRING;
     node.flags = markup ? MARKUP : 0;
     node.start = position(text.data);
