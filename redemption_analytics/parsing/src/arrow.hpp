@@ -98,11 +98,14 @@ struct Arrow {
     u32 rows = result.count(contract, number);
     start(to, rows, 1, width(number));
     u32 child = 0;
+    u64 full = ~u64(0); // columns of which all is there
+    const u64 *row = result.rows[number].data;
+    for (u32 i = 0; i < rows; i++, row += table.stride()) full &= row[THERE];
     wholes(add(to, child++, rows, 2), number, PARENT);
     for (u32 i = 0; i < table.columns; i++) {
       Kind kind = contract.columns[table.first_column + i].kind;
       ArrowArray *column = add(to, child++, rows, kind == Kind::TEXT ? 3 : 2);
-      there(column, number, i, THERE);
+      if (!(full >> i & 1)) there(column, number, i, THERE);
       if (kind == Kind::TEXT) texts(column, number, HEAD + i);
       else if (kind == Kind::BOOLEAN) truths(column, number, HEAD + i);
       else wholes(column, number, HEAD + i);
@@ -226,7 +229,7 @@ private:
       if ((row[THERE] >> (cell - HEAD) & 1) && row[cell]) to[i / 8] |= static_cast<u8>(1 << i % 8);
   }
 
-  // Write which values are there; nothing, if all are.
+  // Write which values are there.
   void there(ArrowArray *column, u32 number, u32 bit, u32 cell) {
     std::size_t rows = static_cast<std::size_t>(column->length);
     std::size_t stride = contract.tables[number].stride();
@@ -241,10 +244,6 @@ private:
       bits[i / 8] |= static_cast<u8>(is << i % 8);
     }
     column->null_count = static_cast<i64>(rows - count);
-    if (count == rows && cell == THERE) {
-      std::free(bits);
-      held->buffers[0] = nullptr;
-    }
   }
 
   void texts(ArrowArray *column, u32 number, u32 cell) {
@@ -261,8 +260,8 @@ private:
       if (size > 0x7fffffffu) memory().fail(TOO_LARGE_BLOCK);
     }
     offsets[rows] = static_cast<i32>(size);
-    // Short texts are copied sixteen bytes at a time.
-    u8 *to = static_cast<u8 *>(buffer(column, 2, size + 16));
+    // Short texts are copied thirty-two bytes at a time.
+    u8 *to = static_cast<u8 *>(buffer(column, 2, size + 32));
     row = result.rows[number].data;
     const u8 *input_end = result.input + result.input_size;
     const u8 *texts_end = result.texts.data + result.texts.size;
@@ -273,7 +272,7 @@ private:
       bool decoded = text & DECODED;
       const u8 *from = (decoded ? result.texts.data : result.input) + (text & 0xffffffffu);
       const u8 *end = decoded ? texts_end : input_end;
-      if (length <= 16 && end - from >= 16) std::memcpy(to, from, 16);
+      if (length <= 32 && end - from >= 32) std::memcpy(to, from, 32);
       else std::memcpy(to, from, length);
       to += length;
     }

@@ -238,34 +238,42 @@ private:
   // nothing tells which is meant; in XML they are lists.
   bool resolve(Node *of, u32 number, u64 &seen, u64 &twice, bool &foreign) {
     const Object &object = contract.objects[number];
-    u16 *follows = next.data + number * (MOST_FIELDS + 1);
-    u32 last = 0;
-    seen = twice = 0;
+    const u8 *base = source.base, *end_of_text = source.end;
+    // For each field the one that came after it last.
+    u16 *follows = next.data + number * (MOST_FIELDS + 1), *expected = follows;
+    u64 met = 0, again = 0;
     names.size = 0;
     for (Node *key = of + 1, *end = of + of->size; key < end; key += 1 + key[1].size) {
-      const u8 *at = source.base + key->start;
-      u32 length = key->end - key->start, field = follows[last];
+      u32 field = *expected;
       if (field >= object.count || (key->flags & ESCAPED) ||
-          !is_named(at, length, source.end, object.fields[field])) {
-        Span name = name_of(*key);
-        int found = find_field(object, name.data, static_cast<u32>(name.size),
-                               key->flags & ESCAPED ? name.data + name.size : source.end);
-        if (found < 0) {
+          !is_named(base + key->start, key->end - key->start, end_of_text, object.fields[field])) {
+        field = unexpected(*key, object);
+        if (field == MOST_FIELDS) {
           key->field = MOST_FIELDS;
-          names.add(memory(), name);
           continue;
         }
-        field = static_cast<u32>(found);
-        follows[last] = static_cast<u16>(field);
+        *expected = static_cast<u16>(field);
       }
       key->field = static_cast<u16>(field);
-      last = field + 1;
+      expected = follows + field + 1;
       u64 bit = u64(1) << field;
-      twice |= seen & bit;
-      seen |= bit;
+      again |= met & bit;
+      met |= bit;
     }
+    seen = met;
+    twice = again;
     foreign = names.size != 0;
     return !twice || source.xml || demand_once(of, object, twice);
+  }
+
+  // Find the field that a key names; MOST_FIELDS, if it is not known.
+  [[gnu::noinline]] u32 unexpected(const Node &key, const Object &object) {
+    Span name = name_of(key);
+    int found = find_field(object, name.data, static_cast<u32>(name.size),
+                           key.flags & ESCAPED ? name.data + name.size : source.end);
+    if (found >= 0) return static_cast<u32>(found);
+    names.add(memory(), name);
+    return MOST_FIELDS;
   }
 
   // Refuse an object in which a field comes twice that is read.
@@ -378,8 +386,12 @@ private:
     if (!resolve(of, number, seen, twice, foreign)) return false;
     note_unknown(number);
     const Object &object = contract.objects[number];
-    for (Node *key = of + 1, *end = of + of->size; key < end; key += 1 + key[1].size)
-      if (key->field < MOST_FIELDS && !read(of, key, end, object, row_number, twice)) return false;
+    u64 *row = row_of(object.table, row_number);
+    for (Node *key = of + 1, *end = of + of->size; key < end; key += 1 + key[1].size) {
+      if (key->field >= MOST_FIELDS) continue;
+      if (!twice && plain(key[1], object.fields[key->field], row)) continue;
+      if (!read(of, key, end, object, row_number, twice)) return false;
+    }
     return demand(of, object, number, row_number, seen, foreign);
   }
 
@@ -553,6 +565,35 @@ private:
   }
 
   // ---- values
+
+  // Read a value as nearly all are written; false where it takes more to read it, or to refuse it.
+  bool plain(const Node &value, const Field &field, u64 *row) {
+    if (value.type == Type::NOTHING || field.what == What::UNUSED) return true;
+    if (field.what != What::VALUE) {
+      bool told = field.what == What::LIST && field.column != NONE;
+      return !told && value.size == 1 && (value.type == Type::OBJECT || value.type == Type::ARRAY);
+    }
+    if (value.flags || (value.type != Type::STRING && value.type != Type::INTEGER)) return false;
+    Span written = raw(value);
+    if (!written.size) return true;
+    u64 &cell = row[HEAD + field.column];
+    if (field.kind == Kind::TEXT) {
+      if (*written.data <= ' ' || *written.data == '-' || source.decoded) return false;
+      keep(value.start, static_cast<u32>(written.size), cell);
+    } else if (field.kind == Kind::INTEGER || (field.kind == Kind::POINTS && !contract.decimal)) {
+      i64 number;
+      if (!read_digits(written, number)) return false;
+      cell = static_cast<u64>(number);
+    } else if (field.kind == Kind::TIME && value.type == Type::STRING) {
+      Moment moment;
+      if (read_time(written, contract.no_times, false, moment) != FITS) return false;
+      cell = static_cast<u64>(moment.microseconds);
+    } else {
+      return false;
+    }
+    row[THERE] |= u64(1) << field.column;
+    return true;
+  }
 
   bool scalar(const Node &value, const Field &field, u64 *row, u32 place) {
     u64 bit = u64(1) << field.column;

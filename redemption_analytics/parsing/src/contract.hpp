@@ -19,6 +19,7 @@ struct Field {
   Kind kind;  // of a value
   u32 column; // of a value; of a list, where it is told that it was there, or none
   u32 object; // of an object or a list; of a wrapper, the field that it wraps
+  Mask starts, ends; // bits of the name's bytes: the first sixteen, those after them
   u8 padded[32];
 };
 
@@ -85,14 +86,9 @@ struct Contract {
 // Tell whether a text that ends before `end` is a field's name.
 inline bool is_named(const u8 *at, u32 length, const u8 *end, const Field &field) {
   if (length != field.length) return false;
-  if (length <= 32 && end - at >= 32) {
-    Mask m = mask_of(equal(load(at), load(field.padded))) | ~first_bytes(length);
-    if ((m & FULL) != FULL) return false;
-    if (length <= 16) return true;
-    m = mask_of(equal(load(at + 16), load(field.padded + 16))) | ~first_bytes(length - 16);
-    return (m & FULL) == FULL;
-  }
-  return !std::memcmp(at, field.name, length);
+  if (length > 32 || end - at < 32) return !std::memcmp(at, field.name, length);
+  if (field.starts & ~mask_of(equal(load(at), load(field.padded)))) return false;
+  return length <= 16 || !(field.ends & ~mask_of(equal(load(at + 16), load(field.padded + 16))));
 }
 
 // Find a field by its name: its number, or -1.
@@ -222,6 +218,8 @@ inline void read_contract(Contract &contract, const u8 *data, std::size_t size) 
         memory.fail(BAD_DECLARATION);
       (field.what == What::VALUE ? field.column : field.object) = target;
       if (field.what == What::LIST) field.column = told;
+      field.starts = first_bytes(field.length);
+      field.ends = first_bytes(field.length > 16 ? field.length - 16 : 0);
       std::memset(field.padded, 0, sizeof field.padded);
       std::memcpy(field.padded, field.name, field.length < 32 ? field.length : 32);
       u32 slot = hash_of(field.name, field.length);

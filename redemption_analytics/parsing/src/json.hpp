@@ -17,21 +17,9 @@ struct Json {
   const u8 *value(const u8 *at, const u8 *end);
 
 private:
-  const u8 *text(const u8 *at, const u8 *end, Type type);
-  const u8 *number(const u8 *at, const u8 *end);
-  const u8 *word(const u8 *at, const u8 *end);
-
-  Node &add(const u8 *start, const u8 *end, Type type, u8 flags = 0) {
-    Node &node = tape.nodes.add(memory);
-    node = {static_cast<u32>(start - base), static_cast<u32>(end - base), 1, type, flags, 0};
-    return node;
-  }
-
-  void close(const u8 *end) {
-    u32 opened = tape.open[--tape.open.size];
-    tape.nodes[opened].end = static_cast<u32>(end - base);
-    tape.nodes[opened].size = static_cast<u32>(tape.nodes.size) - opened;
-  }
+  const u8 *escaped_end(const u8 *at, const u8 *end);
+  const u8 *number_end(const u8 *at, const u8 *end, Type &type);
+  const u8 *word_end(const u8 *at, const u8 *end, Type &type);
 };
 
 inline bool is_digit(u8 byte) { return static_cast<u8>(byte - '0') < 10; }
@@ -54,16 +42,12 @@ inline int escaped_unit(const u8 *at, const u8 *end) {
   return unit;
 }
 
-// After the opening quote.
-inline const u8 *Json::text(const u8 *at, const u8 *end, Type type) {
-  const u8 *start = at;
-  u8 flags = 0;
-  for (;;) {
-    at = string_stop(at, end);
+// Find the end of a text that has escapes, from the first of them.
+[[gnu::noinline]] inline const u8 *Json::escaped_end(const u8 *at, const u8 *end) {
+  for (;; at = string_stop(at, end)) {
     if (at >= end) return nullptr;
-    if (*at == '"') break;
+    if (*at == '"') return at;
     if (*at != '\\' || end - at < 2) return nullptr;
-    flags = ESCAPED;
     switch (at[1]) {
     case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
       at += 2;
@@ -76,18 +60,15 @@ inline const u8 *Json::text(const u8 *at, const u8 *end, Type type) {
       return nullptr;
     }
   }
-  add(start, at, type, flags);
-  return at + 1;
 }
 
-inline const u8 *Json::number(const u8 *at, const u8 *end) {
-  const u8 *start = at;
+inline const u8 *Json::number_end(const u8 *at, const u8 *end, Type &type) {
+  type = Type::INTEGER;
   if (*at == '-') at++;
   if (at >= end || !is_digit(*at)) return nullptr;
   if (*at == '0') at++;
   else
     while (at < end && is_digit(*at)) at++;
-  Type type = Type::INTEGER;
   if (end - at >= 2 && *at == '.' && is_digit(at[1])) {
     type = Type::DECIMAL;
     at += 2;
@@ -102,91 +83,116 @@ inline const u8 *Json::number(const u8 *at, const u8 *end) {
       while (at < end && is_digit(*at)) at++;
     }
   }
-  add(start, at, type);
   return at;
 }
 
-inline const u8 *Json::word(const u8 *at, const u8 *end) {
+// A constant is a text without quotes.
+[[gnu::noinline]] inline const u8 *Json::word_end(const u8 *at, const u8 *end, Type &type) {
   auto is = [&](const char *word, std::ptrdiff_t length) {
     return end - at >= length && !std::memcmp(at, word, static_cast<std::size_t>(length));
   };
-  auto take = [&](int length, Type type, u8 flags = 0) {
-    add(at, at + length, type, flags);
-    return at + length;
-  };
-  if (is("null", 4)) return take(4, Type::NOTHING);
-  if (is("true", 4)) return take(4, Type::TRUE);
-  if (is("false", 5)) return take(5, Type::FALSE);
-  if (is("NaN", 3)) return take(3, Type::STRING, CONSTANT);
-  if (is("Infinity", 8)) return take(8, Type::STRING, CONSTANT);
-  if (is("-Infinity", 9)) return take(9, Type::STRING, CONSTANT);
+  if (is("null", 4)) return type = Type::NOTHING, at + 4;
+  if (is("true", 4)) return type = Type::TRUE, at + 4;
+  if (is("false", 5)) return type = Type::FALSE, at + 5;
+  type = Type::STRING;
+  if (is("NaN", 3)) return at + 3;
+  if (is("Infinity", 8)) return at + 8;
+  if (is("-Infinity", 9)) return at + 9;
   return nullptr;
 }
 
 inline const u8 *Json::value(const u8 *at, const u8 *end) {
-  tape.clear();
+  Buffer<Node> &nodes = tape.nodes;
+  nodes.size = 0;
+  // Where the next node goes, and where there is no room for one.
+  Node *to = nodes.data, *full = to + nodes.capacity;
+  auto add = [&](const u8 *start, const u8 *stop, Type type, u8 flags) {
+    to->start = static_cast<u32>(start - base);
+    to->end = static_cast<u32>(stop - base);
+    to->size = 1;
+    to->type = type;
+    to->flags = flags;
+    to->field = 0;
+    to++;
+  };
+  // What is open has the number of what it is in for its size.
+  u32 opened = 0, depth = 0;
+  bool object = false;
 value:
+  if (full - to < 2) to = tape.make_room(memory, to), full = nodes.data + nodes.capacity;
+value_of_key:
   at = skip_space(at, end);
   if (at >= end) return nullptr;
-  switch (*at) {
-  case '{':
-  case '[': {
-    if (tape.open.size >= DEEPEST) return nullptr;
-    bool object = *at == '{';
-    tape.open.add(memory, static_cast<u32>(tape.nodes.size));
-    add(at, at, object ? Type::OBJECT : Type::ARRAY);
+  if (*at == '"') {
+    const u8 *stop = string_stop(++at, end);
+    u8 flags = 0;
+    if (stop >= end || *stop != '"') {
+      stop = escaped_end(stop, end);
+      if (!stop) return nullptr;
+      flags = ESCAPED;
+    }
+    add(at, stop, Type::STRING, flags);
+    at = stop + 1;
+  } else if (*at == '{' || *at == '[') {
+    if (depth++ >= DEEPEST) return nullptr;
+    object = *at == '{';
+    add(at, at, object ? Type::OBJECT : Type::ARRAY, 0);
+    to[-1].size = opened;
+    opened = static_cast<u32>(to - 1 - nodes.data);
     at = skip_space(at + 1, end);
     if (at >= end) return nullptr;
-    if (*at == (object ? '}' : ']')) {
-      close(++at);
-      goto closed;
-    }
+    if (*at == (object ? '}' : ']')) goto close;
     if (object) goto key;
     goto value;
+  } else {
+    const u8 *start = at;
+    Type type;
+    if (is_digit(*at) || (*at == '-' && (end - at < 2 || at[1] != 'I'))) at = number_end(at, end, type);
+    else at = word_end(at, end, type);
+    if (!at) return nullptr;
+    add(start, at, type, type == Type::STRING ? u8(CONSTANT) : u8(0));
   }
-  case '"':
-    at = text(at + 1, end, Type::STRING);
-    break;
-  case '-':
-    if (end - at >= 2 && at[1] == 'I') at = word(at, end);
-    else at = number(at, end);
-    break;
-  case '0': case '1': case '2': case '3': case '4':
-  case '5': case '6': case '7': case '8': case '9':
-    at = number(at, end);
-    break;
-  default:
-    at = word(at, end);
-  }
-  if (!at) return nullptr;
 closed:
-  if (!tape.open.size) return at;
+  if (!depth) {
+    nodes.size = static_cast<std::size_t>(to - nodes.data);
+    return at;
+  }
   at = skip_space(at, end);
   if (at >= end) return nullptr;
-  if (tape.nodes[tape.open[tape.open.size - 1]].type == Type::OBJECT) {
-    if (*at == '}') {
-      close(++at);
-      goto closed;
-    }
-    if (*at != ',') return nullptr;
-    at = skip_space(at + 1, end);
+  if (*at == ',') {
+    at++;
+    if (!object) goto value;
+    at = skip_space(at, end);
     goto key;
   }
-  if (*at == ']') {
-    close(++at);
-    goto closed;
-  }
-  if (*at != ',') return nullptr;
-  at++;
-  goto value;
+  if (*at != (object ? '}' : ']')) return nullptr;
+close: {
+  Node &node = nodes[opened];
+  u32 number = opened;
+  opened = node.size;
+  node.end = static_cast<u32>(++at - base);
+  node.size = static_cast<u32>(to - nodes.data) - number;
+  object = nodes[opened].type == Type::OBJECT;
+  depth--;
+  goto closed;
+}
 key:
+  if (full - to < 2) to = tape.make_room(memory, to), full = nodes.data + nodes.capacity;
   if (at >= end || *at != '"') return nullptr;
-  at = text(at + 1, end, Type::KEY);
-  if (!at) return nullptr;
-  at = skip_space(at, end);
+  {
+    const u8 *stop = string_stop(++at, end);
+    u8 flags = 0;
+    if (stop >= end || *stop != '"') {
+      stop = escaped_end(stop, end);
+      if (!stop) return nullptr;
+      flags = ESCAPED;
+    }
+    add(at, stop, Type::KEY, flags);
+    at = skip_space(stop + 1, end);
+  }
   if (at >= end || *at != ':') return nullptr;
   at++;
-  goto value;
+  goto value_of_key;
 }
 
 // Write a text without its escapes; it becomes no longer. Tell whether it holds no half of a
@@ -196,7 +202,11 @@ inline bool unescape(const u8 *at, const u8 *end, u8 *to, std::size_t &length) {
   bool whole = true;
   while (at < end) {
     if (*at != '\\') {
-      *to++ = *at++;
+      const u8 *stop = find_either(at, end, '\\', '\\');
+      std::size_t plain = static_cast<std::size_t>(stop - at);
+      std::memcpy(to, at, plain);
+      to += plain;
+      at = stop;
       continue;
     }
     u8 mark = at[1];

@@ -283,31 +283,34 @@ private:
 
   const u8 *next_answer(const u8 *at) const {
     const Span &name = contract.root_name;
+    char tag[40] = "<";
+    std::memcpy(tag + 1, name.data, name.size);
     for (;; at++) {
-      at = find_byte(at, stop, '<');
-      if (at == stop) return at;
-      if (static_cast<std::size_t>(stop - at) <= name.size) return stop;
-      if (!std::memcmp(at + 1, name.data, name.size) && at_answer(at)) return at;
+      at = find_word(at, stop, tag, name.size + 1);
+      if (at == stop || at_answer(at)) return at;
     }
   }
 
-  // Find the end of the answer that starts at a place: its end tag, or that of an empty one.
-  const u8 *answer_end(const u8 *start, const u8 *end) const {
+  // Find the end of the answer that starts at a place: its end tag, or that of an empty one. Where
+  // the next one starts before, it has none.
+  const u8 *answer_end(const u8 *start, const u8 *&next) const {
     const Span &name = contract.root_name;
     for (const u8 *at = start;; at++) {
-      at = find_word(at, end, reinterpret_cast<const char *>(name.data), name.size);
-      if (at == end) return nullptr;
-      const u8 *after = at + name.size;
+      at = find_word(at, stop, reinterpret_cast<const char *>(name.data), name.size);
+      if (at == stop) return next = stop, nullptr;
+      const u8 *after = at + name.size, *end = nullptr;
       if (at - start >= 2 && at[-1] == '/' && at[-2] == '<') {
-        while (after < end && is_blank(*after)) after++;
-        if (after < end && *after == '>') return after + 1;
-      } else if (at > start && at[-1] == '<') {
-        if (starts(after, end, "/>")) return after + 2;
-        if (after < end && is_blank(*after)) {
-          while (after < end && *after != '<' && *after != '>') after++;
-          if (after < end && *after == '>' && after[-1] == '/') return after + 1;
-        }
+        while (after < stop && is_blank(*after)) after++;
+        if (after < stop && *after == '>') end = after + 1;
+      } else if (at - start == 1 && starts(after, stop, "/>")) {
+        end = after + 2;
+      } else if (at - start == 1 && after < stop && is_blank(*after)) {
+        while (after < stop && *after != '<' && *after != '>') after++;
+        if (after < stop && *after == '>' && after[-1] == '/') end = after + 1;
+      } else if (at - start > 1 && at[-1] == '<' && at_answer(at - 1)) {
+        return next = at - 1, nullptr;
       }
+      if (end) return next = next_answer(end), end;
     }
   }
 
@@ -316,7 +319,7 @@ private:
     read_between(data, at);
     Xml xml{memory(), result, tape, work.names, base};
     while (at < stop) {
-      const u8 *next = next_answer(at + 1);
+      const u8 *next;
       const u8 *end = answer_end(at, next);
       if (end) {
         if (is_utf8(at, end, true) && xml.answer(at, end)) conform(at, end);

@@ -18,7 +18,7 @@ enum Flag : u8 {
 struct Node {
   u32 start;
   u32 end;
-  u32 size; // in nodes, itself and all that it holds
+  u32 size; // in nodes, itself and all that it holds; while it is open, the number of what it is in
   Type type;
   u8 flags;
   u16 field;
@@ -26,14 +26,15 @@ struct Node {
 
 struct Tape {
   Buffer<Node> nodes;
-  Buffer<u32> open;
 
-  void clear() { nodes.size = open.size = 0; }
-
-  void release() {
-    nodes.release();
-    open.release();
+  // Make room for a key and a value after what is written; give where they go.
+  [[gnu::noinline]] Node *make_room(Memory &memory, Node *to) {
+    nodes.size = static_cast<std::size_t>(to - nodes.data);
+    nodes.reserve(memory, nodes.size + 2);
+    return nodes.data + nodes.size;
   }
+
+  void release() { nodes.release(); }
 };
 
 // Goes through what an object or an array holds.

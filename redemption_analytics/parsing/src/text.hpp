@@ -28,6 +28,7 @@ inline Bytes equal(Bytes a, Bytes b) { return _mm_cmpeq_epi8(a, b); }
 inline Bytes either(Bytes a, Bytes b) { return _mm_or_si128(a, b); }
 inline Bytes both(Bytes a, Bytes b) { return _mm_and_si128(a, b); }
 inline Bytes at_most(Bytes a, Bytes most) { return _mm_cmpeq_epi8(_mm_min_epu8(a, most), a); }
+inline Bytes minus(Bytes a, Bytes b) { return _mm_sub_epi8(a, b); }
 inline Mask mask_of(Bytes a) { return static_cast<Mask>(_mm_movemask_epi8(a)); }
 inline int first_of(Mask mask) { return __builtin_ctz(mask); }
 constexpr Mask FULL = 0xffff;
@@ -43,6 +44,7 @@ inline Bytes equal(Bytes a, Bytes b) { return vceqq_u8(a, b); }
 inline Bytes either(Bytes a, Bytes b) { return vorrq_u8(a, b); }
 inline Bytes both(Bytes a, Bytes b) { return vandq_u8(a, b); }
 inline Bytes at_most(Bytes a, Bytes most) { return vcleq_u8(a, most); }
+inline Bytes minus(Bytes a, Bytes b) { return vsubq_u8(a, b); }
 inline Mask mask_of(Bytes a) {
   return vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(a), 4)), 0);
 }
@@ -84,6 +86,9 @@ inline Bytes both(Bytes a, Bytes b) {
 inline Bytes at_most(Bytes a, Bytes most) {
   return each(a, most, [](u8 x, u8 y) { return u8(x <= y ? 255 : 0); });
 }
+inline Bytes minus(Bytes a, Bytes b) {
+  return each(a, b, [](u8 x, u8 y) { return u8(x - y); });
+}
 inline Mask mask_of(Bytes a) {
   Mask mask = 0;
   for (int i = 0; i < 16; i++) mask |= Mask(a.of[i] >> 7) << i;
@@ -96,7 +101,7 @@ inline bool is_ascii(Bytes a) { return mask_of(a) == 0; }
 #endif
 
 // Find the first quote, backslash or control character.
-inline const u8 *string_stop(const u8 *at, const u8 *end) {
+[[gnu::always_inline]] inline const u8 *string_stop(const u8 *at, const u8 *end) {
   const Bytes quote = all('"'), backslash = all('\\'), control = all(0x1f);
   for (; end - at >= 16; at += 16) {
     Bytes b = load(at);
@@ -124,14 +129,15 @@ inline const u8 *find_byte(const u8 *at, const u8 *end, u8 byte) {
   return found ? static_cast<const u8 *>(found) : end;
 }
 
-// Find a word of at least two bytes: by its first and last one.
+// Find a word of at least two bytes: by its middle and its last one, for first ones are often quotes.
 inline const u8 *find_word(const u8 *at, const u8 *end, const char *word, std::size_t length) {
   if (end - at < static_cast<std::ptrdiff_t>(length)) return end;
   const u8 *last = end - length;
-  const Bytes first = all(static_cast<u8>(word[0]));
+  const std::size_t half = (length - 1) / 2;
+  const Bytes middle = all(static_cast<u8>(word[half]));
   const Bytes final = all(static_cast<u8>(word[length - 1]));
   while (last - at >= 16) {
-    Mask m = mask_of(both(equal(load(at), first), equal(load(at + length - 1), final)));
+    Mask m = mask_of(both(equal(load(at + half), middle), equal(load(at + length - 1), final)));
     while (m) {
       int i = first_of(m);
       if (!std::memcmp(at + i, word, length)) return at + i;
@@ -147,6 +153,12 @@ inline const u8 *find_word(const u8 *at, const u8 *end, const char *word, std::s
   return end;
 }
 
+// Tell whether two texts are the same, of which the first ends before `end`, and the other before it.
+inline bool is_same(const u8 *at, const u8 *other, std::size_t length, const u8 *end) {
+  if (length > 16 || end - at < 16) return !std::memcmp(at, other, length);
+  return !(first_bytes(length) & ~mask_of(equal(load(at), load(other))));
+}
+
 // White space in JSON.
 inline bool is_space(u8 byte) {
   return byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t';
@@ -155,8 +167,7 @@ inline bool is_space(u8 byte) {
 // What is blank in a value: white space of ASCII.
 inline bool is_blank(u8 byte) { return byte == ' ' || (byte >= 9 && byte <= 13); }
 
-inline const u8 *skip_space(const u8 *at, const u8 *end) {
-  if (at < end && *at > ' ') return at;
+[[gnu::noinline]] inline const u8 *skip_spaces(const u8 *at, const u8 *end) {
   while (at < end && is_space(*at)) {
     at++;
     // Indented text has long runs of blanks.
@@ -168,6 +179,13 @@ inline const u8 *skip_space(const u8 *at, const u8 *end) {
     }
   }
   return at;
+}
+
+[[gnu::always_inline]] inline const u8 *skip_space(const u8 *at, const u8 *end) {
+  if (at >= end || *at > ' ') return at;
+  // Mostly there is one blank, or none.
+  if (end - at > 1 && *at == ' ' && at[1] > ' ') return at + 1;
+  return skip_spaces(at, end);
 }
 
 inline Span stripped(Span text) {
@@ -201,12 +219,15 @@ inline int character_at(const u8 *at, const u8 *end, u32 &code) {
 // Tell whether text is UTF-8; of XML, without the two characters that are none there.
 inline bool is_utf8(const u8 *at, const u8 *end, bool xml) {
   while (at < end) {
-    if (end - at >= 16 && is_ascii(load(at))) {
-      at += 16;
-      continue;
+    while (end - at >= 64 && is_ascii(either(either(load(at), load(at + 16)),
+                                             either(load(at + 32), load(at + 48)))))
+      at += 64;
+    if (end - at >= 16) {
+      Mask m = mask_of(at_most(load(at), all(0x7f))) ^ FULL;
+      at += m ? first_of(m) : 16;
+      if (!m) continue;
     }
-    const u8 *stop = end - at >= 16 ? at + 16 : end;
-    while (at < stop) {
+    while (at < end && (*at >= 0x80 || end - at < 16)) {
       u32 code;
       int length = character_at(at, end, code);
       if (!length || (xml && (code == 0xfffe || code == 0xffff))) return false;

@@ -350,7 +350,7 @@ inline bool read_written(const u8 *at, const u8 *end, Written &time) {
   return at == end ? end[-1] != ' ' : read_offset(at, end, time);
 }
 
-inline Reason read_time(Span text, const NoTimes &none, bool offsets, Moment &moment) {
+[[gnu::noinline]] inline Reason read_time(Span text, const NoTimes &none, bool offsets, Moment &moment) {
   text = stripped(text);
   if (!text.size) return BLANK;
   Written time;

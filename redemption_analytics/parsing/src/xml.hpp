@@ -27,7 +27,8 @@ private:
 
   const u8 *attributes(const u8 *at, const u8 *end);
   const u8 *passed_over(const u8 *at, const u8 *end);
-  void close(const u8 *start_of_end, const u8 *end, bool markup);
+  Span within(Span text, bool markup);
+  Node *close(Node &node, Node *to, const u8 *start_of_end, const u8 *end, bool markup);
 };
 
 inline bool is_xml_space(u8 c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
@@ -66,12 +67,20 @@ inline const u8 *markup_stop(const u8 *at, const u8 *end) {
 
 inline const u8 *Xml::name(const u8 *at, const u8 *end) {
   if (at >= end || !is_name_start(*at)) return nullptr;
+  // Nearly all are of letters and underlines.
+  while (end - at >= 16) {
+    Bytes b = load(at);
+    Bytes letters = at_most(minus(either(b, all(32)), all('a')), all(25));
+    Mask m = mask_of(either(letters, equal(b, all('_')))) ^ FULL;
+    at += m ? first_of(m) : 16;
+    if (m) break;
+  }
   while (at < end && is_name(*at)) at++;
   return at;
 }
 
 // Pass over attributes, up to > or />.
-inline const u8 *Xml::attributes(const u8 *at, const u8 *end) {
+[[gnu::noinline]] inline const u8 *Xml::attributes(const u8 *at, const u8 *end) {
   names.clear();
   for (;;) {
     const u8 *start = at;
@@ -101,7 +110,7 @@ inline const u8 *Xml::attributes(const u8 *at, const u8 *end) {
 }
 
 // Pass over a comment, an instruction or CDATA.
-inline const u8 *Xml::passed_over(const u8 *at, const u8 *end) {
+[[gnu::noinline]] inline const u8 *Xml::passed_over(const u8 *at, const u8 *end) {
   const u8 *start = at, *stop;
   if (starts(at, end, "<!--")) {
     stop = find_word(at + 4, end, "--", 2);
@@ -127,34 +136,37 @@ inline const u8 *Xml::passed_over(const u8 *at, const u8 *end) {
   return has_only_characters(start, stop) ? stop : nullptr;
 }
 
-inline void Xml::close(const u8 *start_of_end, const u8 *end, bool markup) {
-  u32 opened = tape.open[--tape.open.size];
-  Node &node = tape.nodes[opened];
+inline bool is_visible(u8 c) { return c > ' ' && c < 0x80; }
+
+// Strip white space of a text; give all of a text with markup, if there is more within it.
+[[gnu::noinline]] inline Span Xml::within(Span text, bool markup) {
+  if (!markup) return unicode_stripped(text);
+  u8 *to = result.room(text.size);
+  Span plain{to, unmark(text.data, text.data + text.size, to)};
+  return unicode_stripped(plain).size ? text : Span{text.data, 0};
+}
+
+// Close an element whose children are written up to a place; give where the next node goes.
+[[gnu::always_inline]] inline Node *Xml::close(Node &node, Node *to, const u8 *start_of_end,
+                                               const u8 *end, bool markup) {
   u16 children = node.field;
   if (!(children & HAS_CHILDREN)) {
     const u8 *content = base + node.end;
     Span text{content, static_cast<std::size_t>(start_of_end - content)};
-    Span plain = text;
-    if (markup) {
-      u8 *to = result.room(text.size);
-      plain = {to, unmark(text.data, start_of_end, to)};
-    }
-    if (plain.size && (plain.data[0] <= ' ' || plain.data[0] >= 0x80 ||
-                       plain.data[plain.size - 1] <= ' ' || plain.data[plain.size - 1] >= 0x80))
-      plain = unicode_stripped(plain);
+    if (markup || (text.size && (!is_visible(text.data[0]) || !is_visible(text.data[text.size - 1]))))
+      text = within(text, markup);
     node.size = 1;
     node.field = 0;
-    if (!plain.size) {
+    if (!text.size) {
       node.type = Type::NOTHING;
       node.end = position(end);
-      return;
+      return to;
     }
-    if (!markup) text = plain;
     node.type = Type::STRING;
     node.flags = markup ? MARKUP : 0;
     node.start = position(text.data);
     node.end = position(text.data + text.size);
-    return;
+    return to;
   }
   node.end = position(end);
   node.field = 0;
@@ -162,35 +174,35 @@ inline void Xml::close(const u8 *start_of_end, const u8 *end, bool markup) {
     node.type = Type::ARRAY;
     node.flags = KEYED;
     const Node *child = &node + 2;
-    if (child->type == Type::ARRAY && opened + 2 + child->size == tape.nodes.size) {
+    if (child->type == Type::ARRAY && child + child->size == to) {
       // A list of one list is taken for that list.
       std::size_t left = child->size - 1;
       std::memmove(&node + 1, child + 1, left * sizeof(Node));
-      tape.nodes.size -= 2;
+      to -= 2;
     }
   }
-  node.size = static_cast<u32>(tape.nodes.size) - opened;
+  node.size = static_cast<u32>(to - &node);
+  return to;
 }
 
 inline bool Xml::answer(const u8 *at, const u8 *end) {
-  tape.clear();
+  Buffer<Node> &nodes = tape.nodes;
+  nodes.size = 0;
   const u8 *start = at;
-  tape.nodes.add(memory, {position(at), position(end), 1, Type::OBJECT, 0, 0});
-  bool markup = false;
-  for (;;) {
+  nodes.add(memory, {position(at), position(end), 1, Type::OBJECT, 0, 0});
+  // Where the next node goes, and where there is no room for one.
+  Node *to = nodes.data + 1, *full = nodes.data + nodes.capacity;
+  // What is open has the number of what it is in for its size.
+  u32 opened = 0, depth = 0;
+  do {
     // A start tag.
     const u8 *tag = at, *stop = name(at + 1, end);
-    if (!stop) return false;
-    if (tape.open.size) {
-      Node &parent = tape.nodes[tape.open[tape.open.size - 1]];
-      bool element = stop - at == 8 && !std::memcmp(at + 1, "element", 7);
-      parent.field |= HAS_CHILDREN | (element ? 0 : HAS_OTHERS);
-    }
-    if (tape.open.size >= DEEPEST) return false;
-    tape.nodes.add(memory, {position(at + 1), position(stop), 1, Type::KEY, 0, 0});
-    tape.open.add(memory, static_cast<u32>(tape.nodes.size));
+    if (!stop || stop >= end) return false;
+    if (depth++ >= DEEPEST) return false;
+    bool element = stop - at == 8 && !std::memcmp(at + 1, "element", 7);
+    nodes[opened].field |= HAS_CHILDREN | (element ? 0 : HAS_OTHERS);
+    if (full - to < 2) to = tape.make_room(memory, to), full = nodes.data + nodes.capacity;
     at = stop;
-    if (at >= end) return false;
     if (*at != '>') {
       at = attributes(at, end);
       if (!at) return false;
@@ -199,14 +211,45 @@ inline bool Xml::answer(const u8 *at, const u8 *end) {
     at += empty;
     if (at >= end || *at != '>') return false;
     at++;
-    tape.nodes.add(memory, {position(tag), position(at), 1, Type::OBJECT, 0, 0});
-    markup = false;
-    if (empty) close(at, at, false);
+    to[0] = {position(tag + 1), position(stop), 1, Type::KEY, 0, 0};
+    to[1] = {position(tag), position(at), opened, Type::OBJECT, 0, 0};
+    opened = static_cast<u32>(to + 1 - nodes.data);
+    to += 2;
+    bool markup = false;
+    if (empty) {
+      Node &node = nodes[opened];
+      opened = node.size;
+      to = close(node, to, at, at, false);
+      depth--;
+    }
     // Text and end tags, up to the next start tag.
-    while (tape.open.size) {
-      at = markup_stop(at, end);
+    while (depth) {
+      if (at < end && *at != '<') at = markup_stop(at, end);
       if (at >= end) return false;
-      if (*at == ']') {
+      if (*at == '<') {
+        if (end - at < 2) return false;
+        if (at[1] == '!' || at[1] == '?') {
+          at = passed_over(at, end);
+          if (!at) return false;
+          markup = true;
+          continue;
+        }
+        if (at[1] != '/') break;
+        Node &node = nodes[opened];
+        const Node &key = (&node)[-1];
+        u32 length = key.end - key.start;
+        const u8 *before = at;
+        at += 2;
+        if (end - at < static_cast<std::ptrdiff_t>(length) ||
+            !is_same(at, base + key.start, length, end))
+          return false;
+        at = skip_xml_space(at + length, end);
+        if (at >= end || *at != '>') return false;
+        opened = node.size;
+        to = close(node, to, before, ++at, markup);
+        depth--;
+        markup = false;
+      } else if (*at == ']') {
         if (starts(at, end, "]]>")) return false;
         at++;
       } else if (*at == '\r') {
@@ -217,30 +260,14 @@ inline bool Xml::answer(const u8 *at, const u8 *end) {
         at = reference(at, end, code);
         if (!at) return false;
         markup = true;
-      } else if (*at != '<' || end - at < 2) {
-        return false;
-      } else if (at[1] == '/') {
-        const Node &key = tape.nodes[tape.open[tape.open.size - 1] - 1];
-        u32 length = key.end - key.start;
-        const u8 *before = at;
-        at += 2;
-        if (end - at < static_cast<std::ptrdiff_t>(length) || std::memcmp(at, base + key.start, length))
-          return false;
-        at = skip_xml_space(at + length, end);
-        if (at >= end || *at != '>') return false;
-        close(before, ++at, markup);
-        markup = false;
-      } else if (at[1] == '!' || at[1] == '?') {
-        at = passed_over(at, end);
-        if (!at) return false;
-        markup = true;
       } else {
-        break;
+        return false;
       }
     }
-    if (!tape.open.size) break;
-  }
-  tape.nodes[0].size = static_cast<u32>(tape.nodes.size);
+  } while (depth);
+  nodes[0].field = 0;
+  nodes.size = static_cast<std::size_t>(to - nodes.data);
+  nodes[0].size = static_cast<u32>(nodes.size);
   return at == end && start < end;
 }
 
