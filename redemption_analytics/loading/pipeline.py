@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -17,12 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.errors import RejectedError, SourceError
-from redemption_analytics.flattening.flatten import ANSWER, Flattening, Tables
+from redemption_analytics.flattening.flatten import Flattening, Tables
 from redemption_analytics.loading.option_checks import checked
 from redemption_analytics.loading.parser import Parsed, Parser
 from redemption_analytics.loading.progress import progress_bar
+from redemption_analytics.loading.provenance import Origin, rejects_table, said, with_provenance
 from redemption_analytics.merging.conflicts import PATH
-from redemption_analytics.merging.export_times import EXPORT, Dating
+from redemption_analytics.merging.export_times import Dating
 from redemption_analytics.merging.merge import Merging
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.options import LoadOptions
@@ -34,7 +34,6 @@ from redemption_analytics.sources.accounts import Account, files_table
 from redemption_analytics.sources.export import Export, renamed
 from redemption_analytics.sources.find import Source, find_exports
 from redemption_analytics.sources.streams import Stream
-from redemption_analytics.tables.arrow import arrow_schema_of, declared
 from redemption_analytics.tables.ledger import Finding, findings, ledger
 from redemption_analytics.tables.parts import whole_of
 
@@ -87,37 +86,6 @@ def _progress_bar(
     return progress_bar(
         sum(export.size or 0 for export in exports if not export.passed_over), progress
     )
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """Where the records of some blocks come from.
-
-    Attributes
-    ----------
-    exports
-        The export of each block.
-    starts
-        How many records of all the blocks came before it.
-    before
-        How many records of its export came before it.
-    """
-
-    exports: list[Export]
-    starts: list[int]
-    before: list[int]
-
-    def place(self, reject: Reject) -> tuple[str, Reject]:
-        """Return the source of a reject, and the reject with the number of its record there."""
-        if reject.record is None:
-            return self.exports[0].name, reject
-        source, record = self.of(reject.record)
-        return source, reject._replace(record=record)
-
-    def of(self, number: int) -> tuple[str, int]:
-        """Return the source of a record, and its number there."""
-        block = bisect_left(self.starts, number) - 1
-        return self.exports[block].name, number - self.starts[block] + self.before[block]
 
 
 class Pipeline:
@@ -185,7 +153,7 @@ class Pipeline:
         reason = fault.reason if personal else _DETAIL.sub("", fault.reason)
         reject = Reject("files", None, fault.line, None, f"the file {reason}", None)
         self._account_of[export.name].rejected = reject.reason
-        self._reject(_Origin([export], [0], [0]), [reject])
+        self._reject(Origin([export], [0], [0]), [reject])
 
     def _take(self, exports: list[Export], future: Future[Parsed]) -> None:
         parsed = future.result()
@@ -202,28 +170,28 @@ class Pipeline:
         self._reject(origin, sorted(read.rejects, key=lambda reject: reject.record or 0))
         self._succeeded += pc.sum(tables["responses"]["success"]).as_py() or 0
         self._succeeded += len(tables["points"]) + len(tables["coupons"])
-        self._merging.add(_with_provenance(tables, origin, self._dating))
+        self._merging.add(with_provenance(tables, origin, self._dating))
         self._merging.merged.update(parsed.merged)
 
-    def _origin(self, exports: list[Export], read: Read) -> _Origin:
+    def _origin(self, exports: list[Export], read: Read) -> Origin:
         before = []
         for export, count in zip(exports, np.diff([*read.starts, read.records]), strict=True):
             account = self._account_of[export.name]
             before.append(account.records)
             account.records += int(count)
-        return _Origin(exports, read.starts, before)
+        return Origin(exports, read.starts, before)
 
-    def _reject(self, origin: _Origin, rejects: list[Reject]) -> None:
+    def _reject(self, origin: Origin, rejects: list[Reject]) -> None:
         if not rejects:
             return
         placed = [origin.place(reject) for reject in rejects]
         source, first = placed[0]
         if self._strict:
             error = SourceError if first.element == "files" else RejectedError
-            raise error(_said(source, first))
-        self._first_reject = self._first_reject or _said(source, first)
+            raise error(said(source, first))
+        self._first_reject = self._first_reject or said(source, first)
         self._rejected.update(reject.element for reject in rejects)
-        self._keep.append("rejects", _rejects_table(placed))
+        self._keep.append("rejects", rejects_table(placed))
 
     def _refuse_reversals(self, personal: bool) -> None:
         """Refuse the reversals that merging found under two redemptions."""
@@ -239,11 +207,11 @@ class Pipeline:
             for (source, record), one in zip(places, refused.reversals, strict=True)
         ]
         if self._strict:
-            raise RejectedError(_said(*placed[0]))
+            raise RejectedError(said(*placed[0]))
         self._rejected["reversals"] += len(placed)
         # What hangs below a refused element is a part of it.
         self.seen.subtract(self._merging.below)
-        self._keep.append("late_rejects", _rejects_table(placed))
+        self._keep.append("late_rejects", rejects_table(placed))
 
     def why_empty(self, *, useful: bool) -> str | None:
         """Return why no answers are there, or only failed and refused ones; None if some are."""
@@ -269,7 +237,7 @@ class Pipeline:
         """Merge what was gathered; return the ledger and the findings."""
         nothing = _nothing(parser, self._dating)
         self._merging.add(nothing)
-        self._keep.append("rejects", _rejects_table([]))
+        self._keep.append("rejects", rejects_table([]))
         found = self._merging.finish(parser.flattening)
         self._refuse_reversals(parser.personal)
         self._keep.append("files", files_table(self.accounts, hidden))
@@ -298,60 +266,10 @@ def _summed(counts: Mapping[str, int]) -> Counter[str]:
     return summed
 
 
-def _with_provenance(tables: Tables, origin: _Origin, dating: Dating) -> Tables:
-    rows = tables["responses"]
-    numbers = rows["record"].to_numpy()
-    blocks = np.searchsorted(origin.starts, numbers) - 1
-    records = pa.array(numbers + np.subtract(origin.before, origin.starts)[blocks])
-    rows_of = pa.array(blocks)
-    names = pa.array([export.name for export in origin.exports], pa.string())
-    made = pa.array([export.exported_at for export in origin.exports], pa.timestamp("us"))
-    dated_by = pa.array([export.dated_by for export in origin.exports], pa.string())
-    sources = names.take(rows_of)
-    ids = pc.binary_join_element_wise(
-        pc.binary_join_element_wise(sources, records.cast(pa.string()), "#"),
-        rows["position"].cast(pa.string()),
-        "/",
-    )
-    responses = (
-        rows.drop_columns(["record", "position"])
-        .append_column("response_id", ids)
-        .append_column("source", sources)
-        .append_column("record", records)
-        .append_column("exported_at", made.take(rows_of))
-        .append_column("dated_by", dated_by.take(rows_of))
-    )
-    exports = np.array([dating.number(export) for export in origin.exports], np.int32)[blocks]
-    dated = {
-        name: tables[name].append_column(EXPORT, pa.array(exports[tables[name][ANSWER].to_numpy()]))
-        for name in ("points", "coupons")
-    }
-    return tables | dated | {"responses": declared("responses", responses)}
-
-
-def _rejects_table(placed: list[tuple[str, Reject]]) -> pa.Table:
-    schema = arrow_schema_of("rejects")
-    columns = [[source for source, _ in placed]] + [
-        [getattr(reject, name) for _, reject in placed] for name in schema.names[1:]
-    ]
-    return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
-
-
-def _said(source: str, reject: Reject) -> str:
-    place = [source]
-    if reject.line is not None:
-        place.append(f"line {reject.line}")
-    elif reject.record is not None:
-        place.append(f"record {reject.record}")
-    if reject.path is not None:
-        place.append(reject.path)
-    return f"{', '.join(place)}: {reject.reason}"
-
-
 def _nothing(parser: Parser, dating: Dating) -> Tables:
     """Return tables without rows, so that each table has its columns whatever was read."""
     tables = parser.parse(Block("json")).tables
-    return _with_provenance(tables, _Origin([Export("", datetime.min, "path")], [0], [0]), dating)
+    return with_provenance(tables, Origin([Export("", datetime.min, "path")], [0], [0]), dating)
 
 
 def _watched(export: Export, advance: Callable[[int], object]) -> Export:
