@@ -6,11 +6,11 @@ from typing import Any
 
 import narwhals as nw
 import pandas as pd
+from answers import export, reversal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from payloads import TIMES
-from test_merging import export, reversal
 
 import redemption_analytics as ra
 

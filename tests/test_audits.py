@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from answers import export
 from payloads import load, redemption, reversal
-from test_merging import export
 
 import redemption_analytics as ra
 

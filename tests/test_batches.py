@@ -9,10 +9,10 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from answers import answer, new, old
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from test_merging import answer, new, old
 
 import redemption_analytics as ra
 from redemption_analytics.errors import RedemptionAnalyticsError

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,27 +11,17 @@ from unittest import mock
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from answers import EXPORTS, answer, export, new, old, reversal
 from hypothesis import given, settings
+from little_memory import little_memory
 from pandas.testing import assert_frame_equal
-from test_merging import EXPORTS, answer, export, new, old, reversal
 
 import redemption_analytics as ra
 from redemption_analytics.errors import RedemptionAnalyticsError, ValidationError
-from redemption_analytics.merging import partitions, stores
 from redemption_analytics.merging.fates import Fate
 from redemption_analytics.merging.merge import Merging
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
-
-
-@contextmanager
-def little_memory(rows: int) -> Iterator[None]:
-    """Let row groups, and the partitions in which equal keys meet, hold so few rows."""
-    with (
-        mock.patch.object(stores, "GROUP_ROWS", rows),
-        mock.patch.object(partitions, "PARTITION_ROWS", rows),
-    ):
-        yield
 
 
 def assert_equals_load(source: Any, again: Any, directory: Path, **options: Any) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -15,6 +15,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 import pytest
+from cohorts import DAY, ENGINES, START, Exits, back, bundle, grouped, newest, pandas, units
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,12 +23,7 @@ import redemption_analytics as ra
 from redemption_analytics.metrics.curve import reversal_curve
 from redemption_analytics.metrics.durations import time_to_reversal
 from redemption_analytics.sample import write_sample
-from redemption_analytics.tables.arrow import arrow_schema_of
-from redemption_analytics.tables.frames import as_arrow, pandas_frame
 
-DAY = timedelta(days=1)
-START = datetime(2025, 1, 1, 12)
-ENGINES = ["pandas", "polars", "pyarrow", "duckdb"]
 BYS: list[tuple[str, ...]] = [
     (),
     ("program_id",),
@@ -40,98 +36,12 @@ BYS: list[tuple[str, ...]] = [
 ]
 NAMES = ["day", "at_risk", "reversed", "cumulative_rate", "ci_low", "ci_high"]
 
-# What leaves those at risk: for each unit, a list of (day, whether reversed, size).
-Exits = list[tuple[int, bool, float]]
-
-
-def table(name: str, rows: Iterable[dict[str, Any]], *, decimal: bool = False) -> pd.DataFrame:
-    import pyarrow as pa
-
-    schema = arrow_schema_of(name, decimal_points=decimal)
-    return pandas_frame(name, pa.Table.from_pylist(list(rows), schema=schema))
-
-
-def bundle(
-    points: Sequence[dict[str, Any]],
-    reversals: Sequence[dict[str, Any]] = (),
-    *,
-    decimal: bool = False,
-    **tables: Sequence[dict[str, Any]],
-) -> ra.Redemptions:
-    """Redemptions of 10 points at START and in program 1, unless a row says otherwise."""
-    usual = {"id": 1, "program_id": 1, "points_redeemed": 10, "redeemed_time": START}
-    keyed = [usual | {"redemption_key": f"r{n}"} | row for n, row in enumerate(points)]
-    backs = [{"reversal_id": n, "points_reversed": 10} | row for n, row in enumerate(reversals)]
-    others: dict[str, Any] = {name: table(name, rows) for name, rows in tables.items()}
-    return ra.Redemptions(
-        points=table("points", keyed, decimal=decimal),
-        reversals=table("reversals", backs, decimal=decimal),
-        **others,
-    )
-
-
-def back(key: str, days: float | None, **more: Any) -> dict[str, Any]:
-    time = None if days is None else START + days * DAY
-    return {"redemption_key": key, "reversal_time": time} | more
-
 
 def column(r: ra.Redemptions, name: str, **options: Any) -> list[Any]:
     return list(reversal_curve(r, **options)[name])
 
 
-def pandas(frame: Any) -> pd.DataFrame:
-    if isinstance(frame, pd.DataFrame):
-        return frame
-    types: dict[Any, Any] = {"int64": pd.Int64Dtype(), "string": pd.StringDtype(na_value=np.nan)}
-    return as_arrow(frame).to_pandas(
-        types_mapper=lambda kind: types.get(str(kind).removeprefix("large_"))
-    )
-
-
 # --- The same in loops ---------------------------------------------------------------------------
-
-
-def units(
-    raw: naive.Naive, by: Sequence[str], as_of: datetime, weight: str, horizon: int
-) -> dict[naive.Group, list[Exits]]:
-    sizes: dict[tuple[Any, Any], dict[str, Any]] = defaultdict(lambda: {"n": 0, "out": 0})
-    backs: dict[tuple[Any, Any], dict[int, Any]] = defaultdict(lambda: defaultdict(int))
-    for key, program, reversal, numbers in naive._bookings(raw, by):
-        born, time = raw.points[key]["redeemed_time"], reversal.get("reversal_time")
-        if born is None or born > as_of or (time and time > as_of):
-            continue
-        if reversal:
-            backs[key, program][reversal["reversal_id"]] += numbers["back"]
-        else:
-            for name, number in numbers.items():
-                sizes[key, program][name] += number
-    found: dict[naive.Group, list[Exits]] = {} if by else {(): []}
-    for (key, program), size in sizes.items():
-        row = raw.points[key] | {"program_id": program}
-        born = row["redeemed_time"]
-        days: dict[int | None, Any] = defaultdict(int)
-        for number, points in backs[key, program].items():
-            time = raw.reversals[number]["reversal_time"]
-            if points > 0:
-                days[max((time - born) // DAY, 0) if time else None] += points
-        unknown = days.pop(None, 0)
-        if weight == "redemptions":
-            whole = min(size["n"], 1) if days or not unknown else 0
-            days = {min(days): 1} if days else {}
-        else:
-            whole = max(size["out"] - unknown, min(size["out"], sum(days.values())))
-        exits: Exits = []
-        left = whole
-        for day in sorted(days):
-            part = min(left, days[day])
-            if part > 0 and day <= horizon:
-                exits.append((day, True, part))
-                left -= part
-        if left > 0:
-            exits.append((min((as_of - born) // DAY, horizon + 1), False, left))
-        if exits and whole > 0:
-            found.setdefault(naive._group(by, row, born), []).append(exits)
-    return found
 
 
 def kaplan_meier(group: list[Exits], horizon: int) -> list[tuple[float, ...]]:
@@ -194,24 +104,6 @@ def bundles(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     bundles = {engine: ra.open(folder, engine=engine) for engine in ENGINES}
     eager = {name: frame.collect() for name, frame in bundles["polars"].tables.items()}
     return bundles | {"polars-eager": ra.Redemptions(**eager)}
-
-
-def newest(r: ra.Redemptions) -> datetime:
-    """Now: the sample's exports are dated by their paths, and nothing happens on the last day."""
-    assert set(r.responses["dated_by"]) == {"path"}
-    return r.responses["exported_at"].max().to_pydatetime()
-
-
-def grouped(frame: pd.DataFrame, by: Sequence[str]) -> dict[naive.Group, pd.DataFrame]:
-    if not by:
-        return {(): frame}
-
-    def value(item: Any) -> Any:
-        if pd.isna(item):
-            return None
-        return item.date() if isinstance(item, datetime) else item
-
-    return {tuple(map(value, group)): rows for group, rows in frame.groupby(list(by), dropna=False)}
 
 
 # --- Numbers -------------------------------------------------------------------------------------

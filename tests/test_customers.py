@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answers import answer, cells, export, found, load, new, old
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_merging import answer, cells, export, found, load, new, old
 
 import redemption_analytics as ra
 from redemption_analytics.merging.customers import clustered

@@ -13,7 +13,7 @@ import naive
 import numpy as np
 import pandas as pd
 import pytest
-from test_curve import DAY, ENGINES, START, back, bundle, grouped, newest, pandas, units
+from cohorts import DAY, ENGINES, START, back, bundle, grouped, newest, pandas, units
 
 import redemption_analytics as ra
 from redemption_analytics.metrics.expected import _interval, expected_reversals

@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from forms import FORMS, NOW, answers_of, compact, read
 from pandas.testing import assert_frame_equal
 from payloads import PROVENANCE
-from test_blocks import FORMS, NOW, answers_of, compact, read
 
 import redemption_analytics as ra
 from redemption_analytics.sample import Organisation

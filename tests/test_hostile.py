@@ -149,6 +149,11 @@ CASES: dict[str, Case] = {
     "deep JSON where nothing is known": Case(
         lines(raw(b"[" * DEEP + b"]" * DEEP, field="new")), None, keys="abc"
     ),
+    "deep JSON of nobody": Case(
+        lines(b'{"response": {"customer": {"new": ' + b"[" * DEEP + b"]" * DEEP + b"}}}"),
+        (2, 2, "$.response.customer"),
+        "not an answer of this API: no redemptions, but other fields",
+    ),
     "deep JSON without end": Case(
         lines(b'{"response":' * DEEP), (2, 2, "$"), "not readable: nested too deeply"
     ),

@@ -7,12 +7,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from answers import TIME, answer, cells, export, found, ledger, new, old
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from little_memory import little_memory
 from merging_by_hand import ByHand, merged_by_hand
 from payloads import TIMES
-from test_converting import little_memory
-from test_merging import TIME, answer, cells, export, found, ledger, new, old
 
 import redemption_analytics as ra
 

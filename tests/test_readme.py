@@ -25,7 +25,7 @@ COMMANDS = [
 ]
 SET_UP = "python3 -m venv"
 #: What a continuous integration run does, and what a test of its own does in a browser.
-ELSEWHERE = ("-m pytest -n auto", "jupyter lab notebooks")
+ELSEWHERE = ("-m pytest -n auto --dist loadfile", "jupyter lab notebooks")
 PICTURES = re.findall(r"!\[.+?\]\((.+?\.svg)\)", README)
 
 
@@ -53,7 +53,7 @@ def test_the_first_screen_has_one_command_for_the_main_job_and_one_for_the_tests
     assert len(commands) == 2
     assert README.index(commands[1]) < README.index("\n## ")
     assert commands[0].endswith("redemption-analytics report data_samples/organisation report")
-    assert commands[1].endswith(".venv/bin/python -m pytest -n auto")
+    assert commands[1].endswith(".venv/bin/python -m pytest -n auto --dist loadfile")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_merging import answer, cells, export, found, ledger, load, new, old, reversal
+from answers import answer, cells, export, found, ledger, load, new, old, reversal
 
 import redemption_analytics as ra
 

@@ -183,7 +183,8 @@ def _sentence(
         return reason.format(name=_LAST_STEP.split(path)[-1].rstrip("]"))
     if refused.reason in _FOREIGN and personal:
         known = said.places[refused.parameter].shape.known
-        return f"{reason}: {_listed(_names(text, xml) - known)}"
+        foreign = _listed(_names(text, xml) - known)
+        return f"{reason}: {foreign}" if foreign else reason
     return reason
 
 
@@ -212,7 +213,11 @@ def _value(text: str) -> Any:
 def _names(text: bytes, xml: bool) -> set[str]:
     """Return the names that an object has which stands in a text."""
     if not xml:
-        value = _value(text.decode())
+        try:
+            value = _value(text.decode())
+        except RecursionError:
+            # The reader in C++ reads deeper than Python does.
+            return set()
         return set(value.get("response", value)) if isinstance(value, dict) else set()
     depth, names = 0, set()
 
