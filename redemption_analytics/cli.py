@@ -163,7 +163,7 @@ def report(
         _say(f"to read: {read_it}")
     elif page is None:
         _say(f"{PAGE} is left out: {REMEDY} adds it", err=True)
-    _leave(r.ledger["rejected"], strict)
+    _leave(_small(r.ledger)["rejected"].to_pylist(), strict)
 
 
 @app.command()
@@ -179,7 +179,7 @@ def audit(
     _say(_table(_small(r.ledger)))
     _tell_passed_over(r.files)
     _tell_audit(ra.audit(r))
-    _leave(r.ledger["rejected"], strict)
+    _leave(_small(r.ledger)["rejected"].to_pylist(), strict)
 
 
 @app.command()

@@ -6,7 +6,7 @@
 namespace reader {
 
 // Nothing recurses by the depth of a text; this bounds what is kept of it.
-constexpr u32 DEEPEST = 1u << 20;
+constexpr u32 DEEPEST = 1u << 18;
 
 struct Json {
   Memory &memory;
