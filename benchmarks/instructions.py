@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.data import DATA, Data, clean_export
+from redemption_analytics.parsing.binding import FILE
 from redemption_analytics.parsing.declaration import declaration
-from redemption_analytics.parsing.library import FILE
 
 #: How a block is written, as the reader is told.
 _XML, _LINES = 1, 2

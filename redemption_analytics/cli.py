@@ -107,7 +107,7 @@ def convert(
     """Convert exports to Parquet, one folder per table."""
     from redemption_analytics.loading.convert import converted
 
-    # Without pandas, which takes longer to import than small exports to convert.
+    # Without frames and their models, which take longer to import than small exports to convert.
     ledger = converted(_sources(source), directory, options, overwrite=overwrite)
     _say(_table(ledger))
     if any(ledger["passed_over"].to_pylist()):

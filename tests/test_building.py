@@ -16,7 +16,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from requirements_of_ci import needed
 
 import hatch_build
-from redemption_analytics.parsing.library import is_older
+from redemption_analytics.parsing.binding import is_older
 
 ROOT = Path(__file__).parents[1]
 ABLE = hatch_build.able(ROOT, hatch_build.compilers())

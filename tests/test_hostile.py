@@ -21,10 +21,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from oracle import records
-from oracle.records import read_records
 
 import redemption_analytics as ra
+from redemption_analytics.parsing import Reader
 from redemption_analytics.reading.blocks import Block
 from redemption_analytics.reading.split import cut_blocks
 from redemption_analytics.sources import archives, find, streams
@@ -217,9 +216,9 @@ def seconds_to_read(one: bytes, count: int) -> float:
     """Measure how long it takes to read one thing so many times between two answers."""
     block = Block("json", lines(*[one] * count), 1, lines=True)
     start = time.process_time()
-    found = [record.line_of(()) for record in read_records(block)]
+    read = Reader().read(block)
     seconds = time.process_time() - start
-    assert found == [*range(1, count + 3)]
+    assert [reject.line for reject in read.rejects] == [*range(2, count + 2)]
     return seconds
 
 
@@ -234,29 +233,10 @@ def test_foreign_lines_take_no_longer_each_where_there_are_many(one: bytes, few:
 
 def test_a_value_may_go_on_in_other_lines_however_long_it_is() -> None:
     long = json.dumps(answer("b", redemption_purpose="y" * 5 * MB), indent=1).encode()
-    found = read_records(Block("json", lines(b"oops", long, b"12"), 1, lines=True))
-    assert [record.error is None for record in found] == [True, False, True, True, True]
-
-
-@pytest.mark.parametrize("reach", [1, 2, 3, 7, 64])
-def test_where_a_value_is_looked_for_does_not_change_what_it_is(
-    reach: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data = b"".join(
-        [
-            lines(b"oops", b"12.50", b"-1e5", b"tru", b"true", b"[1,", b'"\\u00e9"', b'{"a": "b}'),
-            b'{"response": {"customer": [1, 2\n, 3]}} 5 6 "\\',
-        ]
-    )
-
-    def found() -> list[Any]:
-        block = Block("json", data, 1, lines=True)
-        return [(r.value, r.error, r.line, r.text) for r in read_records(block)]
-
-    monkeypatch.setattr(records, "_FURTHER", ())
-    expected = found()
-    monkeypatch.setattr(records, "_FURTHER", (reach, 8 * reach))
-    assert found() == expected
+    read = Reader().read(Block("json", lines(b"oops", long, b"12"), 1, lines=True))
+    assert read.records == 5
+    assert [reject.record for reject in read.rejects] == [2, 4]
+    assert read.tables["points"].num_rows == 3
 
 
 # Records beyond the limit

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
-from redemption_analytics.deferred import Deferred
 from redemption_analytics.flattening.flatten import ANSWER, PARENT
 from redemption_analytics.merging.fates import Fate, Rows
 from redemption_analytics.merging.partitions import ROW, partitions
 from redemption_analytics.merging.stores import Keep
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Deferred("pandas")
 
 #: Where reversals stand in an answer.
 PATH = "$.response.customer.redemptions.points.point.reversals"

@@ -11,25 +11,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.deferred import Deferred
 from redemption_analytics.flattening.flatten import ANSWER
 from redemption_analytics.merging.partitions import ROW, numbered, partitions
 from redemption_analytics.merging.renaming import Renaming
 from redemption_analytics.merging.same_redemption import AGREEING, Named, Redemption, united
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.versions import Mask, Numbers, codes_of
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Deferred("pandas")
 
 _COLUMNS = (
     *("redemption_key", "customer_key", "redeemed_time", *AGREEING),

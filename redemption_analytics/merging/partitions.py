@@ -6,17 +6,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
-
-from redemption_analytics.deferred import Deferred
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Deferred("pandas")
 
 #: A partition holds about so many rows; it is looked at in memory.
 PARTITION_ROWS = 500_000

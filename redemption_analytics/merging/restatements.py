@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from redemption_analytics.contract import DECIMAL_PLACES
-from redemption_analytics.deferred import Deferred
 from redemption_analytics.flattening.flatten import PARENT
 from redemption_analytics.merging.fates import BREAKUPS
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.versions import Versions
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Deferred("pandas")
 
 
 @dataclass

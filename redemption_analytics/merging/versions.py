@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.deferred import Deferred
 from redemption_analytics.flattening.flatten import PARENT
 from redemption_analytics.merging.partitions import ROW
 from redemption_analytics.merging.stores import Keep
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Deferred("pandas")
 
 Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from redemption_analytics.parsing.library import library
+from redemption_analytics.parsing.binding import library
 
 _DIGITS = 32
 

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from redemption_analytics.contract import Kind, PointsType
 from redemption_analytics.errors import FaultError, RedemptionAnalyticsError
+from redemption_analytics.parsing.binding import library
 from redemption_analytics.parsing.declaration import Declaration, declaration
-from redemption_analytics.parsing.library import library
 from redemption_analytics.parsing.rejects import Refused, Reject, Texts, in_words
 from redemption_analytics.parsing.wall_clock import on_the_wall
 from redemption_analytics.reading.blocks import Block

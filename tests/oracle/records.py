@@ -51,8 +51,6 @@ _RUBBISH_IS = {
 _ZEROS = re.compile(r"\0{2,}")
 #: What follows a number, true, false or null that is a record.
 _ALONE = re.compile(r"[ \t\r]*(?:[\n,\]]|\Z)")
-#: How much of what follows is looked at to decode a value, step by step.
-_FURTHER = (64 << 10, 4 << 20)
 
 
 @dataclass(frozen=True)
@@ -211,11 +209,10 @@ def _json(block: Block) -> Iterator[Record]:
 def _decoded(text: str, line: int | None, block: Block) -> Iterator[Record]:
     source = _Source(text, line)
     odd = not text.isascii() and _NO_UTF8.search(text) is not None
-    read = _value_among_many if block.lines else value_at
     position = after_separators(text, 0)
     while position < len(text):
         try:
-            value, end = read(text, position)
+            value, end = value_at(text, position)
             if odd and _NO_UTF8.search(text, position, end):
                 raise ValueError
             if not isinstance(value, (dict, list, str)) and not _ALONE.match(text, end):
@@ -260,27 +257,6 @@ def _without_separators(text: str, block: Block) -> str:
     if whole.endswith('"' if block.begins == "text" else "}"):
         return whole
     return text.rstrip("\n\r\t ,")
-
-
-def _value_among_many(text: str, position: int) -> tuple[object, int]:
-    """Decode a value of JSON Lines, whose text may hold very many others.
-
-    That it fails is told by what is near: the decoder counts the lines of all that is before.
-    """
-    for reach in _FURTHER:
-        if position + reach >= len(text):
-            break
-        try:
-            value, length = value_at(text[position : position + reach], 0)
-        except _DECODING_ERRORS as error:
-            if not breaks_off(error):
-                raise
-        else:
-            # A number may go on, as 1 does in 1e+5.
-            if length < reach - 2:
-                return value, position + length
-    value, length = value_at(text[position:], 0)
-    return value, position + length
 
 
 def _undecodable(text: str, line: int | None) -> Record:
