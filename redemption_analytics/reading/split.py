@@ -21,15 +21,22 @@ def cut_blocks(
     In the place of a record of more than ``limit`` bytes there is a block that is refused.
     """
     chunks = iter(chunks)
-    held: list[bytes] = []
+    held: list[bytes | memoryview] = []
     rest, length, line = b"", 0, 1
     for chunk in chunks:
-        data = rest + chunk
-        start = form.mark.last(data)
-        # A record may be much larger than a chunk: what was searched is not searched again.
-        searched = start or max(0, len(data) - 4 * REACH)
-        held.append(data[:searched])
-        rest = data[searched:]
+        start = form.mark.last(chunk)
+        if start >= REACH:
+            # All that tells it to be one lies in the chunk.
+            held += [rest, memoryview(chunk)[:start]]
+            searched, rest = len(rest) + start, chunk[start:]
+            start = searched
+        else:
+            data = rest + chunk
+            start = form.mark.last(data)
+            # A record may be much larger than a chunk: what was searched is not searched again.
+            searched = start or max(0, len(data) - 4 * REACH)
+            held.append(data[:searched])
+            rest = data[searched:]
         length += searched
         if not start and length + len(rest) <= limit:
             continue
