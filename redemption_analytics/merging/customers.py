@@ -18,16 +18,22 @@ from redemption_analytics.contract import IDENTITIES, SPLITTING
 from redemption_analytics.flattening.flatten import Flattening
 from redemption_analytics.merging.partitions import partitions
 from redemption_analytics.merging.renaming import Renaming
+from redemption_analytics.merging.repeats import Repeats
 from redemption_analytics.merging.stores import Keep
 
 #: What more keys than these share is nobody's identity: a shop's own number, or "none".
 _MOST_KEYS = 50
 
+#: The columns in which identities may stand.
+IDENTITY_COLUMNS = [column for name in IDENTITIES for column in (name, f"_{name}")]
+
 #: The values that keys have been seen with, for each identity.
 Values = tuple[frozenset[str], ...]
 
 
-def united_customers(keep: Keep, flattening: Flattening) -> tuple[Renaming, list[tuple[str, str]]]:
+def united_customers(
+    keep: Keep, flattening: Flattening, repeats: Repeats
+) -> tuple[Renaming, list[tuple[str, str]]]:
     """Find the keys that are one customer's.
 
     The final key is the strongest identity of them all. Where one identity alone may name customers
@@ -42,7 +48,7 @@ def united_customers(keep: Keep, flattening: Flattening) -> tuple[Renaming, list
         least of the keys.
     """
     strengths = flattening.identities
-    shared = {name: _shared(keep, flattening, name) for name in strengths[1:]}
+    shared = {name: _shared(keep, flattening, repeats, name) for name in strengths[1:]}
     concerned = {key for groups in shared.values() for together in groups for key in together}
     values = _values_of(keep, flattening, concerned)
     clusters = clustered({key: values[key] for key in sorted(values)})
@@ -183,9 +189,11 @@ def _identities(keep: Keep, flattening: Flattening, names: Iterable[str]) -> Ite
         yield pa.table({"customer_key": batch["customer_key"], **identities})
 
 
-def _shared(keep: Keep, flattening: Flattening, name: str) -> list[list[str]]:
+def _shared(keep: Keep, flattening: Flattening, repeats: Repeats, name: str) -> list[list[str]]:
     """Find the keys that share a value of an identity."""
     column = _columns(flattening)[name]
+    if repeats.none_of_two("customers", column, "customer_key"):
+        return []
     rows = (
         batch.rename_columns(["customer_key", name]).filter(pc.is_valid(batch[column]))
         for batch in keep.batches("customers", ["customer_key", column])

@@ -14,6 +14,7 @@ from redemption_analytics.columns import key_of
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS
 from redemption_analytics.merging.partitions import ROW, numbered, partitions
 from redemption_analytics.merging.renaming import Renaming
+from redemption_analytics.merging.repeats import Repeats
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.told import bits, branches
 from redemption_analytics.merging.versions import Hanging, Mask, Versions, codes_of, digests
@@ -51,11 +52,21 @@ class Rows:
         What is put in place of customer keys.
     redemptions
         What is put in place of keys of points redemptions.
+    repeats
+        Knows of the keys that the rows had when they came; None where it does not of these rows.
     """
 
     keep: Keep
     customers: Renaming = field(default_factory=Renaming)
     redemptions: Renaming = field(default_factory=Renaming)
+    repeats: Repeats | None = None
+
+    def all_differ(self, name: str) -> bool:
+        """Check whether the keys of a table are known to be all different."""
+        key = KEYS[name]
+        if self.repeats is None or key in self.renamings(name):
+            return False
+        return self.repeats.none(name, key)
 
     def batches(self, name: str, columns: Iterable[str]) -> Iterator[pa.Table]:
         """Yield some columns of a table, its rows numbered."""
@@ -141,6 +152,8 @@ def met(rows: Rows, name: str, refused: npt.NDArray[np.int64]) -> Fate:
     key, count = KEYS[name], rows.keep.rows(name)
     fate = Fate(name, count)
     fate.goes(refused)
+    if rows.all_differ(name):
+        return fate
 
     def own() -> Iterator[pa.Table]:
         for batch in rows.batches(name, [key]):

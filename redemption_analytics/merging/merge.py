@@ -20,12 +20,13 @@ import pyarrow.compute as pc
 from redemption_analytics.errors import FaultError
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Flattening, Tables
 from redemption_analytics.merging.conflicts import Refused, refused_reversals
-from redemption_analytics.merging.customers import united_customers
+from redemption_analytics.merging.customers import IDENTITY_COLUMNS, united_customers
 from redemption_analytics.merging.export_times import Dating
 from redemption_analytics.merging.fates import HANGING, KEYS, Fate, Rows, met, versions
 from redemption_analytics.merging.match_editions import settled_editions
 from redemption_analytics.merging.oddities import Oddities
 from redemption_analytics.merging.renaming import Renaming
+from redemption_analytics.merging.repeats import Repeats
 from redemption_analytics.merging.stores import Change, Keep
 from redemption_analytics.merging.told import Given
 from redemption_analytics.tables.ledger import Finding
@@ -54,6 +55,9 @@ class Merging:
         self._keep = keep
         self._dating = dating
         self._old = False
+        columns = {name: [key] for name, key in KEYS.items()}
+        columns["customers"] += IDENTITY_COLUMNS
+        self._repeats = Repeats(columns)
 
     def add(self, tables: Tables) -> None:
         """Add the settled tables of a block, which are newer than those before."""
@@ -65,6 +69,7 @@ class Merging:
                     shifted = pc.add(table[column], starts[whose])
                     table = table.set_column(place, column, shifted)
             self._keep.append(name, table)
+            self._repeats.add(name, table)
         self._old |= tables["points"]["redemption_id"].null_count > 0
 
     def finish(self, flattening: Flattening) -> list[Finding]:
@@ -76,9 +81,9 @@ class Merging:
             If a key is there twice after that.
         """
         keep = self._keep
-        customers, split = united_customers(keep, flattening)
+        customers, split = united_customers(keep, flattening, self._repeats)
         redemptions = settled_editions(keep, customers) if self._old else Renaming()
-        rows = Rows(keep, customers, redemptions)
+        rows = Rows(keep, customers, redemptions, self._repeats)
         fates = {name: met(rows, name, self.refused.rows) for name in KEYS}
         self.refused = refused_reversals(rows, fates["reversals"])
         if self.refused:

@@ -52,6 +52,7 @@ def library() -> ctypes.CDLL:
         "reader_part": (_POINTER, [_POINTER, ctypes.c_int, _POINTER]),
         "reader_free": (None, [_POINTER]),
         "reader_digests": (None, [_POINTER, _POINTER, _SIZE, _POINTER]),
+        "reader_hashes": (None, [_POINTER, _POINTER, _SIZE, _POINTER]),
     }
     for name, (gives, takes) in signatures.items():
         function = getattr(loaded, name)

@@ -2,6 +2,7 @@
 
 #include "arrow.hpp"
 #include "blake2b.hpp"
+#include "hash.hpp"
 #include "records.hpp"
 
 #include <new>
@@ -130,4 +131,10 @@ PUBLIC void reader_free(Result *result) {
 PUBLIC void reader_digests(const i32 *offsets, const u8 *texts, std::size_t count, u8 *to) {
   for (std::size_t i = 0; i < count; i++)
     blake2b_hex(texts + offsets[i], static_cast<std::size_t>(offsets[i + 1] - offsets[i]), to + 32 * i);
+}
+
+// Write a hash of each of the texts that lie end to end.
+PUBLIC void reader_hashes(const i32 *offsets, const u8 *texts, std::size_t count, u64 *to) {
+  for (std::size_t i = 0; i < count; i++)
+    to[i] = hash(texts + offsets[i], static_cast<std::size_t>(offsets[i + 1] - offsets[i]));
 }
