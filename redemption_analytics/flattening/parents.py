@@ -12,8 +12,12 @@ from redemption_analytics.columns import key_of
 from redemption_analytics.contract import DECIMAL_PLACES
 from redemption_analytics.errors import FaultError
 from redemption_analytics.flattening.flatten import PARENT, PARENTS, Tables
+from redemption_analytics.parsing.digests import hashes_of
 from redemption_analytics.tables.arrow import declared
 from redemption_analytics.tables.parts import whole_of
+
+#: Spreads numbers over all bits of a word, as Fibonacci hashing does.
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def settled(tables: Tables) -> tuple[Tables, Counter[str]]:
@@ -67,7 +71,14 @@ def _named(table: pa.Table, key: str, parents: pa.Table) -> pa.Table:
 
 def _repeats(table: pa.Table, name: str) -> bool:
     """Check whether two children of one parent have the same name."""
-    codes = table[name].combine_chunks().dictionary_encode("encode")
+    column = table[name].combine_chunks()
+    if not column.null_count:
+        numbers = column.to_numpy() if pa.types.is_integer(column.type) else hashes_of(column)
+        parents = table[PARENT].to_numpy().astype(np.uint64)
+        both = np.sort(parents * _SPREAD + numbers.astype(np.uint64))
+        if not (both[1:] == both[:-1]).any():
+            return False
+    codes = column.dictionary_encode("encode")
     values = codes.indices.to_numpy().astype(np.int64)
     both = np.sort(table[PARENT].to_numpy() * max(1, len(codes.dictionary)) + values)
     return bool((both[1:] == both[:-1]).any())
