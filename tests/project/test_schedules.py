@@ -21,7 +21,7 @@ from requirements_of_ci import needed
 
 import redemption_analytics as ra
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SECTION = (ROOT / "README.md").read_text("utf-8").split("## On a schedule\n")[1].split("\n## ")[0]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)

@@ -13,7 +13,7 @@ import redemption_analytics as ra
 from redemption_analytics.cli import app
 from redemption_analytics.tables.frames import as_arrow
 
-GOOD = Path(__file__).parent.parent / "data_samples" / "2020-breakups.json"
+GOOD = Path(__file__).parents[2] / "data_samples" / "2020-breakups.json"
 ENGINES = ["pandas", "duckdb", "polars", "pyarrow"]
 NAMES = [
     "a[1-2]b",
