@@ -32,6 +32,7 @@ def rows(frame: Any) -> int:
     return as_arrow(frame).num_rows
 
 
+@pytest.mark.usefixtures("reports_of_one_table")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_directory_may_have_any_name(name: str, tmp_path: Path) -> None:
     target = tmp_path / name / name
