@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -60,8 +61,13 @@ def ledger(r: ra.Redemptions, element: str) -> list[int]:
     return [int(row[name]) for name in ("seen", "loaded", "merged")]
 
 
+@lru_cache(maxsize=2)
+def _audited(r: ra.Redemptions) -> pd.DataFrame:
+    return ra.audit(r).set_index("check")
+
+
 def found(r: ra.Redemptions, check: str) -> tuple[int, Any]:
-    row = ra.audit(r).set_index("check").loc[check]
+    row = _audited(r).loc[check]
     return int(row["count"]), None if pd.isna(row["example"]) else row["example"]
 
 

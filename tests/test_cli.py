@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import redemption_analytics as ra
 from redemption_analytics.cli import app
 from redemption_analytics.reports import extra
+from redemption_analytics.sample import write_sample
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
 BAD = str(SAMPLES / "broken" / "bad-elements.jsonl")
@@ -43,11 +44,13 @@ def test_convert_writes_what_load_gives(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["report", "audit"])
 def test_a_converted_directory_is_as_good_as_the_exports(tmp_path: Path, command: str) -> None:
-    ra.convert(SAMPLES / "organisation", tmp_path / "converted")
+    exports = tmp_path / "exports"
+    write_sample(exports, customers=50, exports=2, seed=3)
+    ra.convert(exports, tmp_path / "converted")
     targets: list[list[Any]] = [[], []]
     if command == "report":
         targets = [[tmp_path / name, "--no-page"] for name in ("a", "b")]
-    _, from_exports, _ = run(command, SAMPLES / "organisation", *targets[0])
+    _, from_exports, _ = run(command, exports, *targets[0])
     _, from_parquet, _ = run(command, tmp_path / "converted", *targets[1])
     assert from_parquet == from_exports.replace(str(tmp_path / "a"), str(tmp_path / "b"))
     for written in (tmp_path / "a").glob("*.parquet"):
@@ -100,6 +103,7 @@ def test_report_as_of_shows_the_figures_of_that_moment(tmp_path: Path) -> None:
     assert by_month["month"].max() <= pd.Timestamp("2020-12-01")
 
 
+@pytest.mark.usefixtures("reports_of_one_table")
 def test_a_report_replaces_a_report_and_nothing_else(tmp_path: Path) -> None:
     for _ in range(2):
         assert run("report", GOOD, tmp_path / "report", "--no-page")[0] == 0
@@ -119,6 +123,7 @@ def test_convert_replaces_only_when_told_and_only_its_own(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.usefixtures("reports_of_one_table")
 @pytest.mark.parametrize("command", ["convert", "report", "audit"])
 def test_exit_status_1_says_done_with_rejects_under_strict(tmp_path: Path, command: str) -> None:
     def status(source: str, *options: str) -> int:
@@ -225,6 +230,7 @@ NOTHING = {
 }
 
 
+@pytest.mark.usefixtures("reports_of_one_table")
 @pytest.mark.parametrize("command", ["convert", "report"])
 @pytest.mark.parametrize("kind", NOTHING)
 def test_an_export_of_which_nothing_can_be_used_is_an_error_unless_meant(
@@ -253,6 +259,7 @@ def test_failed_answers_can_be_looked_at(tmp_path: Path) -> None:
         ra.write_reports(ra.load(tmp_path), tmp_path / "report")
 
 
+@pytest.mark.usefixtures("reports_of_one_table")
 @pytest.mark.parametrize("command", ["convert", "report", "audit"])
 def test_what_this_library_wrote_is_no_export(command: str, tmp_path: Path) -> None:
     ra.convert(GOOD, tmp_path / "in" / "converted")

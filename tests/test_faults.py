@@ -41,7 +41,10 @@ print("ready", flush=True)
 cli.app(sys.argv[1:])
 """
 
-pytestmark = pytest.mark.skipif(atomic_directory.fcntl is None, reason="locks of runs need fcntl")
+pytestmark = [
+    pytest.mark.skipif(atomic_directory.fcntl is None, reason="locks of runs need fcntl"),
+    pytest.mark.usefixtures("reports_of_one_table"),
+]
 
 
 def started(*arguments: object, before: str = "") -> subprocess.Popen[str]:

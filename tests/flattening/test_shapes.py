@@ -21,7 +21,7 @@ from redemption_analytics.loading.parser import Parser
 from redemption_analytics.reading.blocks import Block
 from redemption_analytics.sample import Edition, Organisation, Style, write_export
 
-SAMPLES = Path(__file__).parent.parent / "data_samples"
+SAMPLES = Path(__file__).parents[2] / "data_samples"
 
 # The tables with their columns in order; null is possible where a "?" follows.
 COLUMNS = {

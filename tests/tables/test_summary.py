@@ -15,7 +15,7 @@ from payloads import answers, coupon, redemption
 
 import redemption_analytics as ra
 
-SAMPLES = Path(__file__).parent.parent / "data_samples"
+SAMPLES = Path(__file__).parents[2] / "data_samples"
 
 
 @pytest.fixture(scope="module")

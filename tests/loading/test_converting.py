@@ -21,7 +21,7 @@ from redemption_analytics.errors import RedemptionAnalyticsError, ValidationErro
 from redemption_analytics.merging.fates import Fate
 from redemption_analytics.merging.merge import Merging
 
-SAMPLES = Path(__file__).parent.parent / "data_samples"
+SAMPLES = Path(__file__).parents[2] / "data_samples"
 
 
 def assert_equals_load(source: Any, again: Any, directory: Path, **options: Any) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 #: What the text tells to make.
-TO_BE_MADE = {"codes.py", "tests/test_codes.py", "dist"}
+TO_BE_MADE = {"codes.py", "tests/metrics/test_codes.py", "dist"}
 
 
 def named() -> list[str]:
@@ -43,12 +43,12 @@ def test_every_file_that_is_named_is_there() -> None:
         ("redemption_analytics/sources/compression.py", ["_CODECS", "unpacked"]),
         ("redemption_analytics/parsing/rejects.py", ["REASONS"]),
         ("redemption_analytics/parsing/src/values.hpp", ["Reason"]),
-        ("tests/test_shapes.py", ["COLUMNS"]),
-        ("tests/test_reader.py", ["whole_answer"]),
+        ("tests/flattening/test_shapes.py", ["COLUMNS"]),
+        ("tests/parsing/test_reader.py", ["whole_answer"]),
         ("tests/naive.py", ["FIELDS"]),
         ("tests/test_usage.py", ["METRICS"]),
         ("tests/test_audits.py", ["CHECKS", "CASES"]),
-        ("tests/test_plot.py", ["CHARTS"]),
+        ("tests/plot/test_plot.py", ["CHARTS"]),
         ("hatch_build.py", ["WHEELS"]),
     ],
 )

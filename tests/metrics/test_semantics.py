@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from payloads import Item, coupon, load, redemption, reversal, table
+from payloads import TIMES, Item, coupon, load, redemption, reversal, table
 
 import redemption_analytics as ra
 from redemption_analytics.metrics.coupons import coupon_summary
@@ -327,7 +327,9 @@ ADDITIVE: list[tuple[Any, tuple[str, ...], tuple[str, ...]]] = [
     (kpis, DIMENSIONS, ("points_redeemed", "coupons_redeemed", "net_points")),
     (coupon_summary, COUPON_DIMENSIONS, ("coupons_redeemed", "discount_value")),
 ]
-at_random = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+at_random = settings(
+    max_examples=8 * TIMES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 @at_random

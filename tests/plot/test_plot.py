@@ -173,7 +173,7 @@ def test_pictures_are_the_same_in_every_time_zone() -> None:
             capture_output=True,
             check=True,
         ).stdout
-        for zone in ("UTC", "America/Sao_Paulo", "Pacific/Auckland")
+        for zone in ("America/Sao_Paulo", "Pacific/Auckland")  # west and east of UTC
     }
     assert len(svgs) == 1
 

@@ -11,7 +11,7 @@ import pytest
 
 import redemption_analytics as ra
 
-BROKEN = Path(__file__).parent.parent / "data_samples" / "broken"
+BROKEN = Path(__file__).parents[2] / "data_samples" / "broken"
 POINT = "$.response.customer.redemptions.points.point"
 
 

@@ -17,7 +17,7 @@ from browser import browser, need_chromium, picture, wait
 
 need_chromium()
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TOKEN = "of-a-test"
 #: What JupyterLab says of its notebook: how many cells ran, how many wait, how many failed.
 STATE = """(() => {

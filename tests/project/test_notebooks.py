@@ -3,7 +3,7 @@
 nbmake runs them (``python -m pytest --nbmake notebooks`` does so alone), here on a copy of the
 project's samples, and what they show is held against what is committed. After a change,
 
-    python tests/test_notebooks.py
+    python tests/project/test_notebooks.py
 
 runs them where they are, and writes them down without what differs from run to run.
 """
@@ -25,7 +25,7 @@ from typing import Any
 import nbformat
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PICTURES = {"01-quickstart": 3, "02-reversals": 8, "03-pipeline": 1}
 CELLS = {"01-quickstart": 10}

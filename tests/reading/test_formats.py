@@ -21,7 +21,7 @@ from payloads import PROVENANCE
 import redemption_analytics as ra
 from redemption_analytics.sample import Organisation
 
-SAMPLES = Path(__file__).parents[1] / "data_samples"
+SAMPLES = Path(__file__).parents[2] / "data_samples"
 ISO = "ISO-8859-1"
 
 

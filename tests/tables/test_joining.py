@@ -23,7 +23,7 @@ import redemption_analytics as ra
 from redemption_analytics.tables.arrow import arrow_schema_of
 from redemption_analytics.tables.frames import as_arrow
 
-SAMPLES = Path(__file__).parent.parent / "data_samples"
+SAMPLES = Path(__file__).parents[2] / "data_samples"
 
 #: Texts in other widths are texts all the same.
 TEXTS = (pa.string(), pa.large_string(), pa.string_view())

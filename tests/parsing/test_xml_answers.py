@@ -11,7 +11,7 @@ from oracle.xml_answers import XmlError, decoded, placed, xml_records
 
 import redemption_analytics as ra
 
-SAMPLES = Path(__file__).parents[1] / "data_samples"
+SAMPLES = Path(__file__).parents[2] / "data_samples"
 
 
 def response(key: str, points: object = 5, inner: str = "") -> str:

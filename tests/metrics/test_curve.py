@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from cohorts import DAY, ENGINES, START, Exits, back, bundle, grouped, newest, pandas, units
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from payloads import TIMES
 
 import redemption_analytics as ra
 from redemption_analytics.metrics.curve import reversal_curve
@@ -466,7 +468,7 @@ def made(rows: list[tuple[int, int, list[tuple[int, int]]]]) -> ra.Redemptions:
     return bundle(points, reversals)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8 * TIMES, deadline=None)
 @given(REDEMPTIONS, st.sampled_from(["redemptions", "points"]))
 def test_curve_never_decreases_and_lies_in_its_band(rows: Any, weight: Any) -> None:
     curve = reversal_curve(made(rows), horizon="10D", as_of=START, weight=weight)
@@ -481,7 +483,7 @@ def test_curve_never_decreases_and_lies_in_its_band(rows: Any, weight: Any) -> N
     assert (curve["ci_high"] <= 1).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8 * TIMES, deadline=None)
 @given(REDEMPTIONS)
 def test_where_nothing_is_censored_the_curve_ends_at_the_raw_rate(rows: Any) -> None:
     r = made(rows)
@@ -499,7 +501,7 @@ def test_where_nothing_is_censored_the_curve_ends_at_the_raw_rate(rows: Any) -> 
     np.testing.assert_allclose(points["cumulative_rate"].iloc[-1], share, atol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8 * TIMES, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.none() | st.integers(0, 14)), max_size=15))
 def test_points_and_redemptions_agree_where_each_has_one_point(rows: Any) -> None:
     r = made([(1, age, [] if day is None else [(day, 1)]) for age, day in rows])
@@ -518,13 +520,18 @@ def test_points_and_redemptions_agree_where_each_has_one_point(rows: Any) -> Non
 # --- Engines -------------------------------------------------------------------------------------
 
 
+@cache
+def _by_pandas(r: ra.Redemptions, by: tuple[str, ...], weight: Any) -> pd.DataFrame:
+    return reversal_curve(r, by, "30D", weight=weight)
+
+
 @pytest.mark.parametrize("engine", [*ENGINES[1:], "polars-eager"])
 @pytest.mark.parametrize("weight", ["redemptions", "points"])
 @pytest.mark.parametrize("by", BYS, ids="+".join)
 def test_curve_is_the_same_on_every_engine(
     bundles: dict[str, ra.Redemptions], by: tuple[str, ...], weight: Any, engine: str
 ) -> None:
-    expected = reversal_curve(bundles["pandas"], by, "30D", weight=weight)
+    expected = _by_pandas(bundles["pandas"], by, weight)
     ours = reversal_curve(bundles[engine], by, "30D", weight=weight)
     assert type(ours) is type(bundles[engine].points)
     pd.testing.assert_frame_equal(

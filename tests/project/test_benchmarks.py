@@ -26,7 +26,7 @@ from benchmarks.shapes import shaped
 from benchmarks.tables import Table
 from benchmarks.work import differences
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def run(options: str, directory: Path) -> str:

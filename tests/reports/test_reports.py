@@ -15,6 +15,7 @@ from payloads import answers, coupon, load, redemption, reversal
 
 import redemption_analytics as ra
 from redemption_analytics.reports import extra
+from redemption_analytics.sample import write_sample
 from redemption_analytics.tables.frames import as_arrow
 
 SAMPLES = "data_samples/organisation"
@@ -57,6 +58,15 @@ def report(organisation: ra.Redemptions, tmp_path_factory: pytest.TempPathFactor
     return directory
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Exports of a small organisation, and the report on them."""
+    directory = tmp_path_factory.mktemp("small")
+    write_sample(directory / "exports", customers=60, exports=2, damage=0.02)
+    ra.write_reports(ra.load(directory / "exports"), directory / "report", page=False)
+    return directory / "exports", directory / "report"
+
+
 def written(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
@@ -87,9 +97,10 @@ def test_the_same_input_gives_the_same_bytes(report: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("engine", ["pandas", "duckdb", "polars", "pyarrow"])
 def test_from_a_converted_directory_the_numbers_are_the_same(
-    report: Path, tmp_path: Path, engine: Any
+    small: tuple[Path, Path], tmp_path: Path, engine: Any
 ) -> None:
-    ra.convert(SAMPLES, tmp_path / "converted")
+    exports, report = small
+    ra.convert(exports, tmp_path / "converted")
     for directory in ("one", "two"):
         ra.write_reports(ra.open(tmp_path / "converted", engine), tmp_path / directory, page=False)
     assert written(tmp_path / "one") == written(tmp_path / "two")
@@ -160,6 +171,7 @@ def test_the_manifest_tells_what_was_read_and_what_was_written(
     assert {path.name for path in report.iterdir()} == {"manifest.json", *said["files"]}
 
 
+@pytest.mark.usefixtures("reports_of_one_table")
 def test_a_file_of_which_nothing_could_be_read_is_in_the_manifest(tmp_path: Path) -> None:
     (tmp_path / "good.json").write_text(json.dumps(answers([redemption("a", 5)])[0]))
     (tmp_path / "torn.json").write_text('{"response": {')
@@ -203,6 +215,7 @@ def test_any_other_directory_is_refused(tmp_path: Path, name: str, text: str) ->
     assert (tmp_path / name).read_text() == text
 
 
+@pytest.mark.usefixtures("reports_of_one_table")
 def test_a_file_that_people_put_beside_a_report_is_never_deleted(tmp_path: Path) -> None:
     directory = tmp_path / "report"
     ra.write_reports(load([redemption("a", 5)]), directory, page=False)
@@ -212,6 +225,7 @@ def test_a_file_that_people_put_beside_a_report_is_never_deleted(tmp_path: Path)
     assert (directory / "comment.docx").read_text() == "mine"
 
 
+@pytest.mark.usefixtures("reports_of_one_table")
 def test_where_the_extra_is_missing_the_page_is_left_out_or_the_error_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from requirements_of_ci import needed
 import hatch_build
 from redemption_analytics.parsing.binding import is_older
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ABLE = hatch_build.able(ROOT, hatch_build.compilers())
 
 

@@ -13,7 +13,7 @@ import redemption_analytics as ra
 from redemption_analytics.cli import app
 from redemption_analytics.tables.frames import as_arrow
 
-GOOD = Path(__file__).parent.parent / "data_samples" / "2020-breakups.json"
+GOOD = Path(__file__).parents[2] / "data_samples" / "2020-breakups.json"
 ENGINES = ["pandas", "duckdb", "polars", "pyarrow"]
 NAMES = [
     "a[1-2]b",
@@ -32,6 +32,7 @@ def rows(frame: Any) -> int:
     return as_arrow(frame).num_rows
 
 
+@pytest.mark.usefixtures("reports_of_one_table")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_directory_may_have_any_name(name: str, tmp_path: Path) -> None:
     target = tmp_path / name / name
