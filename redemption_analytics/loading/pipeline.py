@@ -219,10 +219,13 @@ class Pipeline:
             return None
         if self.seen["responses"]:
             example = f" ({self._first_reject})" if self._first_reject else ""
-            return (
-                f"none of the {self.seen['responses']:,} answers can be used, for they failed or"
-                f" were refused{example}: {_ANYWAY}"
+            count = self.seen["responses"]
+            why = (
+                f"none of the {count:,} answers can be used, for they failed or were refused"
+                if count > 1
+                else "the only answer cannot be used, for it failed or was refused"
             )
+            return f"{why}{example}: {_ANYWAY}"
         if self._first_reject:
             return self._first_reject
         first = self.accounts[0]

@@ -44,10 +44,14 @@ class Repeats:
                 self._parts[name, column].append(_numbers(table[column]))
 
     def none(self, name: str, column: str) -> bool:
-        """Check whether all values of a column are surely there, and each of them once."""
+        """Check whether all values of a column are surely there, and each of them once.
+
+        That is asked once: what was noted of the column goes, for it may be much.
+        """
         together = self._together(name, column)
         if together is None:
             return False
+        del self._parts[name, column]
         together.sort()
         return not (together[:1] == _NULL).any() and not (together[1:] == together[:-1]).any()
 
@@ -66,7 +70,17 @@ class Repeats:
 
     def _together(self, name: str, column: str) -> Hashes | None:
         parts = self._parts.get((name, column))
-        return np.concatenate(parts) if parts else None
+        if not parts:
+            return None
+        whole = np.empty(sum(map(len, parts)), np.uint64)
+        end = len(whole)
+        while parts:
+            # What was copied is let go at once, for together they are many.
+            part = parts.pop()
+            whole[end - len(part) : end] = part
+            end -= len(part)
+        parts.append(whole)
+        return whole
 
 
 _NULL = np.uint64(0)

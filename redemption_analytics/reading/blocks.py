@@ -11,7 +11,7 @@ from typing import Literal
 from redemption_analytics.reading.markup import ANSWER_START
 from redemption_analytics.sources.export import Export
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 
 #: Blocks of so many bytes, or fewer, are parsed together.
 _SMALL = 256 << 10
