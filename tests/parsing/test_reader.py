@@ -337,6 +337,24 @@ def test_a_key_that_comes_twice_refuses_what_holds_it() -> None:
     assert r.rejects["line"].tolist() == [1]
 
 
+TWICE = [
+    '{"point": [@], "point": null}',
+    '{"point": null, "point": [@]}',
+    '{"point": @, "point": []}',
+]
+
+
+@pytest.mark.parametrize("points", TWICE)
+def test_below_a_list_that_comes_twice_unknown_fields_are_told(points: str) -> None:
+    redemption = json.dumps(point("a", unheard_of=[]))
+    data = json.dumps(answer(redemptions={"points": "@"})).replace(
+        '"@"', points.replace("@", redemption)
+    )
+    assert_readers_agree(data.encode())
+    found = ra.load(data.encode()).findings.set_index("check")["count"]
+    assert found["unknown_fields"] == 1
+
+
 TINY = ["1e-39", "5.1e-67", '"1e-40"', "1E-99", '"0.5e-2147483640"', '"1\\u0065-2147483640"']
 
 

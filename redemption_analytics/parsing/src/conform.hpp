@@ -343,8 +343,8 @@ private:
     for (Node *key = value + 1, *end = value + value->size; key < end; key += 1 + key[1].size) {
       if (key->field >= object.count) continue;
       const Field &field = object.fields[key->field];
-      // A list within a list is none of objects.
-      if ((twice >> key->field & 1) && key[1].type == Type::ARRAY) continue;
+      // What XML repeats is a list, and a list within a list is none of objects.
+      if (source.xml && (twice >> key->field & 1) && key[1].type == Type::ARRAY) continue;
       if (field.what == What::OBJECT || field.what == What::LIST) meet_unknown(key + 1, field.object);
       if (field.what == What::WRAPPER) meet_unknown_in_wrapper(key + 1, object.fields[field.object]);
     }
