@@ -5,7 +5,6 @@ Where nobody reads its output any more (``| head``) it ends as other programs do
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from typing import Any, NoReturn
@@ -35,8 +34,6 @@ def main() -> NoReturn:
     except OSError as error:  # of what prints the help
         status = _told(error)
     put_away_no_longer()
-    # Python looks through all objects once more when it ends: a tenth of a second for nothing.
-    gc.freeze()
     sys.exit(_flushed(status))
 
 
