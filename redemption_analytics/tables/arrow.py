@@ -41,12 +41,22 @@ def declared(table: str, data: pa.Table) -> pa.Table:
     """Put the columns of a table into the declared order and types.
 
     Points stay floats where they were read as decimals.
+
+    Raises
+    ------
+    ValueError
+        If a column cannot be of its type, or lacks values that have to be there.
     """
     schema = schema_for(table, data)
-    columns = [data[field.name] for field in schema]
+    columns = [_of_field(data[field.name], field) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _of_field(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    if column.null_count and not field.nullable:
+        raise ValueError(f"{column.null_count:,} values are null")
     # Most are as declared already, and to cast a column to its own type takes its time.
-    cast = [c if c.type == f.type else c.cast(f.type) for c, f in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(cast, schema=schema)
+    return column if column.type == field.type else column.cast(field.type)
 
 
 def schema_for(table: str, data: pa.Table) -> pa.Schema:

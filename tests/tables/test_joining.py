@@ -21,7 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import redemption_analytics as ra
 from redemption_analytics.tables.arrow import arrow_schema_of
-from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.frames import as_arrow, conformed
 
 SAMPLES = Path(__file__).parents[2] / "data_samples"
 
@@ -330,6 +330,18 @@ def test_a_column_that_cannot_be_of_its_type_is_named(
     wrong = pl.from_pandas(r.points).with_columns(pl.lit(value).alias(column))
     with pytest.raises(ra.ValidationError, match=f"points: {column}: .*{said}"):
         ra.Redemptions(points=wrong).validate()
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_a_missing_key_is_written_nowhere(r: ra.Redemptions, kind: str, tmp_path: Path) -> None:
+    points = r.points.copy()
+    points.loc[1, "redemption_key"] = None
+    frame = FRAMES[kind](points)
+    with pytest.raises(ra.ValidationError, match="points: redemption_key: .*null"):
+        conformed("points", frame)
+    with pytest.raises(ra.ValidationError, match="points: redemption_key: .*null"):
+        ra.Redemptions(points=frame).to_parquet(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def remedied(frame: pd.DataFrame) -> pd.DataFrame:
