@@ -35,7 +35,7 @@ def main() -> NoReturn:
     except OSError as error:  # of what prints the help
         status = _told(error)
     put_away_no_longer()
-    _leave(_flushed(status))
+    _leave(status)
 
 
 def _leave(status: Any) -> NoReturn:
@@ -44,7 +44,7 @@ def _leave(status: Any) -> NoReturn:
     Once in some two hundred times a thread of theirs was still there then, and aborted it.
     """
     atexit._run_exitfuncs()
-    _flushed(status)
+    status = _flushed(status)
     os._exit(status if isinstance(status, int) else int(status is not None))
 
 

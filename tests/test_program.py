@@ -172,3 +172,23 @@ def test_no_name_steers_the_terminal(tmp_path: Path) -> None:
         shown = done.stdout + done.stderr
         assert r"\x1b]0;owned\x07\x1b[31m\u202e.json" in shown
         assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has the C library of Linux call abort")
+def test_what_libraries_do_when_they_are_taken_down_does_not_change_the_status() -> None:
+    # As a thread of theirs did now and then, which was still there at the end.
+    code = (
+        "import atexit, ctypes, sys\n"
+        "c = ctypes.CDLL(None)\n"
+        "c.__cxa_atexit(c.abort, None, None)\n"
+        "atexit.register(print, 'put away')\n"
+        "from redemption_analytics.program import main\n"
+        "sys.argv[1:] = ['audit', *sys.argv[1:]]\n"
+        "main()\n"
+    )
+    for source, status in ((GOOD, 0), (f"{GOOD} that is missing", 2)):
+        command = [sys.executable, "-c", code, source]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == status
+        assert done.stdout.endswith("put away\n")
+        assert "aborted" not in done.stderr.lower()

@@ -30,6 +30,9 @@ PARENTS = {
     "reversal_breakups": "reversals",
 }
 
+#: Columns in which identities stand as pseudonyms, to unite customers by.
+HIDDEN = {name: f"_{name}" for name in IDENTITIES}
+
 Tables = dict[str, pa.Table]
 
 
@@ -148,7 +151,9 @@ class Flattening:
         }
         if self.pseudonym:
             # What customers are united by, where it must not be seen.
-            columns |= dict(zip((f"_{name}" for name in self.identities), identities, strict=True))
+            columns |= dict(
+                zip((HIDDEN[name] for name in self.identities), identities, strict=True)
+            )
         return pa.table(columns)
 
     def _personal(self, texts: pa.Array) -> pa.Array:

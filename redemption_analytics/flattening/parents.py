@@ -12,7 +12,7 @@ from redemption_analytics.columns import key_of
 from redemption_analytics.contract import DECIMAL_PLACES
 from redemption_analytics.errors import FaultError
 from redemption_analytics.flattening.flatten import PARENT, PARENTS, Tables
-from redemption_analytics.parsing.digests import hashes_of
+from redemption_analytics.parsing.digests import numbers_of
 from redemption_analytics.tables.arrow import declared
 from redemption_analytics.tables.parts import whole_of
 
@@ -69,24 +69,16 @@ def _named(table: pa.Table, key: str, parents: pa.Table) -> pa.Table:
     return table.append_column(key, parents[key].combine_chunks().take(table[PARENT]))
 
 
-def _repeats(table: pa.Table, name: str) -> bool:
-    """Check whether two children of one parent have the same name."""
-    column = table[name].combine_chunks()
-    if not column.null_count:
-        numbers = column.to_numpy() if pa.types.is_integer(column.type) else hashes_of(column)
-        parents = table[PARENT].to_numpy().astype(np.uint64)
-        both = np.sort(parents * _SPREAD + numbers.astype(np.uint64))
-        if not (both[1:] == both[:-1]).any():
-            return False
-    codes = column.dictionary_encode("encode")
-    values = codes.indices.to_numpy().astype(np.int64)
-    both = np.sort(table[PARENT].to_numpy() * max(1, len(codes.dictionary)) + values)
+def _may_repeat(table: pa.Table, name: str) -> bool:
+    """Check whether two children of one parent may have the same name; hardly ever in vain."""
+    parents = table[PARENT].to_numpy().astype(np.uint64)
+    both = np.sort(parents * _SPREAD + numbers_of(table[name]))
     return bool((both[1:] == both[:-1]).any())
 
 
 def _shares(table: pa.Table, amount: str) -> pa.Table:
     """Add up the shares of a program that a breakup names more than once."""
-    if not _repeats(table, "program_id"):
+    if not _may_repeat(table, "program_id"):
         return table
     keys = [name for name in table.column_names if name not in (amount, "program_name")]
     rows = table.append_column("_row", pa.array(np.arange(table.num_rows)))
@@ -107,7 +99,7 @@ def _shares(table: pa.Table, amount: str) -> pa.Table:
 
 def _last_of_each_name(fields: pa.Table) -> pa.Table:
     """Keep the last of the custom fields of one name that a redemption has."""
-    if not _repeats(fields, "name"):
+    if not _may_repeat(fields, "name"):
         return fields
     rows = fields.append_column("_row", pa.array(np.arange(fields.num_rows)))
     last = rows.group_by([PARENT, "name"], use_threads=False).aggregate([("_row", "max")])

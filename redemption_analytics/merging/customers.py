@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.contract import IDENTITIES, SPLITTING
-from redemption_analytics.flattening.flatten import Flattening
+from redemption_analytics.flattening.flatten import HIDDEN, Flattening
 from redemption_analytics.merging.partitions import partitions
 from redemption_analytics.merging.renaming import Renaming
 from redemption_analytics.merging.repeats import Repeats
@@ -25,7 +25,7 @@ from redemption_analytics.merging.stores import Keep
 _MOST_KEYS = 50
 
 #: The columns in which identities may stand.
-IDENTITY_COLUMNS = [column for name in IDENTITIES for column in (name, f"_{name}")]
+IDENTITY_COLUMNS = [*IDENTITIES, *HIDDEN.values()]
 
 #: The values that keys have been seen with, for each identity.
 Values = tuple[frozenset[str], ...]
@@ -171,8 +171,7 @@ def _strength(key: str, values: Values, order: Mapping[str, int]) -> int:
 
 def _columns(flattening: Flattening) -> dict[str, str]:
     """Name the columns in which the identities stand."""
-    hidden = flattening.pseudonym is not None
-    return {name: f"_{name}" if hidden else name for name in IDENTITIES}
+    return HIDDEN if flattening.pseudonym else {name: name for name in IDENTITIES}
 
 
 def _identities(keep: Keep, flattening: Flattening, names: Iterable[str]) -> Iterator[pa.Table]:

@@ -1,14 +1,20 @@
-"""Digests and hashes of texts, by the native library."""
+"""Digests of texts, and numbers that tell values apart, by the native library."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from redemption_analytics.parsing.binding import library
 
 _DIGITS = 32
+
+#: The number of what is null.
+NOTHING = np.uint64(0)
+
+Numbers = npt.NDArray[np.uint64]
 
 
 def digests_of(texts: pa.StringArray) -> pa.StringArray:
@@ -31,25 +37,36 @@ def digests_of(texts: pa.StringArray) -> pa.StringArray:
     return pa.StringArray.from_buffers(count, ends, written)
 
 
-def hashes_of(texts: pa.StringArray) -> npt.NDArray[np.uint64]:
-    """Return a number for each text: where two are different, so are the texts.
+def numbers_of(values: pa.ChunkedArray) -> Numbers:
+    """Return a number for each value: where two are different, so are the values.
 
-    Equal numbers of different texts are rare, but whoever wants can make some.
+    Equal numbers of different values are rare, but whoever wants can make some.
 
     Parameters
     ----------
-    texts
-        The texts; none is null.
+    values
+        Texts or integers.
+
+    Returns
+    -------
+    numpy.ndarray
+        Their numbers, ``NOTHING`` for nulls, and hardly ever for values.
 
     Examples
     --------
-    >>> one, other, again = hashes_of(pa.array(["a", "b", "a"]))
+    >>> one, other, again = numbers_of(pa.chunked_array([["a", "b", "a"]]))
     >>> bool(one == again), bool(one == other)
     (True, False)
     """
-    hashes = np.empty(len(texts), np.uint64)
-    _call("reader_hashes", texts, hashes.ctypes.data)
-    return hashes
+    whole = values.combine_chunks()
+    numbers = np.empty(len(whole), np.uint64)
+    if pa.types.is_integer(whole.type):
+        numbers[:] = whole.fill_null(int(NOTHING)).to_numpy().view(np.uint64)
+        return numbers
+    _call("reader_hashes", whole, numbers.ctypes.data)
+    if whole.null_count:
+        numbers[pc.is_null(whole).to_numpy(zero_copy_only=False)] = NOTHING
+    return numbers
 
 
 def _call(function: str, texts: pa.StringArray, to: int) -> None:

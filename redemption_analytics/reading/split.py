@@ -27,19 +27,15 @@ def cut_blocks(
     rest, length, line = b"", 0, 1
     for chunk in chunks:
         start = form.mark.last(chunk)
-        if start >= REACH:
-            # All that tells it to be one lies in the chunk.
-            held += [rest, memoryview(chunk)[:start]]
-            searched, rest = len(rest) + start, chunk[start:]
-            start = searched
-        else:
-            data = rest + chunk
-            start = form.mark.last(data)
-            # A record may be much larger than a chunk: what was searched is not searched again.
-            searched = start or max(0, len(data) - 4 * REACH)
-            held.append(data[:searched])
-            rest = data[searched:]
-        length += searched
+        if start < REACH:
+            # What tells of a start may lie before the chunk.
+            rest, chunk = b"", rest + chunk
+            start = form.mark.last(chunk)
+        # A record may be much larger than a chunk: what was searched is not searched again.
+        searched = start or max(0, len(chunk) - 4 * REACH)
+        held += [rest, memoryview(chunk)[:searched]]
+        length += len(rest) + searched
+        rest = chunk[searched:]
         if not start and length + len(rest) <= limit:
             continue
         text = b"".join(held)

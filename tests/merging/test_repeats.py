@@ -8,17 +8,16 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redemption_analytics.merging import repeats
 from redemption_analytics.merging.repeats import Repeats
-from redemption_analytics.parsing.digests import hashes_of
+from redemption_analytics.parsing.digests import NOTHING, numbers_of
 
 #: Few values, so that many are equal.
 TEXTS = st.lists(st.one_of(st.none(), st.text("ab", max_size=3)), max_size=12)
 PAIRS = st.lists(st.tuples(st.sampled_from([None, "", "a", "b"]), st.sampled_from("xyz")))
 
 
-def noted(pairs: list[tuple[object, object]], batch: int = 3) -> Repeats:
-    found = Repeats({"t": ["one", "other"]})
+def noted(pairs: list[tuple[object, object]], batch: int = 3, most_rows: int = 99) -> Repeats:
+    found = Repeats({"t": ["one", "other"]}, most_rows)
     for start in range(0, max(1, len(pairs)), batch):
         part = pairs[start : start + batch]
         kind = pa.int64() if any(isinstance(one, int) for one, _ in pairs) else pa.string()
@@ -55,9 +54,8 @@ def test_a_value_beside_two_others_is_found(pairs: list[tuple[str | None, str]])
     assert noted(pairs).none_of_two("t", "one", "other") != several
 
 
-def test_of_more_rows_than_are_held_nothing_is_known(monkeypatch) -> None:
-    monkeypatch.setattr(repeats, "_MOST_ROWS", 4)
-    found = noted([(str(number), "x") for number in range(9)])
+def test_of_more_rows_than_are_held_nothing_is_known() -> None:
+    found = noted([(str(number), "x") for number in range(9)], most_rows=4)
     assert not found.none("t", "one")
     assert not found.none_of_two("t", "one", "other")
 
@@ -68,8 +66,9 @@ def test_of_columns_that_were_not_noted_nothing_is_known() -> None:
 
 @given(st.lists(st.text(max_size=40), unique=True, max_size=30), st.integers(0, 2))
 @settings(deadline=None)
-def test_equal_texts_have_equal_hashes_and_others_do_not(texts: list[str], before: int) -> None:
-    column = pa.array(["before"] * before + texts + texts, pa.string())[before:]
-    hashes = hashes_of(column).tolist()
-    assert hashes[: len(texts)] == hashes[len(texts) :]
-    assert len(set(hashes)) == len(texts)
+def test_equal_texts_have_equal_numbers_and_others_do_not(texts: list[str], before: int) -> None:
+    column = pa.chunked_array([["before"] * before + texts, [None, *texts]], pa.string())
+    numbers = numbers_of(column.slice(before)).tolist()
+    assert numbers[: len(texts)] == numbers[len(texts) + 1 :]
+    assert len(set(numbers)) == len(texts) + 1
+    assert numbers[len(texts)] == NOTHING

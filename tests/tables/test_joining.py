@@ -337,9 +337,9 @@ def test_a_missing_key_is_written_nowhere(r: ra.Redemptions, kind: str, tmp_path
     points = r.points.copy()
     points.loc[1, "redemption_key"] = None
     frame = FRAMES[kind](points)
-    with pytest.raises(ra.ValidationError, match="points: redemption_key: .*null"):
+    with pytest.raises(ra.ValidationError, match=r"points: redemption_key: .*null"):
         conformed("points", frame)
-    with pytest.raises(ra.ValidationError, match="points: redemption_key: .*null"):
+    with pytest.raises(ra.ValidationError, match=r"points: redemption_key: .*null"):
         ra.Redemptions(points=frame).to_parquet(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
