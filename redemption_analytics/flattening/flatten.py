@@ -17,7 +17,7 @@ from redemption_analytics.privacy import Pseudonym
 #: Column that names the row of the parent table, by position; it never leaves the library.
 PARENT = "_parent"
 
-#: Column of redemptions that names the row of ``responses`` which told them, likewise.
+#: Column of customers and redemptions that names the row of ``responses`` which told them, likewise.
 ANSWER = "_answer"
 
 #: The table whose rows a child's ``_parent`` counts.
@@ -146,7 +146,7 @@ class Flattening:
 
     def _customers(self, answers: _Answers, keys: pa.Array, identities: list[pa.Array]) -> pa.Table:
         names = (*IDENTITIES, "firstname", "lastname")
-        columns = {"customer_key": keys} | {
+        columns = {"customer_key": keys, ANSWER: pa.array(np.arange(len(keys)))} | {
             name: self._personal(answers.told(name)) for name in names
         }
         if self.pseudonym:

@@ -22,7 +22,7 @@ from redemption_analytics.merging.repeats import Repeats
 from redemption_analytics.merging.stores import Keep
 
 #: What more keys than these share is nobody's identity: a shop's own number, or "none".
-_MOST_KEYS = 50
+MOST_KEYS = 50
 
 #: The columns in which identities may stand.
 IDENTITY_COLUMNS = [*IDENTITIES, *HIDDEN.values()]
@@ -113,7 +113,7 @@ def _agreeing(known: list[Values], identity: int) -> dict[int, set[int]]:
             having[value].append(number)
     near: defaultdict[int, set[int]] = defaultdict(set)
     for together in having.values():
-        if 1 < len(together) <= _MOST_KEYS:
+        if 1 < len(together) <= MOST_KEYS:
             for place, one in enumerate(together):
                 for other in together[:place]:
                     if not _contradict(known[one], known[other]):

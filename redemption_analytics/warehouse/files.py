@@ -1,0 +1,309 @@
+"""Data files: the rows of the tables, in Parquet files by quarter, none of which ever changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from redemption_analytics.columns import TABLES, key_of
+from redemption_analytics.errors import FaultError
+from redemption_analytics.flattening.flatten import PARENTS, Tables
+from redemption_analytics.merging.stores import GROUP_ROWS, repetitive
+from redemption_analytics.parsing.digests import Numbers, numbers_of
+from redemption_analytics.tables.arrow import check_batch
+from redemption_analytics.tables.parts import whole_of
+from redemption_analytics.warehouse.changes import Change, keys_of, row_numbers
+from redemption_analytics.warehouse.log import DataFile
+from redemption_analytics.warehouse.store import Store
+
+#: Rows of a file, about.
+FILE_ROWS = 4 * GROUP_ROWS
+
+#: So many rows wait at most, in all, for others of their quarter.
+_HELD_ROWS = 8 * GROUP_ROWS
+
+#: The part of what has no time, and of tables that are not parted.
+NO_QUARTER = "all"
+
+Quarter = npt.NDArray[np.int32]
+
+#: The column whose quarter parts a table; what hangs on another lies with that.
+_TIMES = {"points": "redeemed_time", "coupons": "redeemed_time", "responses": "exported_at"}
+
+#: Quarters are counted from year 1; what no organisation has seen lies together.
+_FIRST, _LAST = 4 * 1970, 4 * 2100
+_NONE = 0
+
+
+def _quarters(times: pa.ChunkedArray) -> Quarter:
+    """Return the number of the quarter of each time."""
+    months = times.to_numpy().astype("datetime64[M]")
+    number = months.astype(np.int64) // 3 + 4 * 1970
+    known = ~np.isnat(months) & (number >= _FIRST) & (number < _LAST)
+    found: Quarter = np.where(known, number, _NONE).astype(np.int32)
+    return found
+
+
+def name_of(quarter: int) -> str:
+    """Return how a quarter is called.
+
+    >>> name_of(4 * 2026 + 3), name_of(0)
+    ('2026-q4', 'all')
+    """
+    return NO_QUARTER if quarter == _NONE else f"{quarter // 4}-q{quarter % 4 + 1}"
+
+
+class Quarters:
+    """The quarter in which each row lies: that of its redemption.
+
+    Rows are added parents first, and each batch of a table is asked about once.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[tuple[Numbers, Quarter]]] = {}
+        self._known: dict[str, tuple[Numbers, Quarter]] = {}
+
+    def of(self, name: str, rows: pa.Table) -> Quarter:
+        """Return the quarters of some rows of a table, and note them for what hangs on these."""
+        if name in _TIMES:
+            quarters = _quarters(rows[_TIMES[name]])
+        elif name in PARENTS:
+            quarters = self._of_parents(PARENTS[name], rows)
+        else:
+            return np.full(rows.num_rows, _NONE, np.int32)
+        if name in PARENTS.values():
+            self._parts.setdefault(name, []).append((numbers_of(rows[key_of(name)]), quarters))
+        return quarters
+
+    def _of_parents(self, parents: str, rows: pa.Table) -> Quarter:
+        if parents not in self._known:
+            parts = self._parts.pop(parents, [])
+            keys = np.concatenate([np.array([], np.uint64), *(part[0] for part in parts)])
+            quarters = np.concatenate([np.array([], np.int32), *(part[1] for part in parts)])
+            order = np.argsort(keys)
+            self._known[parents] = keys[order], quarters[order]
+        keys, quarters = self._known[parents]
+        wanted = numbers_of(rows[key_of(parents)])
+        places = np.searchsorted(keys, wanted).clip(max=max(len(keys) - 1, 0))
+        if len(wanted) and (not len(keys) or (keys[places] != wanted).any()):
+            raise FaultError(f"a row names a {key_of(parents)} that {parents} does not have")
+        return quarters[places] if len(keys) else np.array([], np.int32)
+
+
+@dataclass
+class _Open:
+    """A file that is being written, and the rows that wait for it."""
+
+    held: list[pa.Table] = field(default_factory=list)
+    waiting: int = 0
+    rows: int = 0
+    path: Path | None = None
+    writer: pq.ParquetWriter | None = None
+
+
+class Writing:
+    """Writes rows to data files.
+
+    Parameters
+    ----------
+    store
+        Where the files go.
+    scratch
+        A directory where they are written before.
+    """
+
+    def __init__(self, store: Store, scratch: Path):
+        self._store = store
+        self._scratch = scratch
+        self._open: dict[tuple[str, str], _Open] = {}
+        self._held = 0
+        self._written: list[DataFile] = []
+
+    def add(self, name: str, rows: pa.Table, quarters: Quarter) -> None:
+        """Add rows of a table, each with its quarter."""
+        for quarter in np.unique(quarters).tolist():
+            chosen = quarters == quarter
+            self.add_to(
+                whole_of(name),
+                name_of(quarter),
+                rows if chosen.all() else rows.filter(pa.array(chosen)),
+            )
+
+    def add_to(self, table: str, partition: str, rows: pa.Table) -> None:
+        """Add rows of one quarter."""
+        file = self._open.setdefault((table, partition), _Open())
+        file.held.append(rows)
+        file.waiting += rows.num_rows
+        self._held += rows.num_rows
+        if file.waiting >= GROUP_ROWS:
+            self._write(table, partition)
+        while self._held > _HELD_ROWS:
+            self._write(*max(self._open, key=lambda key: self._open[key].waiting))
+
+    def _write(self, table: str, partition: str) -> None:
+        file = self._open[table, partition]
+        rows = pa.concat_tables(file.held)
+        self._held -= file.waiting
+        file.held, file.waiting = [], 0
+        if table in TABLES:
+            check_batch(table, rows)
+        for start in range(0, max(rows.num_rows, 1), GROUP_ROWS):
+            group = rows.slice(start, GROUP_ROWS)
+            if file.writer is None:
+                file.path = self._scratch / f"{uuid4().hex}.parquet"
+                file.writer = pq.ParquetWriter(
+                    file.path, group.schema, use_dictionary=repetitive(group) or False
+                )
+            file.writer.write_table(group, row_group_size=max(1, group.num_rows))
+            file.rows += group.num_rows
+            if file.rows >= FILE_ROWS:
+                self._close(table, partition)
+
+    def _close(self, table: str, partition: str) -> None:
+        file = self._open[table, partition]
+        if file.writer is not None and file.path is not None:
+            file.writer.close()
+            size = file.path.stat().st_size
+            name = f"data/{table}/{partition}/{file.path.name}"
+            self._store.put(name, file.path)
+            file.path.unlink(missing_ok=True)
+            self._written.append(DataFile(name, table, partition, file.rows, size))
+        self._open[table, partition] = _Open()
+
+    def finish(self) -> list[DataFile]:
+        """Write what waits; return all files."""
+        for table, partition in list(self._open):
+            if self._open[table, partition].held:
+                self._write(table, partition)
+            self._close(table, partition)
+        written, self._written = self._written, []
+        return written
+
+
+def read_rows(store: Store, file: DataFile, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a data file, with all its columns or some."""
+    with pq.ParquetFile(store.open(file.path)) as opened:
+        return opened.read(columns=columns)
+
+
+def apply(
+    store: Store,
+    files: Iterable[DataFile],
+    changed: Mapping[str, Change],
+    quarters: tuple[Tables, Tables],
+    writing: Writing,
+) -> list[DataFile]:
+    """Write what changes, and the rows that stay beside it; return all files that count then.
+
+    Parameters
+    ----------
+    store
+        The store.
+    files
+        The files that counted so far.
+    changed
+        What changes in each table.
+    quarters
+        All tables of which something changes, as they were and as they are now: they tell in which
+        quarter each row lies.
+    writing
+        Writes the rows.
+
+    Raises
+    ------
+    FaultError
+        If a row that goes is not there.
+    """
+    kept = list(files)
+    gone, come = _parted(changed, quarters)
+    for table, partition in sorted({*gone, *come}):
+        mine = [f for f in kept if (f.table, f.partition) == (table, partition)]
+        dropped = _without(store, mine, gone.get((table, partition)), writing)
+        added = come.get((table, partition))
+        if added is not None:
+            writing.add_to(table, partition, added)
+            small = [f for f in mine if f not in dropped and f.rows < FILE_ROWS // 2]
+            if small and not dropped:
+                # What comes night by night must not become a file for each.
+                writing.add_to(table, partition, read_rows(store, small[0]))
+                dropped.append(small[0])
+        kept = [f for f in kept if f not in dropped]
+    return kept + writing.finish()
+
+
+def _parted(
+    changed: Mapping[str, Change], quarters: tuple[Tables, Tables]
+) -> tuple[dict[tuple[str, str], pa.Table], dict[tuple[str, str], pa.Table]]:
+    """Divide what goes and what comes by table and quarter."""
+    sides: list[dict[tuple[str, str], pa.Table]] = [{}, {}]
+    for side, tables in enumerate(quarters):
+        known = Quarters()
+        for name in _parents_first(tables):
+            # The whole tables tell where a row lies that hangs on one that does not change.
+            whole = known.of(name, tables[name])
+            if name not in changed:
+                continue
+            rows = changed[name].come if side else changed[name].gone
+            if not rows.num_rows:
+                continue
+            own = _looked_up(name, tables[name], whole, rows)
+            for quarter in np.unique(own).tolist():
+                part = rows.filter(pa.array(own == quarter))
+                place = (whole_of(name), name_of(quarter))
+                before = sides[side].get(place)
+                sides[side][place] = part if before is None else pa.concat_tables([before, part])
+    return sides[0], sides[1]
+
+
+def _parents_first(tables: Tables) -> Iterator[str]:
+    yield from (name for name in tables if name not in PARENTS)
+    yield from (name for name in tables if PARENTS.get(name) in ("points", "coupons"))
+    yield from (name for name in tables if PARENTS.get(name) == "reversals")
+
+
+def _looked_up(name: str, tables: pa.Table, quarters: Quarter, rows: pa.Table) -> Quarter:
+    keys = keys_of(whole_of(name))
+    whole, wanted = row_numbers(tables, keys), row_numbers(rows, keys)
+    order = np.argsort(whole)
+    found: Quarter = quarters[order[np.searchsorted(whole, wanted, sorter=order)]]
+    return found
+
+
+def _without(
+    store: Store, files: Sequence[DataFile], gone: pa.Table | None, writing: Writing
+) -> list[DataFile]:
+    """Write again, without the rows that go, the files that have any; return these."""
+    if gone is None:
+        return []
+    keys = keys_of(files[0].table) if files else ()
+    left = Counter(row_numbers(gone, keys or gone.column_names).tolist())
+    wanted = np.sort(np.array(list(left), np.uint64))
+    dropped, found = [], 0
+    for file in files:
+        own = row_numbers(read_rows(store, file, list(keys) or None), keys or gone.column_names)
+        places = np.searchsorted(wanted, own).clip(max=len(wanted) - 1)
+        stays = np.ones(len(own), bool)
+        for row in np.flatnonzero(wanted[places] == own).tolist():
+            # Where no key tells rows apart there may be two alike, of which one goes.
+            number = int(own[row])
+            if left[number]:
+                left[number] -= 1
+                stays[row] = False
+        if not stays.all():
+            found += int((~stays).sum())
+            dropped.append(file)
+            if stays.any():
+                rows = read_rows(store, file).filter(pa.array(stays))
+                writing.add_to(file.table, file.partition, rows)
+    if found != gone.num_rows:
+        raise FaultError(f"of {gone.num_rows} rows that go, {found} are in the files of the warehouse")
+    return dropped

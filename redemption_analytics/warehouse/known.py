@@ -1,0 +1,92 @@
+"""Which exports a warehouse knows already, so that they are not read again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pyarrow as pa
+
+from redemption_analytics.dating import TELLING
+from redemption_analytics.privacy import Pseudonym
+from redemption_analytics.sources.accounts import keyed
+from redemption_analytics.sources.export import Export
+from redemption_analytics.sources.streams import UNREADABLE
+
+_PIECE = 1 << 20
+
+#: Columns beside those of ``files`` that a unit keeps of its exports.
+WRITTEN, ANSWERS, NUMBER, LIBRARY = "_written", "_answers", "_number", "_library"
+
+
+@dataclass
+class Known:
+    """The exports that were ingested before.
+
+    An export is known by its content and its date; where only the modification of its file dates
+    it, which copies do not keep, by its content. Where neither its name nor its size, its date and
+    its file's modification differ from a known one's, its content is not looked at.
+
+    Parameters
+    ----------
+    exports
+        What units keep of their exports.
+    hidden
+        What replaced digests; None where they stand.
+    """
+
+    exports: Iterable[pa.Table]
+    library: str
+    hidden: Pseudonym | None = None
+    #: Exports of which nothing came, by another version of the library: to be tried again.
+    again: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._seen: dict[tuple[str, int | None, datetime, datetime | None], bool] = {}
+        self._by_size: defaultdict[int, list[tuple[str, datetime, str]]] = defaultdict(list)
+        self._contents: defaultdict[str, set[str]] = defaultdict(set)
+        for table in self.exports:
+            for row in table.to_pylist():
+                final = row["status"] == "loaded" or row[LIBRARY] == self.library or row["records"]
+                key = (row["source"], row["size"], row["exported_at"], row[WRITTEN])
+                self._seen[key] = bool(final)
+                if row["digest"] is not None and final:
+                    self._by_size[row["size"]].append(
+                        (row["digest"], row["exported_at"], row["dated_by"])
+                    )
+                    self._contents[row["source"]].add(row["digest"])
+
+    def knows(self, export: Export) -> bool:
+        """Check whether an export was ingested before."""
+        if export.written is not None or export.passed_over is not None:
+            found = self._seen.get((export.name, export.size, export.exported_at, export.written))
+            if found is not None:
+                if not found:
+                    self.again.append(export.name)
+                return found
+        if export.passed_over is not None or export.size is None or export.open is None:
+            return False
+        alike = [
+            digest
+            for digest, made, dated_by in self._by_size.get(export.size, ())
+            if made == export.exported_at
+            or (export.dated_by not in TELLING and dated_by not in TELLING)
+        ]
+        return bool(alike) and self._digest(export) in alike
+
+    def _digest(self, export: Export) -> str | None:
+        digest = hashlib.sha256(usedforsecurity=False)
+        try:
+            with closing(export.open()) as stream:  # type: ignore[misc]
+                while piece := stream.read(_PIECE):
+                    digest.update(piece)
+        except (*UNREADABLE, ValueError):
+            return None
+        found = pa.array([digest.hexdigest()], pa.string())
+        if self.hidden is None:
+            return str(found[0])
+        return str(keyed(pa.chunked_array([found]), self.hidden)[0])

@@ -1,0 +1,149 @@
+"""Merging chosen answers of units again, by the rules of :mod:`redemption_analytics.merging`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from redemption_analytics.flattening.flatten import Flattening, Tables
+from redemption_analytics.loading.late import late_rejects
+from redemption_analytics.merging.export_times import EXPORT, Dated, Dating
+from redemption_analytics.merging.merge import Merging
+from redemption_analytics.merging.stores import InMemory
+from redemption_analytics.warehouse.known import ANSWERS, NUMBER
+from redemption_analytics.warehouse.links import Links, Numbers
+from redemption_analytics.warehouse.stage import StagedUnit
+
+Mask = npt.NDArray[np.bool_]
+
+#: So many answers are read at a time.
+_AT_A_TIME = 200_000
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What became of answers.
+
+    Attributes
+    ----------
+    tables
+        The tables in their final form, by parts; ``late_rejects`` and ``cases`` are among them.
+    below
+        How many rows of each table hung on what merging refused.
+    """
+
+    tables: Tables
+    below: Mapping[str, int]
+
+
+class Stage:
+    """The units of a warehouse, as one order of answers.
+
+    Parameters
+    ----------
+    units
+        The units.
+    """
+
+    def __init__(self, units: Sequence[StagedUnit]):
+        self.units = units
+        self.exports = [unit.exports() for unit in units]
+        self._numbers: list[int] = []
+        self.dates: list[Dated] = []
+        for unit, exports in zip(units, self.exports, strict=True):
+            self._numbers.append(len(self.dates))
+            numbered = sorted(
+                (row for row in exports.to_pylist() if row[NUMBER] is not None),
+                key=lambda row: row[NUMBER],
+            )
+            self.dates += [
+                Dated(row["exported_at"], row["dated_by"], unit.unit.read_at) for row in numbered
+            ]
+
+    def parts(self, masks: Sequence[Mask]) -> Iterator[Tables]:
+        """Return what chosen answers say, in the total order of answers.
+
+        Parameters
+        ----------
+        masks
+            For each unit which of its answers are chosen.
+        """
+        for place, answers in self._runs(masks):
+            tables = self.units[place].tables(answers)
+            for name in ("points", "coupons"):
+                column = tables[name].schema.get_field_index(EXPORT)
+                numbers = tables[name][EXPORT].to_numpy() + np.int32(self._numbers[place])
+                tables[name] = tables[name].set_column(column, EXPORT, pa.array(numbers))
+            yield tables
+
+    def _runs(self, masks: Sequence[Mask]) -> Iterator[tuple[int, Numbers]]:
+        """Divide answers into runs of one unit, in the order of (exported_at, name, record)."""
+        ranks = self._ranks()
+        chosen = [np.flatnonzero(mask) for mask in masks]
+        units = np.repeat(np.arange(len(masks)), [len(answers) for answers in chosen])
+        answers = np.concatenate([np.array([], np.int64), *chosen])
+        rank = np.concatenate(
+            [np.array([], np.int64), *(ranks[n][answers] for n, answers in enumerate(chosen))]
+        )
+        order = np.lexsort((answers, units, rank))
+        units, answers = units[order], answers[order]
+        starts = np.flatnonzero(np.diff(units, prepend=-1))
+        yielded = False
+        for start, end in zip(starts, [*starts[1:], len(units)], strict=True):
+            for first in range(start, end, _AT_A_TIME):
+                yield int(units[start]), answers[first : min(first + _AT_A_TIME, end)]
+                yielded = True
+        if not yielded:
+            # The tables without rows have their columns.
+            yield 0, np.array([], np.int64)
+
+    def _ranks(self) -> list[Numbers]:
+        """Return the rank of each answer's export, unit by unit."""
+        every = [
+            (row["exported_at"], row["source"], place, number, row[ANSWERS])
+            for place, exports in enumerate(self.exports)
+            for number, row in enumerate(
+                exports.select(["exported_at", "source", ANSWERS]).to_pylist()
+            )
+        ]
+        ranks = [np.zeros(len(exports), np.int64) for exports in self.exports]
+        for rank, (_, _, place, number, _) in enumerate(sorted(every)):
+            ranks[place][number] = rank
+        return [
+            np.repeat(own, exports[ANSWERS].to_numpy())
+            for own, exports in zip(ranks, self.exports, strict=True)
+        ]
+
+    def merged(
+        self,
+        masks: Sequence[Mask],
+        flattening: Flattening,
+        common: Mapping[str, Links],
+        *,
+        personal: bool,
+    ) -> Merged:
+        """Merge chosen answers in memory.
+
+        Parameters
+        ----------
+        masks
+            For each unit which of its answers are chosen; all that are linked with these.
+        flattening
+            How answers became tables.
+        common
+            The numbers of values that too many customers share, for each identity.
+        personal
+            Whether personal data may be shown.
+        """
+        keep = InMemory()
+        merging = Merging(keep, Dating(self.dates), common)
+        for tables in self.parts(masks):
+            merging.add(tables)
+        cases = merging.finish(flattening)
+        late = late_rejects(merging, personal=personal)
+        tables = keep.tables()
+        return Merged({**tables, "late_rejects": late, "cases": cases}, merging.below)
