@@ -99,13 +99,13 @@ class Directory:
         return [found for found in self._walk("") if _is_staged(found.name)]
 
     def top(self) -> set[str]:
-        """List the first segments of names."""
+        """List the first segments of names, but for what is hidden."""
         with _told_as_source_error(self._root):
             try:
                 names = {path.name for path in self._root.iterdir()}
             except FileNotFoundError:
                 return set()
-        return {name for name in names if not _is_staged(name)}
+        return {name for name in names if not name.startswith(".")}
 
     def delete(self, names: list[str]) -> None:
         """Remove what is there of these names."""

