@@ -36,10 +36,10 @@ except ImportError:  # Windows: there what a dead run left has to be removed by 
 _LOCK, _NEW, _OLD = "lock", "new", "old"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _REMEDIES = {
-    **dict.fromkeys(_FULL, "make room there, or name a directory on another disk"),
+    **dict.fromkeys(FULL, "make room there, or name a directory on another disk"),
     **dict.fromkeys(
         _CLOSED, "name a directory that may be written to, and whose parent directory may be"
     ),
@@ -110,15 +110,15 @@ def written_beside(
     # Unlike Path.resolve, this gives an endless link as it is, on every Python.
     target = Path(os.path.realpath(directory))
     with ExitStack() as stack:
-        with _told(target):
+        with told_as_write_error(target):
             _check_movable(target)
             work = stack.enter_context(_alone(target))
             check(target)
             fresh = work / _NEW
             fresh.mkdir()
-        with _told(target, _FULL):
+        with told_as_write_error(target, FULL):
             yield fresh
-        with _told(target):
+        with told_as_write_error(target):
             check(target)
             _flush(fresh)
             _put(fresh, target, work / _OLD)
@@ -133,7 +133,7 @@ def _check_movable(target: Path) -> None:
 
 
 @contextmanager
-def _told(target: Path, causes: tuple[int, ...] = ()) -> Iterator[None]:
+def told_as_write_error(target: Path, causes: tuple[int, ...] = ()) -> Iterator[None]:
     """Return what a system error means for a target, of some causes only where any is given.
 
     What is read may fail too, and is then told by others.
