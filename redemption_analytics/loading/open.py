@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -61,18 +62,16 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
     >>> print(ra.net_points(ra.open(folder, engine="duckdb")).fetchall())
     [(2, 120, 30, 90)]
     """
-    if not isinstance(engine, str) or engine not in _ENGINES:
-        raise refused("engine", f"one of {', '.join(map(repr, _ENGINES))}", engine)
+    reader = reader_of(engine)
     shown = shortened(os.fsdecode(path), MOST_QUOTED)
     if not is_converted(path):
         raise SourceError(f"{shown} holds no converted export: convert one into it first")
-    read = _ENGINES[engine]()
     frames = {}
     for name in FOLDERS:
         try:
             parts = _parts(Path(path) / name)
             _check_whole(parts, name)
-            frames[name] = read(parts, name)
+            frames[name] = reader.of_files(parts, name)
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             detail = str(error).splitlines()[0]
             raise SourceError(
@@ -98,19 +97,44 @@ def _check_whole(parts: list[str], name: str) -> None:
             raise ValueError("its columns are of another version")
 
 
-_Reader = Callable[[list[str], str], Any]
+@dataclass(frozen=True)
+class Reader:
+    """Makes frames of one engine, which belong together.
+
+    Attributes
+    ----------
+    of_files
+        Makes a frame of some Parquet files of a table, and the table's name.
+    of_arrow
+        Makes a frame of an Arrow table, and the table's name.
+    """
+
+    of_files: Callable[[list[str], str], Any]
+    of_arrow: Callable[[pa.Table, str], Any]
 
 
-def _pandas() -> _Reader:
-    def read(parts: list[str], name: str) -> pd.DataFrame:
-        table = _read(parts)
+def reader_of(engine: Engine) -> Reader:
+    """Return what makes frames of an engine.
+
+    Raises
+    ------
+    UsageError
+        If the engine is unknown, or not installed.
+    """
+    if not isinstance(engine, str) or engine not in _ENGINES:
+        raise refused("engine", f"one of {', '.join(map(repr, _ENGINES))}", engine)
+    return _ENGINES[engine]()
+
+
+def _pandas() -> Reader:
+    def of_arrow(table: pa.Table, name: str) -> pd.DataFrame:
         return pandas_frame(name, table) if name in TABLES else table.to_pandas()
 
-    return read
+    return Reader(lambda parts, name: of_arrow(_read(parts), name), of_arrow)
 
 
-def _pyarrow() -> _Reader:
-    return lambda parts, _name: _read(parts)
+def _pyarrow() -> Reader:
+    return Reader(lambda parts, _name: _read(parts), lambda table, _name: table)
 
 
 def _read(parts: list[str]) -> pa.Table:
@@ -118,10 +142,13 @@ def _read(parts: list[str]) -> pa.Table:
     return pa.concat_tables([pq.ParquetFile(part).read() for part in parts])
 
 
-def _duckdb() -> _Reader:
+def _duckdb() -> Reader:
     # One connection for all tables: relations of different ones cannot be joined.
     connection = connected()
-    return lambda parts, _name: connection.read_parquet([_escaped(part) for part in parts])
+    return Reader(
+        lambda parts, _name: connection.read_parquet([_escaped(part) for part in parts]),
+        lambda table, _name: connection.from_arrow(table),
+    )
 
 
 def _escaped(path: str) -> str:
@@ -129,17 +156,20 @@ def _escaped(path: str) -> str:
     return glob.escape(path)
 
 
-def _polars() -> _Reader:
+def _polars() -> Reader:
     try:
         import polars
     except ImportError:
         raise UsageError(
             'engine="polars" needs Polars: pip install "redemption-analytics[polars]"'
         ) from None
-    return lambda parts, _name: polars.scan_parquet(parts, glob=False)
+    return Reader(
+        lambda parts, _name: polars.scan_parquet(parts, glob=False),
+        lambda table, _name: polars.from_arrow(table).lazy(),  # type: ignore[union-attr]
+    )
 
 
-_ENGINES: dict[str, Callable[[], _Reader]] = {
+_ENGINES: dict[str, Callable[[], Reader]] = {
     "pandas": _pandas,
     "duckdb": _duckdb,
     "polars": _polars,

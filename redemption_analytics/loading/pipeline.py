@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -17,11 +17,16 @@ import pyarrow.compute as pc
 
 from redemption_analytics.errors import RejectedError, SourceError
 from redemption_analytics.flattening.flatten import Flattening, Tables
-from redemption_analytics.loading.option_checks import checked
+from redemption_analytics.loading.option_checks import Checked, checked
 from redemption_analytics.loading.parser import Parsed, Parser
 from redemption_analytics.loading.progress import progress_bar
-from redemption_analytics.loading.provenance import Origin, rejects_table, said, with_provenance
-from redemption_analytics.merging.conflicts import PATH
+from redemption_analytics.loading.provenance import (
+    Origin,
+    late_rejects,
+    rejects_table,
+    said,
+    with_provenance,
+)
 from redemption_analytics.merging.export_times import Dating
 from redemption_analytics.merging.merge import Merging
 from redemption_analytics.merging.stores import Keep
@@ -43,6 +48,70 @@ _ANYWAY = "allow_empty=True (--allow-empty) goes on without"
 _DETAIL = re.compile(r"[:,].*", re.DOTALL)
 
 
+@dataclass(frozen=True)
+class Loading:
+    """How exports are loaded: checked options, and what they make.
+
+    Attributes
+    ----------
+    options
+        The options.
+    hidden
+        What replaces personal data; None where that stays.
+    parser
+        Parses blocks as the options say.
+    """
+
+    options: Checked
+    hidden: Pseudonym | None
+    parser: Parser
+
+    @classmethod
+    def of(cls, given: LoadOptions) -> Loading:
+        """Check options.
+
+        Raises
+        ------
+        UsageError
+            If one makes no sense.
+        """
+        options = checked(given)
+        hidden = pseudonym(options.pii)
+        flattening = Flattening(
+            options.identities, options.only_first, hidden, options.keep_custom_fields
+        )
+        return cls(options, hidden, Parser(flattening, options.points, options.zone))
+
+    def exports(self, source: Source) -> list[Export]:
+        """List the exports of a source."""
+        exports = find_exports(source, self.options.exported_at, personal=self.hidden is None)
+        return exports if self.hidden is None else renamed(exports, self.hidden)
+
+    def pipeline(self, keep: Keep) -> Pipeline:
+        """Return a pipeline into tables that grow."""
+        return Pipeline(keep, self.options.strict, self.options.limit)
+
+    def gather(self, pipeline: Pipeline, exports: list[Export], *, useful: bool) -> None:
+        """Read exports into the tables of a pipeline.
+
+        Parameters
+        ----------
+        pipeline, exports
+            The pipeline, and the exports in their order.
+        useful
+            Whether it is an error that answers are there, but all of them failed or were refused.
+
+        Raises
+        ------
+        SourceError
+            If nothing of the source can be used.
+        """
+        with _progress_bar(exports, self.options.progress) as advance:
+            pipeline.gather(exports, self.parser, self.options.workers, advance)
+        if not self.options.allow_empty and (why := pipeline.why_empty(useful=useful)):
+            raise SourceError(why)
+
+
 def gather(
     source: Source, keep: Keep, given: LoadOptions, *, useful: bool = False
 ) -> tuple[pa.Table, pa.Table]:
@@ -55,29 +124,12 @@ def gather(
     keep
         Where the tables grow.
     useful
-        Whether it is an error that answers are there, but all of them failed or were refused.
+        As :meth:`Loading.gather` takes it.
     """
-    options = checked(given)
-    hidden = pseudonym(options.pii)
-    parser = Parser(
-        Flattening(
-            options.identities,
-            options.only_first,
-            hidden,
-            options.keep_custom_fields,
-        ),
-        options.points,
-        options.zone,
-    )
-    exports = find_exports(source, options.exported_at, personal=hidden is None)
-    if hidden is not None:
-        exports = renamed(exports, hidden)
-    pipeline = Pipeline(keep, options.strict, options.limit)
-    with _progress_bar(exports, options.progress) as advance:
-        pipeline.gather(exports, parser, options.workers, advance)
-    if not options.allow_empty and (why := pipeline.why_empty(useful=useful)):
-        raise SourceError(why)
-    return pipeline.finish(parser, hidden)
+    loading = Loading.of(given)
+    pipeline = loading.pipeline(keep)
+    loading.gather(pipeline, loading.exports(source), useful=useful)
+    return pipeline.finish(loading.parser, loading.hidden)
 
 
 def _progress_bar(
@@ -85,6 +137,23 @@ def _progress_bar(
 ) -> AbstractContextManager[Callable[[int], object]]:
     return progress_bar(
         sum(export.size or 0 for export in exports if not export.passed_over), progress
+    )
+
+
+@dataclass
+class Met:
+    """What the reader met that is odd: how often each name, and source and record of the first."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+
+def odd_example(check: str, name: str, source: str, record: int) -> str:
+    """Say where something odd was met."""
+    return (
+        f"{name} in {source}"
+        if check == "unknown_fields"
+        else (f"{name} in record {record} of {source}")
     )
 
 
@@ -96,14 +165,11 @@ class Pipeline:
         self._keep = keep
         self._strict = strict
         self._limit = limit
-        self._dating = Dating()
-        self._merging = Merging(keep, self._dating)
-        self._rejected: Counter[str] = Counter()
+        self.dating = Dating()
+        self._merging = Merging(keep, self.dating)
+        self.rejected: Counter[str] = Counter()
         self._first_reject: str | None = None
-        self._unknown: Counter[str] = Counter()
-        self._unknown_in: dict[str, str] = {}
-        self._epochs: Counter[str] = Counter()
-        self._epoch_in: dict[str, str] = {}
+        self.odd = {"unknown_fields": Met(), "epoch_times": Met()}
         self._succeeded = 0
         self.accounts: list[Account] = []
         self._account_of: dict[str, Account] = {}
@@ -160,17 +226,17 @@ class Pipeline:
         read, tables = parsed.read, parsed.tables
         origin = self._origin(exports, read)
         self.seen.update(read.seen)
-        self._unknown.update(read.unknown)
+        unknown, epochs = self.odd["unknown_fields"], self.odd["epoch_times"]
+        unknown.counts.update(read.unknown)
         for name, number in read.unknown_in.items():
-            self._unknown_in.setdefault(name, origin.of(number)[0])
-        self._epochs.update(name for name, _ in parsed.epochs)
+            unknown.first.setdefault(name, origin.of(number))
+        epochs.counts.update(name for name, _ in parsed.epochs)
         for name, number in parsed.epochs:
-            source, record = origin.of(number)
-            self._epoch_in.setdefault(name, f"record {record} of {source}")
+            epochs.first.setdefault(name, origin.of(number))
         self._reject(origin, sorted(read.rejects, key=lambda reject: reject.record or 0))
         self._succeeded += pc.sum(tables["responses"]["success"]).as_py() or 0
         self._succeeded += len(tables["points"]) + len(tables["coupons"])
-        self._merging.add(with_provenance(tables, origin, self._dating))
+        self._merging.add(with_provenance(tables, origin, self.dating))
         self._merging.merged.update(parsed.merged)
 
     def _origin(self, exports: list[Export], read: Read) -> Origin:
@@ -190,25 +256,17 @@ class Pipeline:
             error = SourceError if first.element == "files" else RejectedError
             raise error(said(source, first))
         self._first_reject = self._first_reject or said(source, first)
-        self._rejected.update(reject.element for reject in rejects)
+        self.rejected.update(reject.element for reject in rejects)
         self._keep.append("rejects", rejects_table(placed))
 
     def _refuse_reversals(self, personal: bool) -> None:
         """Refuse the reversals that merging found under two redemptions."""
-        refused = self._merging.refused
-        if not refused:
+        placed = late_rejects(self._merging, personal=personal)
+        if not placed:
             return
-        places = self._merging.answers([reversal.answer for reversal in refused.reversals])
-        placed = [
-            (
-                source,
-                Reject("reversals", record, None, PATH, one.reason, one.raw if personal else None),
-            )
-            for (source, record), one in zip(places, refused.reversals, strict=True)
-        ]
         if self._strict:
             raise RejectedError(said(*placed[0]))
-        self._rejected["reversals"] += len(placed)
+        self.rejected["reversals"] += len(placed)
         # What hangs below a refused element is a part of it.
         self.seen.subtract(self._merging.below)
         self._keep.append("late_rejects", rejects_table(placed))
@@ -238,7 +296,7 @@ class Pipeline:
 
     def finish(self, parser: Parser, hidden: Pseudonym | None) -> tuple[pa.Table, pa.Table]:
         """Merge what was gathered; return the ledger and the findings."""
-        nothing = _nothing(parser, self._dating)
+        nothing = _nothing(parser, self.dating)
         self._merging.add(nothing)
         self._keep.append("rejects", rejects_table([]))
         found = self._merging.finish(parser.flattening)
@@ -248,17 +306,14 @@ class Pipeline:
         of_files = Counter(account.status for account in self.accounts)
         loaded["files"] = of_files["loaded"]
         passed_over = {"files": of_files["passed over"]}
-        unknown = [
-            Finding("unknown_fields", count, f"{path} in {self._unknown_in[path]}")
-            for path, count in sorted(self._unknown.items())
-        ]
-        epochs = [
-            Finding("epoch_times", count, f"{name} in {self._epoch_in[name]}")
-            for name, count in sorted(self._epochs.items())
+        odd = [
+            Finding(check, count, odd_example(check, name, *met.first[name]))
+            for check, met in self.odd.items()
+            for name, count in sorted(met.counts.items())
         ]
         merged = _summed(self._merging.merged)
-        books = ledger(self.seen, loaded, merged, self._rejected, passed_over)
-        return books, findings([*found, *epochs, *unknown])
+        books = ledger(self.seen, loaded, merged, self.rejected, passed_over)
+        return books, findings([*found, *odd])
 
 
 def _summed(counts: Mapping[str, int]) -> Counter[str]:

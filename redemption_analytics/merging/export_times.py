@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.dating import SLACK, TELLING
+from redemption_analytics.dating import SLACK, TELLING, DatedBy
 from redemption_analytics.flattening.flatten import PARENT
 from redemption_analytics.merging.fates import Fate, Rows
 from redemption_analytics.merging.partitions import ROW
@@ -63,26 +63,47 @@ class _Plausible:
                 self.on_day = max(self.on_day or datetime.min, here.max().item())
 
 
+@dataclass(frozen=True)
+class Dated:
+    """When an export was made.
+
+    Attributes
+    ----------
+    exported_at, dated_by
+        As the export says.
+    read
+        When it was read, in UTC.
+    """
+
+    exported_at: datetime
+    dated_by: DatedBy
+    read: datetime
+
+
 @dataclass
 class Dating:
     """The exports that redemptions came from, by number, and how it is known when they were made.
 
     Attributes
     ----------
+    exports
+        When each was made.
     read
-        When they are read, in UTC.
+        When those are read that get their numbers now, in UTC.
+    numbers
+        The numbers of these, by name.
     """
 
+    exports: list[Dated] = field(default_factory=list)
     read: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None))
-    _numbers: dict[int, int] = field(default_factory=dict)
-    _exports: list[Export] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)
 
     def number(self, export: Export) -> int:
         """Return the number of an export."""
-        if id(export) not in self._numbers:
-            self._numbers[id(export)] = len(self._exports)
-            self._exports.append(export)
-        return self._numbers[id(export)]
+        if export.name not in self.numbers:
+            self.numbers[export.name] = len(self.exports)
+            self.exports.append(Dated(export.exported_at, export.dated_by, self.read))
+        return self.numbers[export.name]
 
     def findings(self, rows: Rows, fates: Mapping[str, Fate]) -> list[Finding]:
         """Return what now is, and which times cannot be.
@@ -95,7 +116,7 @@ class Dating:
             Which rows of points, coupons and reversals stay when they are.
         """
         made = self._made(rows.keep)
-        limits = np.array([self._limit(export) for export in self._exports], "datetime64[us]")
+        limits = np.array([self._limit(export) for export in self.exports], "datetime64[us]")
         found = _Plausible(made if made is not None and made.time() == time.min else None)
         for name in ("points", "coupons", "reversals"):
             for timed, kind in self._timed(rows, fates[name]):
@@ -146,7 +167,7 @@ class Dating:
         found.see(times[~late])
         if late.any():
             first = int(np.argmax(late))
-            made = self._exports[exports[first]].exported_at
+            made = self.exports[exports[first]].exported_at
             if found.example is None:
                 found.example = (
                     f"{kind} {rows['key'][first]}: {times[first].item():%Y-%m-%d},"
@@ -154,11 +175,12 @@ class Dating:
                 )
             found.late += int(late.sum())
 
-    def _limit(self, export: Export) -> datetime:
+    @staticmethod
+    def _limit(export: Dated) -> datetime:
         """Return the last time that is plausible in an export."""
         made = export.exported_at
         if export.dated_by not in TELLING:
-            made = max(made, self.read)
+            made = max(made, export.read)
         elif made.time() == time.min:
             # Of which only the date is known, it may be of that day's last minute.
             made = min(made, datetime.max - SLACK) + timedelta(days=1)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from redemption_analytics.errors import FaultError
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Flattening, Tables
 from redemption_analytics.merging.conflicts import Refused, refused_reversals
-from redemption_analytics.merging.customers import IDENTITY_COLUMNS, united_customers
+from redemption_analytics.merging.customers import IDENTITY_COLUMNS, Common, united_customers
 from redemption_analytics.merging.export_times import Dating
 from redemption_analytics.merging.fates import HANGING, KEYS, Fate, Rows, met, versions
 from redemption_analytics.merging.match_editions import settled_editions
@@ -48,12 +48,13 @@ class Merging:
         How many rows of each table hung on these.
     """
 
-    def __init__(self, keep: Keep, dating: Dating):
+    def __init__(self, keep: Keep, dating: Dating, common: Common | None = None):
         self.merged: Counter[str] = Counter()
         self.refused = Refused()
         self.below: Counter[str] = Counter()
         self._keep = keep
         self._dating = dating
+        self._common: Common = common or {}
         self._old = False
         columns = {name: [key] for name, key in KEYS.items()}
         columns["customers"] += IDENTITY_COLUMNS
@@ -81,7 +82,7 @@ class Merging:
             If a key is there twice after that.
         """
         keep = self._keep
-        customers, split = united_customers(keep, flattening, self._repeats)
+        customers, split = united_customers(keep, flattening, self._repeats, self._common)
         redemptions = settled_editions(keep, customers) if self._old else Renaming()
         rows = Rows(keep, customers, redemptions, self._repeats)
         fates = {name: met(rows, name, self.refused.rows) for name in KEYS}

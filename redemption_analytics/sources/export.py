@@ -73,6 +73,10 @@ class Export:
         Why it is not read; None if it is.
     twin
         The name of the export that is the same file.
+    written
+        When the file was last modified, in UTC; None where nothing says it.
+    edition
+        What tells answers of it from those of others that had its name before, in a warehouse.
     """
 
     name: str
@@ -86,6 +90,8 @@ class Export:
     identity: str | None = None
     passed_over: str | None = None
     twin: str | None = None
+    written: datetime | None = None
+    edition: str = ""
 
 
 def is_hidden(*paths: str) -> bool:

@@ -217,6 +217,7 @@ def _remote(
         size=info.size,
         expected=named or has_export_name(name),
         identity=name,
+        written=written,
     )
 
 
@@ -349,6 +350,7 @@ def _local(path: str, *, named: bool, below: str = "") -> Export:
         expected=expected,
         # Links, hard ones too, lead to one file.
         identity=f"{status.st_dev}:{status.st_ino}" if status.st_ino else os.path.realpath(path),
+        written=written,
     )
 
 

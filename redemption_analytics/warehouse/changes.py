@@ -122,7 +122,9 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(column.type):
         # Zero and its negative are equal.
         bits = [
-            pa.Array.from_buffers(pa.int64(), len(chunk), chunk.buffers(), chunk.null_count, chunk.offset)
+            pa.Array.from_buffers(
+                pa.int64(), len(chunk), chunk.buffers(), chunk.null_count, chunk.offset
+            )
             for chunk in pc.add(column, 0.0).chunks
         ]
         return pa.chunked_array(bits, pa.int64())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import ExitStack
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -99,15 +99,35 @@ class Quarters:
         return quarters[places] if len(keys) else np.array([], np.int32)
 
 
-@dataclass
-class _Open:
-    """A file that is being written, and the rows that wait for it."""
+class _File:
+    """A file that is being written."""
 
-    held: list[pa.Table] = field(default_factory=list)
-    waiting: int = 0
-    rows: int = 0
-    path: Path | None = None
-    writer: pq.ParquetWriter | None = None
+    def __init__(self, store: Store, table: str, partition: str, schema: pa.Schema, texts: Any):
+        self._name = f"data/{table}/{partition}/{uuid4().hex}.parquet"
+        self._table = table
+        self._partition = partition
+        self._rows = 0
+        self._open = ExitStack()
+        self._path = self._open.enter_context(store.writing(self._name))
+        writer = pq.ParquetWriter(self._path, schema, use_dictionary=texts)
+        self._writer = self._open.enter_context(writer)
+
+    def write(self, rows: pa.Table) -> int:
+        """Write a row group; return how many rows there are."""
+        self._writer.write_table(rows, row_group_size=max(1, rows.num_rows))
+        self._rows += rows.num_rows
+        return self._rows
+
+    def close(self) -> DataFile:
+        """End the file."""
+        self._writer.close()
+        size = self._path.stat().st_size
+        self._open.close()
+        return DataFile(self._name, self._table, self._partition, self._rows, size)
+
+    def throw_away(self, error: BaseException | None) -> None:
+        """Leave nothing of the file."""
+        self._open.__exit__(type(error), error, None)
 
 
 class Writing:
@@ -117,76 +137,66 @@ class Writing:
     ----------
     store
         Where the files go.
-    scratch
-        A directory where they are written before.
     """
 
-    def __init__(self, store: Store, scratch: Path):
+    def __init__(self, store: Store):
         self._store = store
-        self._scratch = scratch
-        self._open: dict[tuple[str, str], _Open] = {}
-        self._held = 0
-        self._written: list[DataFile] = []
+        self._waiting: dict[tuple[str, str], list[pa.Table]] = {}
+        self._rows: Counter[tuple[str, str]] = Counter()
+        self._open: dict[tuple[str, str], _File] = {}
+        #: The files that were written.
+        self.written: list[DataFile] = []
+
+    def __enter__(self) -> Writing:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        for file in self._open.values():
+            file.throw_away(error or RuntimeError())
+        if error is not None:
+            self.throw_away()
+
+    def throw_away(self) -> None:
+        """Remove what was written."""
+        self._store.delete([file.path for file in self.written])
 
     def add(self, name: str, rows: pa.Table, quarters: Quarter) -> None:
         """Add rows of a table, each with its quarter."""
         for quarter in np.unique(quarters).tolist():
             chosen = quarters == quarter
-            self.add_to(
-                whole_of(name),
-                name_of(quarter),
-                rows if chosen.all() else rows.filter(pa.array(chosen)),
-            )
+            part = rows if chosen.all() else rows.filter(pa.array(chosen))
+            self.add_to(whole_of(name), name_of(quarter), part)
 
     def add_to(self, table: str, partition: str, rows: pa.Table) -> None:
         """Add rows of one quarter."""
-        file = self._open.setdefault((table, partition), _Open())
-        file.held.append(rows)
-        file.waiting += rows.num_rows
-        self._held += rows.num_rows
-        if file.waiting >= GROUP_ROWS:
-            self._write(table, partition)
-        while self._held > _HELD_ROWS:
-            self._write(*max(self._open, key=lambda key: self._open[key].waiting))
+        place = (table, partition)
+        self._waiting.setdefault(place, []).append(rows)
+        self._rows[place] += rows.num_rows
+        if self._rows[place] >= GROUP_ROWS:
+            self._write(place)
+        while self._rows.total() > _HELD_ROWS:
+            self._write(max(self._rows, key=lambda place: self._rows[place]))
 
-    def _write(self, table: str, partition: str) -> None:
-        file = self._open[table, partition]
-        rows = pa.concat_tables(file.held)
-        self._held -= file.waiting
-        file.held, file.waiting = [], 0
+    def _write(self, place: tuple[str, str]) -> None:
+        table, partition = place
+        rows = pa.concat_tables(self._waiting.pop(place))
+        del self._rows[place]
         if table in TABLES:
             check_batch(table, rows)
         for start in range(0, max(rows.num_rows, 1), GROUP_ROWS):
             group = rows.slice(start, GROUP_ROWS)
-            if file.writer is None:
-                file.path = self._scratch / f"{uuid4().hex}.parquet"
-                file.writer = pq.ParquetWriter(
-                    file.path, group.schema, use_dictionary=repetitive(group) or False
-                )
-            file.writer.write_table(group, row_group_size=max(1, group.num_rows))
-            file.rows += group.num_rows
-            if file.rows >= FILE_ROWS:
-                self._close(table, partition)
+            if place not in self._open:
+                texts = repetitive(group) or False
+                self._open[place] = _File(self._store, table, partition, group.schema, texts)
+            if self._open[place].write(group) >= FILE_ROWS:
+                self.written.append(self._open.pop(place).close())
 
-    def _close(self, table: str, partition: str) -> None:
-        file = self._open[table, partition]
-        if file.writer is not None and file.path is not None:
-            file.writer.close()
-            size = file.path.stat().st_size
-            name = f"data/{table}/{partition}/{file.path.name}"
-            self._store.put(name, file.path)
-            file.path.unlink(missing_ok=True)
-            self._written.append(DataFile(name, table, partition, file.rows, size))
-        self._open[table, partition] = _Open()
-
-    def finish(self) -> list[DataFile]:
-        """Write what waits; return all files."""
-        for table, partition in list(self._open):
-            if self._open[table, partition].held:
-                self._write(table, partition)
-            self._close(table, partition)
-        written, self._written = self._written, []
-        return written
+    def finish(self) -> None:
+        """Write what waits."""
+        for place in list(self._waiting):
+            self._write(place)
+        while self._open:
+            self.written.append(self._open.popitem()[1].close())
 
 
 def read_rows(store: Store, file: DataFile, columns: Sequence[str] | None = None) -> pa.Table:
@@ -195,14 +205,14 @@ def read_rows(store: Store, file: DataFile, columns: Sequence[str] | None = None
         return opened.read(columns=columns)
 
 
-def apply(
+def applied(
     store: Store,
     files: Iterable[DataFile],
     changed: Mapping[str, Change],
     quarters: tuple[Tables, Tables],
     writing: Writing,
 ) -> list[DataFile]:
-    """Write what changes, and the rows that stay beside it; return all files that count then.
+    """Write what changes, and the rows that stay beside it; return the old files that still count.
 
     Parameters
     ----------
@@ -237,7 +247,7 @@ def apply(
                 writing.add_to(table, partition, read_rows(store, small[0]))
                 dropped.append(small[0])
         kept = [f for f in kept if f not in dropped]
-    return kept + writing.finish()
+    return kept
 
 
 def _parted(
@@ -305,5 +315,7 @@ def _without(
                 rows = read_rows(store, file).filter(pa.array(stays))
                 writing.add_to(file.table, file.partition, rows)
     if found != gone.num_rows:
-        raise FaultError(f"of {gone.num_rows} rows that go, {found} are in the files of the warehouse")
+        raise FaultError(
+            f"of {gone.num_rows} rows that go, {found} are in the files of the warehouse"
+        )
     return dropped

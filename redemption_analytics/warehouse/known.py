@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -48,9 +48,10 @@ class Known:
     def __post_init__(self) -> None:
         self._seen: dict[tuple[str, int | None, datetime, datetime | None], bool] = {}
         self._by_size: defaultdict[int, list[tuple[str, datetime, str]]] = defaultdict(list)
-        self._contents: defaultdict[str, set[str]] = defaultdict(set)
+        self._times: Counter[str] = Counter()
         for table in self.exports:
             for row in table.to_pylist():
+                self._times[row["source"]] += row[ANSWERS] > 0
                 final = row["status"] == "loaded" or row[LIBRARY] == self.library or row["records"]
                 key = (row["source"], row["size"], row["exported_at"], row[WRITTEN])
                 self._seen[key] = bool(final)
@@ -58,7 +59,15 @@ class Known:
                     self._by_size[row["size"]].append(
                         (row["digest"], row["exported_at"], row["dated_by"])
                     )
-                    self._contents[row["source"]].add(row["digest"])
+
+    def named_apart(self, exports: Sequence[Export]) -> list[Export]:
+        """Let answers of exports whose names are known have names of their own."""
+        return [
+            replace(export, edition=f"~{self._times[export.name] + 1}")
+            if self._times[export.name]
+            else export
+            for export in exports
+        ]
 
     def knows(self, export: Export) -> bool:
         """Check whether an export was ingested before."""

@@ -189,7 +189,10 @@ class Linking:
                 )
                 owners = [part[2] for part in parts if part[2] is not None]
                 del parts
-                yield kind, KindOfLinks.of(links, answers, np.concatenate(owners) if owners else None)
+                yield (
+                    kind,
+                    KindOfLinks.of(links, answers, np.concatenate(owners) if owners else None),
+                )
 
 
 class UnitLinks:
@@ -256,7 +259,9 @@ def affected(units: Sequence[UnitLinks], new: int) -> Affected:
                 for place, answers in frontier.items()
                 if kind in units[place].kinds
             ]
-            links = np.setdiff1d(np.concatenate(told), seen[kind]) if told else np.array([], np.uint64)
+            links = (
+                np.setdiff1d(np.concatenate(told), seen[kind]) if told else np.array([], np.uint64)
+            )
             if not len(links):
                 continue
             seen[kind] = np.union1d(seen[kind], links)

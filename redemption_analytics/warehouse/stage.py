@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Tables
 from redemption_analytics.merging.stores import Growing, OnDisk
 from redemption_analytics.warehouse.links import KindOfLinks, Linking, Numbers, UnitLinks, ranges
+from redemption_analytics.warehouse.log import Entry
 from redemption_analytics.warehouse.store import Store
 
 #: The tables of a unit, parents before what hangs on them.
@@ -42,9 +43,14 @@ class Unit:
         When it was read, in UTC.
     seen, rejected
         How many elements of each kind were met, and refused.
+    files
+        How many files have each status.
+    newest
+        The time of the newest export that tells it, of those with answers.
     odd
         For the findings that a reader makes (``unknown_fields``, ``epoch_times``) and each name how
-        often it was met, and where first: the export's time and name, and the record.
+        often it was met, where first (the export's time, its name and number, and the record), and
+        what to say of that.
     """
 
     name: str
@@ -53,12 +59,19 @@ class Unit:
     read: str
     seen: dict[str, int]
     rejected: dict[str, int]
-    odd: dict[str, dict[str, tuple[int, str, str, int]]] = field(default_factory=dict)
+    files: dict[str, int]
+    newest: str | None
+    odd: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
 
     @property
     def answers(self) -> int:
         """How many answers it has."""
         return self.rows["responses"]
+
+    @property
+    def read_at(self) -> datetime:
+        """When it was read, in UTC."""
+        return datetime.fromisoformat(self.read)
 
     def to_json(self) -> dict[str, Any]:
         """Return what the log writes."""
@@ -66,7 +79,7 @@ class Unit:
 
     def path(self, name: str) -> str:
         """Return the name of one of its files in the store."""
-        return f"stage/{self.name}/{name}"
+        return f"data/stage/{self.name}/{name}"
 
     @property
     def paths(self) -> list[str]:
@@ -74,6 +87,11 @@ class Unit:
         tables = [f"{name}{suffix}" for name in STAGED for suffix in (".parquet", ".arrow")]
         names = [*tables, *(f"links-{kind}.arrow" for kind in self.links), "exports.parquet"]
         return [self.path(name) for name in names if name != "responses.arrow"]
+
+
+def units_of(entry: Entry | None) -> list[Unit]:
+    """Return the units of a version."""
+    return [] if entry is None else [Unit(**unit) for unit in entry.state["units"]]
 
 
 class Staging(OnDisk):
@@ -126,16 +144,16 @@ class Staging(OnDisk):
         for table in STAGED:
             grown = self._grown.get(table) or self._growing[table]
             rows[table] = grown.rows
-            store.put(f"stage/{name}/{table}.parquet", grown.path)
+            store.put(f"data/stage/{name}/{table}.parquet", grown.path)
             if grown.beside.exists():
-                store.put(f"stage/{name}/{table}.arrow", grown.beside)
+                store.put(f"data/stage/{name}/{table}.arrow", grown.beside)
         kinds = []
         for kind, links in self._linking.finish():
             kinds.append(kind)
-            store.put(f"stage/{name}/links-{kind}.arrow", _ipc(links.to_arrow()))
+            store.put(f"data/stage/{name}/links-{kind}.arrow", _ipc(links.to_arrow()))
         sink = pa.BufferOutputStream()
         pq.write_table(exports, sink)
-        store.put(f"stage/{name}/exports.parquet", sink.getvalue().to_pybytes())
+        store.put(f"data/stage/{name}/exports.parquet", sink.getvalue().to_pybytes())
         return rows, kinds
 
 

@@ -1,0 +1,167 @@
+"""A warehouse: what exports told so far, which grows by what is new in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+import pyarrow as pa
+
+from redemption_analytics.columns import TABLES
+from redemption_analytics.errors import SourceError, UsageError
+from redemption_analytics.loading.open import Engine, reader_of
+from redemption_analytics.loading.option_checks import count
+from redemption_analytics.loading.pipeline import Loading
+from redemption_analytics.moments import Moment, end
+from redemption_analytics.options import DECLARED, DEFAULTS, LoadOptions
+from redemption_analytics.redemptions import Redemptions
+from redemption_analytics.sources.find import Source
+from redemption_analytics.tables.arguments import public, public_with
+from redemption_analytics.tables.ledger import FINDINGS, LEDGER
+from redemption_analytics.warehouse.changes import Change, change_of
+from redemption_analytics.warehouse.files import read_rows
+from redemption_analytics.warehouse.ingest import Ingest, Ingested
+from redemption_analytics.warehouse.log import Entry, Log
+from redemption_analytics.warehouse.options import fixed_options, kept_options
+from redemption_analytics.warehouse.stage import units_of
+from redemption_analytics.warehouse.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Warehouse:
+    """What exports told so far: it grows by a night, and its older versions stay readable.
+
+    Parameters
+    ----------
+    path
+        A directory, which need not be there yet, or a URL (``s3://``, ``gs://``, ``az://``).
+
+    Raises
+    ------
+    UsageError
+        If the place is of no known kind.
+
+    Examples
+    --------
+    >>> import redemption_analytics as ra
+    >>> warehouse = ra.Warehouse("memory://docs")
+    >>> warehouse.ingest("data_samples/2020-breakups.json")
+    version 1: 1 export read, 0 known already; points 2 added, reversals 1 added
+    >>> ra.net_points(warehouse.open())
+       redemptions  points_redeemed  points_reversed  net_points
+    0            2              120               30          90
+    """
+
+    @public
+    def __init__(self, path: str | os.PathLike[str]):
+        self._store = Store(path)
+        self._log = Log(self._store)
+
+    def __repr__(self) -> str:
+        return f"Warehouse({self._store.location!r})"
+
+    @public_with(DECLARED)
+    def ingest(self, source: Source, **options: Unpack[LoadOptions]) -> Ingested:
+        """Take in what is new in exports.
+
+        What was ingested before is not read again: an export is known by its content and its date.
+        Whatever the order in which exports are ingested, the tables are those of one load of them
+        all.
+
+        Parameters
+        ----------
+        source
+            As :func:`redemption_analytics.load` takes it.
+        **options
+            The options of :func:`redemption_analytics.load`. Those that decide what the tables say
+            (``points``, ``pii``, ``keep_custom_fields``, ``customer_key``, ``timezone``) are fixed
+            by the first ingest; later ones need not give them.
+
+        Returns
+        -------
+        Ingested
+            The version, and what changed.
+
+        Raises
+        ------
+        UsageError
+            If an option is another than the warehouse was made with.
+        SourceError
+            If there is something new, but nothing of it can be used. ``allow_empty`` lets that
+            pass.
+        WriteError
+            If the warehouse cannot be written.
+        """
+        entry = self._log.newest()
+        whole, kept = kept_options(options, None if entry is None else entry.options)
+        return Ingest(self._store, self._log, Loading.of(whole), kept).run(source)
+
+    @public
+    def open(
+        self,
+        engine: Engine = "pandas",
+        *,
+        version: int | None = None,
+        as_known_on: Moment | None = None,
+    ) -> Redemptions:
+        """Open a version as a bundle of tables.
+
+        Parameters
+        ----------
+        engine
+            As :func:`redemption_analytics.open` takes it.
+        version
+            Which version; by default the newest.
+        as_known_on
+            A moment: what the exports told that had been made until then (a date is all of that
+            day), whenever they were ingested.
+
+        Returns
+        -------
+        Redemptions
+            The bundle.
+
+        Raises
+        ------
+        UsageError
+            If both are given, or there is no such version, or nothing was known then.
+        SourceError
+            If the warehouse holds nothing yet, or cannot be read.
+        """
+        if version is not None and as_known_on is not None:
+            raise UsageError("open takes version or as_known_on, not both")
+        moment = end(as_known_on, "as_known_on")
+        reader = reader_of(engine)
+        entry = self._entry(version)
+        if moment is None:
+            return opened(self._store, entry, reader)
+        return known_on(self._store, self._log, entry, moment, reader)
+
+    def history(self) -> pd.DataFrame:
+        """Return the versions that can be opened, the oldest first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each version: ``version``, ``committed_at`` (UTC), ``exports`` (how many
+            were read so far), ``newest_export`` (when the newest of them was made), and how many
+            ``points``, ``coupons``, ``reversals`` and ``customers`` there are.
+
+        Examples
+        --------
+        >>> import redemption_analytics as ra
+        >>> warehouse = ra.Warehouse("memory://history")
+        >>> done = warehouse.ingest("data_samples/2020-breakups.json")
+        >>> warehouse.history()[["version", "exports", "points", "reversals"]]
+           version  exports  points  reversals
+        0        1        1       2          1
+        """
+        import pandas as pd
+
+        rows = [_told(self._log.read(version)) for version in self._log.versions()]
+        return pd.DataFrame(rows, columns=list(_told_of_nothing()))
