@@ -31,7 +31,7 @@ from redemption_analytics.privacy import Pseudonym, pseudonym
 from redemption_analytics.reading.blocks import Block, Fault, batched
 from redemption_analytics.reading.files import read_blocks
 from redemption_analytics.sources.accounts import Account, files_table
-from redemption_analytics.sources.export import Export, renamed
+from redemption_analytics.sources.export import Export, in_order, renamed
 from redemption_analytics.sources.find import Source, find_exports
 from redemption_analytics.sources.streams import Stream
 from redemption_analytics.tables.ledger import Finding, findings, ledger
@@ -72,6 +72,9 @@ def gather(
     exports = find_exports(source, options.exported_at, personal=hidden is None)
     if hidden is not None:
         exports = renamed(exports, hidden)
+    if options.pii == "pseudonymize":
+        # Their order is that of the names that stay; under a random key these would change it.
+        exports = in_order(exports)
     pipeline = Pipeline(keep, options.strict, options.limit)
     with _progress_bar(exports, options.progress) as advance:
         pipeline.gather(exports, parser, options.workers, advance)

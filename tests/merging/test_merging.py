@@ -87,13 +87,17 @@ def test_a_reversal_belongs_where_it_was_seen_last() -> None:
     assert found(r, "vanished_reversals") == (0, None)
 
 
-def test_of_equally_new_ones_the_one_read_later_wins() -> None:
-    def seen(name: str) -> Any:
-        return export("2025-01-01", answer(new("a", notes=name), coupons=[{"id": 1, "code": name}]))
+def test_of_equally_new_ones_the_one_whose_name_comes_last_wins() -> None:
+    def seen(name: str, told: str) -> Any:
+        told_so = answer(new("a", notes=told), coupons=[{"id": 1, "code": told}])
+        return export(f"2025-01-01/{name}", told_so)
 
-    for first, last in (("one", "two"), ("two", "one")):
-        r = load(seen(first), seen(last))
-        assert cells(r.points, "notes") == cells(r.coupons, "code") == [last]
+    for order in (("one", "two"), ("two", "one")):
+        r = load(*(seen(name, name) for name in order))
+        assert cells(r.points, "notes") == cells(r.coupons, "code") == ["two"]
+        # What is called the same stays in the order in which it was given.
+        r = load(*(seen("same", told) for told in order))
+        assert cells(r.points, "notes") == cells(r.coupons, "code") == [order[-1]]
     r = load(export("2025-01-01", answer(new("a", notes="1")), answer(new("a", notes="2"))))
     assert cells(r.points, "notes") == ["2"]
 
