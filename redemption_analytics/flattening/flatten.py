@@ -35,6 +35,8 @@ HIDDEN = {name: f"_{name}" for name in IDENTITIES}
 
 Tables = dict[str, pa.Table]
 
+_NO_NUMBER = pa.scalar(None, pa.int64())
+
 
 @dataclass(frozen=True)
 class Flattening:
@@ -163,7 +165,8 @@ class Flattening:
         read = points.columns
         columns = {
             "customer_key": customer_keys.take(points.parents),
-            "id": read["id"],
+            # Beside a redemption_id it is but the rank within the answer, which changes.
+            "id": pc.if_else(pc.is_null(read["redemption_id"]), read["id"], _NO_NUMBER),
             "redemption_id": read["redemption_id"],
             "program_id": read["program_id"],
             "points_redeemed": read["points_redeemed"],
@@ -305,14 +308,14 @@ def _counted(answers: _Answers, loaded: dict[str, pa.Array]) -> dict[str, pa.Arr
             pc.and_not(some[own], some[other]),
             pc.and_(none, pc.and_not(told[own], told[other])),
         )
-        said[own] = pc.coalesce(said[own], pc.if_else(meant, count, pa.scalar(None, pa.int64())))
+        said[own] = pc.coalesce(said[own], pc.if_else(meant, count, _NO_NUMBER))
     return said
 
 
 def _bills(bills: pa.Int64Array) -> pa.Int64Array:
     """Read numbers of bills, some of which mean that there is none."""
     none = pc.is_in(bills, pa.array(NO_BILLS, pa.int64()))
-    return pc.if_else(none, pa.scalar(None, pa.int64()), bills)
+    return pc.if_else(none, _NO_NUMBER, bills)
 
 
 def _places(read: pa.RecordBatch) -> dict[str, pa.StringArray]:

@@ -36,7 +36,7 @@ from redemption_analytics.privacy import Pseudonym, pseudonym
 from redemption_analytics.reading.blocks import Block, Fault, batched
 from redemption_analytics.reading.files import read_blocks
 from redemption_analytics.sources.accounts import Account, files_table
-from redemption_analytics.sources.export import Export, renamed
+from redemption_analytics.sources.export import Export, in_order, renamed
 from redemption_analytics.sources.find import Source, find_exports
 from redemption_analytics.sources.streams import Stream
 from redemption_analytics.tables.ledger import Finding, findings, ledger
@@ -85,7 +85,11 @@ class Loading:
     def exports(self, source: Source) -> list[Export]:
         """List the exports of a source."""
         exports = find_exports(source, self.options.exported_at, personal=self.hidden is None)
-        return exports if self.hidden is None else renamed(exports, self.hidden)
+        if self.hidden is None:
+            return exports
+        exports = renamed(exports, self.hidden)
+        # Their order is that of the names that stay; under a random key these would change it.
+        return in_order(exports) if self.options.pii == "pseudonymize" else exports
 
     def pipeline(self, keep: Keep) -> Pipeline:
         """Return a pipeline into tables that grow."""

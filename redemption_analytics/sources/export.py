@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,6 +19,9 @@ from redemption_analytics.sources.streams import ByteStream
 Payload: TypeAlias = dict[str, Any] | bytes
 
 _NAME_DIGITS = 16
+
+#: What is called as another is has a number behind its name.
+_NUMBERED = re.compile(r"(.*) \(([0-9]+)\)", re.DOTALL)
 
 #: Names of files that should hold exports; others in a directory are read if they plainly do.
 EXPORT_SUFFIXES = frozenset(
@@ -77,6 +81,10 @@ class Export:
         When the file was last modified, in UTC; None where nothing says it.
     edition
         What tells answers of it from those of others that had its name before, in a warehouse.
+    link
+        Whether its name is a link's.
+    number
+        Which of those it is that are called so; from the second on the name says it too.
     """
 
     name: str
@@ -92,6 +100,8 @@ class Export:
     twin: str | None = None
     written: datetime | None = None
     edition: str = ""
+    link: bool = False
+    number: int = 1
 
 
 def is_hidden(*paths: str) -> bool:
@@ -111,18 +121,47 @@ def has_note_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in _NOTE_SUFFIXES  # noqa: PTH122
 
 
+def in_order(exports: Iterable[Export]) -> list[Export]:
+    """Sort exports by their times, and those of one time by their names.
+
+    Of two that tell of one redemption the later one counts. The names are those that stand in the
+    tables, pseudonyms too: who sees only these, as in what was loaded before, finds the same order.
+    What was called the same stays as it was given, by its number.
+    """
+    return sorted(exports, key=lambda export: (export.exported_at, *_by_number(export.name)))
+
+
+def _by_number(name: str) -> tuple[str, int]:
+    found = _NUMBERED.fullmatch(name) if name.endswith(")") else None
+    return (name, 1) if found is None else (found[1], int(found[2]))
+
+
+def numbered(name: str, number: int) -> str:
+    """Return the name of one of several that are called so.
+
+    >>> numbered("payloads", 1), numbered("payloads", 2)
+    ('payloads', 'payloads (2)')
+    """
+    return name if number == 1 else f"{name} ({number})"
+
+
 def renamed(exports: list[Export], pseudonym: Pseudonym) -> list[Export]:
     """Rename exports so that names tell nothing: a file may be called after a customer.
 
     The first 16 digits of the HMAC of ``source:`` and the name stand for it, so that who has the
-    key can tell which file is meant.
+    key can tell which file is meant. The number of one of several with that name stays.
     """
-    names = [export.name for export in exports]
+    names = [_without_number(export) for export in exports]
     found = pseudonym(pa.array([f"source:{name}" for name in names], pa.string())).to_pylist()
     new = {
-        name: f"source-{digits[:_NAME_DIGITS]}" for name, digits in zip(names, found, strict=True)
+        export.name: numbered(f"source-{digits[:_NAME_DIGITS]}", export.number)
+        for export, digits in zip(exports, found, strict=True)
     }
     return [
         replace(export, name=new[export.name], twin=export.twin and new[export.twin])
         for export in exports
     ]
+
+
+def _without_number(export: Export) -> str:
+    return export.name[: len(export.name) - len(numbered("", export.number))]

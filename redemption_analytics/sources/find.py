@@ -6,7 +6,7 @@ import glob
 import io
 import os
 import stat
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,7 +27,9 @@ from redemption_analytics.sources.export import (
     NoSourceError,
     Payload,
     has_export_name,
+    in_order,
     is_hidden,
+    numbered,
 )
 from redemption_analytics.sources.lakes import check_no_part
 from redemption_analytics.sources.listing import Listed, listed
@@ -48,7 +50,7 @@ MOST_QUOTED = 100
 def find_exports(
     source: Source, exported_at: datetime | None = None, *, personal: bool = True
 ) -> list[Export]:
-    """List the exports of a source, the oldest first, those that are passed over too.
+    """List the exports of a source in their order, those that are passed over too.
 
     Parameters
     ----------
@@ -65,7 +67,7 @@ def find_exports(
         If a path does not exist, or there is nothing to read.
     """
     try:
-        exports = list(_distinct(chain.from_iterable(map(members, _exports(source)))))
+        exports = _distinct(chain.from_iterable(map(members, _exports(source))))
     except NoSourceError as error:
         detail = (
             f": {shortened(error.detail, 2 * MOST_QUOTED)}" if error.detail and personal else ""
@@ -78,32 +80,53 @@ def find_exports(
         )
     if exported_at is not None:
         exports = [replace(e, exported_at=exported_at, dated_by="given") for e in exports]
-    return sorted(exports, key=lambda export: export.exported_at)
+    return in_order(exports)
 
 
 def _quoted(path: str, personal: bool) -> str:
     return shortened(path, MOST_QUOTED) if personal else "the path given"
 
 
-def _distinct(exports: Iterable[Export]) -> Iterator[Export]:
-    """Pass over files that were found before, and give all others a name of their own."""
-    seen: dict[str, str] = {}
-    names: Counter[str] = Counter()
-    for export in exports:
-        # Names of files are bytes, which need not be text.
-        name = export.name.encode(errors="backslashreplace").decode()
-        twin = export.identity and seen.get(export.identity)
-        if twin and _place(twin) == _place(name):
-            continue
-        names[name] += 1
-        if names[name] > 1:
-            name = f"{name} ({names[name]})"
+def _distinct(exports: Iterable[Export]) -> list[Export]:
+    """Pass over files that were found before, and give all others a name of their own.
+
+    By which of its names a file is known does not depend on the order in which they were found.
+    """
+    # Names of files are bytes, which need not be text.
+    found = [replace(e, name=e.name.encode(errors="backslashreplace").decode()) for e in exports]
+    alike: defaultdict[str, list[int]] = defaultdict(list)
+    for place, export in enumerate(found):
         if export.identity is not None:
-            seen.setdefault(export.identity, name)
-        export = replace(export, name=name)
-        if twin and export.passed_over is None:
-            export = replace(export, passed_over=SAME, twin=twin)
-        yield export
+            alike[export.identity].append(place)
+    again: set[int] = set()
+    twins: dict[int, int] = {}
+    for group in alike.values():
+        if len(group) > 1:
+            first, *others = sorted(group, key=lambda place: _preference(found[place]))
+            places = {_place(found[first].name)}
+            for other in others:
+                if (own := _place(found[other].name)) in places:
+                    again.add(other)
+                else:
+                    places.add(own)
+                    twins[other] = first
+    names: Counter[str] = Counter()
+    for place, export in enumerate(found):
+        if place not in again:
+            names[export.name] += 1
+            number = names[export.name]
+            found[place] = replace(export, name=numbered(export.name, number), number=number)
+    for place, first in twins.items():
+        if found[place].passed_over is None:
+            found[place] = replace(found[place], passed_over=SAME, twin=found[first].name)
+    return [export for place, export in enumerate(found) if place not in again]
+
+
+def _preference(export: Export) -> tuple[bool, bool, bool, str, int, str]:
+    """Say which of the names of a file it is known by: the least, of those by which it is read."""
+    name = export.name
+    read = (export.passed_over is not None, not export.expected, export.link)
+    return *read, os.path.normpath(name), len(name), name
 
 
 def _place(name: str) -> str:
@@ -262,9 +285,7 @@ def _below(path: str, *, hidden: bool = False) -> Iterator[Export]:
     """Yield all files below a directory."""
     check_no_part(path, path)
     found = _files_below(path)
-    # What has two names is known by the one that is no link.
-    links = {file for file in found if os.path.islink(os.path.join(path, file))}
-    for file in sorted(listed(found, path), key=lambda file: (file.path in links, file.path)):
+    for file in listed(sorted(found), path):
         name = os.path.join(path, file.path) if file.path else path
         if file.payloads is not None:
             yield _of_table(file, name, path)
@@ -351,6 +372,7 @@ def _local(path: str, *, named: bool, below: str = "") -> Export:
         # Links, hard ones too, lead to one file.
         identity=f"{status.st_dev}:{status.st_ino}" if status.st_ino else os.path.realpath(path),
         written=written,
+        link=os.path.islink(path),
     )
 
 

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import re
 import sys
 import threading
 import zipfile
@@ -623,9 +624,61 @@ def test_of_two_copies_the_newer_counts_in_whatever_order(tmp_path: Path) -> Non
         }
         for name, frame in r.tables.items():
             assert_frame_equal(frame, loads[0].tables[name])
-    # Of equally new ones the one that was read later counts.
-    assert list(ra.load([new, old], exported_at="2026-01-01").points["points_redeemed"]) == [10]
-    assert list(ra.load([old, new], exported_at="2026-01-01").points["points_redeemed"]) == [20]
+    # Of equally new ones the one whose name comes last counts.
+    for source in ([new, old], [old, new]):
+        r = ra.load(source, exported_at="2026-01-01")
+        assert list(r.points["points_redeemed"]) == [20]
+
+
+@pytest.mark.parametrize("pii", ["keep", "pseudonymize", "drop"])
+def test_the_order_in_which_sources_are_given_changes_nothing(
+    pii: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDEMPTION_ANALYTICS_PII_KEY", "sixteen or more bytes")
+    data = [json.dumps(answer("a", points)).encode() for points in (10, 20, 30, 40)]
+    first = write(tmp_path / "below" / "one.json", data[0])
+    hidden = write(tmp_path / "below" / "_two.json", data[1])
+    odd = write(tmp_path / "below" / "three", data[2])
+    (tmp_path / "a link.json").symlink_to(first)
+    with zipfile.ZipFile(tmp_path / "four.zip", "w") as file:
+        file.writestr("four.json", data[3])
+        file.writestr("three.json", data[2])
+    sources = [tmp_path, tmp_path / "below", first, hidden, odd, tmp_path / "four.zip"]
+    loads = [
+        ra.load(list(order), exported_at="2026-01-01", pii=pii)
+        for order in (sources, sources[::-1], sources[3:] + sources[:3])
+    ]
+    assert len(loads[0].files) == 6
+    assert loads[0].files["status"].value_counts().to_dict() == {"loaded": 5, "passed over": 1}
+    told = [cells_without_keys(r) if pii == "drop" else r.tables for r in loads]
+    for tables in told:
+        for name, frame in tables.items():
+            assert_frame_equal(frame, told[0][name], obj=name)
+
+
+def cells_without_keys(r: ra.Redemptions) -> dict[str, Any]:
+    """What is the same whatever the random key."""
+    return {
+        "points": r.points.drop(columns="customer_key"),
+        "files": r.files[["size", "status", "exported_at"]],
+    }
+
+
+def test_what_is_called_the_same_is_read_in_the_order_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDEMPTION_ANALYTICS_PII_KEY", "sixteen or more bytes")
+
+    def named(points: int) -> io.BytesIO:
+        stream = io.BytesIO(json.dumps(answer("a", points)).encode())
+        stream.name = "same.json"
+        return stream
+
+    for pii in ("keep", "pseudonymize"):
+        r = ra.load([*map(named, range(1, 13))], exported_at="2026-01-01", pii=pii)
+        assert list(r.points["points_redeemed"]) == [12]
+        (name,) = {re.sub(r" \(\d+\)$", "", source) for source in r.files["source"]}
+        assert list(r.files["source"])[1:3] == [f"{name} (2)", f"{name} (3)"]
 
 
 # Progress
