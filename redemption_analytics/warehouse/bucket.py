@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -65,6 +66,7 @@ class Bucket:
         scheme = url.partition("://")[0]
         self._service = SERVICES[scheme]
         self._obstore = _obstore()
+        self._process = _process_of_obstore()
         with self._told("be opened", UsageError):
             if scheme == "memory":
                 from obstore.store import MemoryStore
@@ -157,6 +159,11 @@ class Bucket:
         self, doing: str, kind: type[SourceError | WriteError | UsageError]
     ) -> Iterator[None]:
         """Return what an error of the service means, without details, which may hold secrets."""
+        if os.getpid() != self._process:
+            raise UsageError(
+                f"{self._url} cannot {doing}: this process was forked from one that had been there,"
+                ' and would wait for ever: start processes by multiprocessing.get_context("spawn")'
+            )
         try:
             yield
         except (self._obstore.exceptions.BaseError, OSError, ValueError) as error:
@@ -227,6 +234,12 @@ def _obstore() -> ModuleType:
             ' install "redemption-analytics[warehouse]"'
         ) from None
     return obstore
+
+
+@cache
+def _process_of_obstore() -> int:
+    """Return the process whose threads do the work: a fork of it has none."""
+    return os.getpid()
 
 
 def _opened(url: str, service: _Service) -> Any:

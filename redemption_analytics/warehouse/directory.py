@@ -118,15 +118,15 @@ class Directory:
             if not isinstance(error, FileNotFoundError):
                 raise error
 
-        top = self._root / prefix
-        with _told_as_source_error(top):
-            for folder, _, files in os.walk(top, onerror=fail):
+        start = len(str(self._root)) + 1
+        with _told_as_source_error(self._root / prefix):
+            for folder, _, files in os.walk(self._root / prefix, onerror=fail):
                 for file in files:
-                    path = Path(folder, file)
+                    path = os.path.join(folder, file)
                     with suppress(FileNotFoundError):  # Another has just removed it.
-                        told = path.stat()
+                        told = os.stat(path)
                         modified = datetime.fromtimestamp(told.st_mtime, UTC).replace(tzinfo=None)
-                        name = path.relative_to(self._root).as_posix()
+                        name = path[start:].replace(os.sep, "/")
                         yield Stored(name, told.st_size, modified)
 
 

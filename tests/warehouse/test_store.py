@@ -444,3 +444,27 @@ def test_an_account_that_is_not_named_is_told(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.delenv(name)
     with pytest.raises(UsageError, match="no credentials: set AZURE_STORAGE_ACCOUNT_NAME"):
         Store("az://container/folder")
+
+
+FORK = """
+import os
+from redemption_analytics.errors import UsageError
+from redemption_analytics.warehouse.store import Store
+Store("memory://a").put("a", b"")
+if not os.fork():
+    try:
+        Store("memory://a").read("a")
+    except UsageError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_a_forked_process_is_told_rather_than_left_waiting_for_ever() -> None:
+    pytest.importorskip("obstore")
+    done = subprocess.run(
+        [sys.executable, "-c", FORK], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "memory://a cannot be read (a): this process was forked" in done.stdout
+    assert 'get_context("spawn")' in done.stdout
