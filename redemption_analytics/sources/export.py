@@ -128,10 +128,15 @@ def in_order(exports: Iterable[Export]) -> list[Export]:
     tables, pseudonyms too: who sees only these, as in what was loaded before, finds the same order.
     What was called the same stays as it was given, by its number.
     """
-    return sorted(exports, key=lambda export: (export.exported_at, *_by_number(export.name)))
+    return sorted(exports, key=lambda export: (export.exported_at, *by_number(export.name)))
 
 
-def _by_number(name: str) -> tuple[str, int]:
+def by_number(name: str) -> tuple[str, int]:
+    """Return the name that several are called, and which of them one is.
+
+    >>> by_number("payloads (2)"), by_number("payloads")
+    (('payloads', 2), ('payloads', 1))
+    """
     found = _NUMBERED.fullmatch(name) if name.endswith(")") else None
     return (name, 1) if found is None else (found[1], int(found[2]))
 

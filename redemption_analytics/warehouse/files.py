@@ -235,19 +235,40 @@ def applied(
     """
     kept = list(files)
     gone, come = _parted(changed, quarters)
-    for table, partition in sorted({*gone, *come}):
-        mine = [f for f in kept if (f.table, f.partition) == (table, partition)]
-        dropped = _without(store, mine, gone.get((table, partition)), writing)
-        added = come.get((table, partition))
-        if added is not None:
-            writing.add_to(table, partition, added)
-            small = [f for f in mine if f not in dropped and f.rows < FILE_ROWS // 2]
-            if small and not dropped:
-                # What comes night by night must not become a file for each.
-                writing.add_to(table, partition, read_rows(store, small[0]))
-                dropped.append(small[0])
-        kept = [f for f in kept if f not in dropped]
+    for place in sorted({*gone, *come}):
+        kept = replaced(store, kept, place, gone.get(place), come.get(place), writing)
     return kept
+
+
+def replaced(
+    store: Store,
+    files: Sequence[DataFile],
+    place: tuple[str, str],
+    gone: pa.Table | None,
+    come: pa.Table | None,
+    writing: Writing,
+) -> list[DataFile]:
+    """Write what changes in one quarter of a table; return the old files that still count.
+
+    Parameters
+    ----------
+    store, files, writing
+        As :func:`applied` takes them.
+    place
+        The table and the quarter.
+    gone, come
+        The rows that go, and those that come.
+    """
+    mine = [file for file in files if (file.table, file.partition) == place]
+    dropped = _without(store, mine, gone, writing) if gone is not None and len(gone) else []
+    if come is not None and len(come):
+        writing.add_to(*place, come)
+        small = [file for file in mine if file not in dropped and file.rows < FILE_ROWS // 2]
+        if small and not dropped:
+            # What comes night by night must not become a file for each.
+            writing.add_to(*place, read_rows(store, small[0]))
+            dropped.append(small[0])
+    return [file for file in files if file not in dropped]
 
 
 def _parted(
@@ -289,11 +310,9 @@ def _looked_up(name: str, tables: pa.Table, quarters: Quarter, rows: pa.Table) -
 
 
 def _without(
-    store: Store, files: Sequence[DataFile], gone: pa.Table | None, writing: Writing
+    store: Store, files: Sequence[DataFile], gone: pa.Table, writing: Writing
 ) -> list[DataFile]:
     """Write again, without the rows that go, the files that have any; return these."""
-    if gone is None:
-        return []
     keys = keys_of(files[0].table) if files else ()
     left = Counter(row_numbers(gone, keys or gone.column_names).tolist())
     wanted = np.sort(np.array(list(left), np.uint64))

@@ -21,18 +21,24 @@ import redemption_analytics
 from redemption_analytics.columns import TABLES
 from redemption_analytics.errors import SourceError, WriteError
 from redemption_analytics.flattening.flatten import Tables
-from redemption_analytics.loading.pipeline import Loading, Pipeline
+from redemption_analytics.dating import TELLING
+from redemption_analytics.loading.pipeline import Loading, Pipeline, odd_example
+from redemption_analytics.merging.cases import CASES
 from redemption_analytics.sources.accounts import files_table
-from redemption_analytics.sources.export import Export
+from redemption_analytics.sources.export import Export, by_number
 from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arrow import arrow_schema_of
-from redemption_analytics.warehouse.books import books_of
+from redemption_analytics.tables.ledger import FINDINGS, LEDGER
+from redemption_analytics.tables.parts import whole_of
+from redemption_analytics.warehouse.books import CASES as CASES_TABLE
+from redemption_analytics.warehouse.books import READ, books_of
 from redemption_analytics.warehouse.changes import Change, change_of
 from redemption_analytics.warehouse.files import (
     NO_QUARTER,
     Quarters,
     Writing,
     applied,
+    replaced,
     read_rows,
 )
 from redemption_analytics.warehouse.known import ANSWERS, LIBRARY, NUMBER, WRITTEN, Known
@@ -43,12 +49,6 @@ from redemption_analytics.warehouse.stage import STAGED, StagedUnit, Staging, Un
 from redemption_analytics.warehouse.store import Store
 
 LOG = logging.getLogger(__name__)
-
-#: The parts that merging gives, parents before what hangs on them.
-PARTS = (*STAGED, "late_rejects", "cases")
-
-#: The part of ``rejects`` that holds what was refused while it was read.
-READ = "read"
 
 #: So often another writer may be first before this one gives up.
 _TRIES = 20
@@ -159,7 +159,7 @@ class Ingest:
             self._loading.gather(pipeline, known.named_apart(new), useful=True)
             unit = self._staged(pipeline, staging, known)
             for _ in range(_TRIES):
-                writing = Writing(self._store, folder)
+                writing = Writing(self._store)
                 made, counts = self._merged(entry, unit, pipeline, staging, known, writing)
                 if self._log.commit(made):
                     LOG.info("version %d: %s", made.version, counts)
@@ -171,3 +171,177 @@ class Ingest:
                     self._store.delete(unit.paths)
                     return None
         raise WriteError("the warehouse is written by others all the time: try again later")
+
+    def _staged(self, pipeline: Pipeline, staging: Staging, known: Known) -> Unit:
+        """Put what was read into the store, as a unit."""
+        numbers = pipeline.dating.numbers
+        accounts = files_table(pipeline.accounts, self._loading.hidden)
+        names = [account.export.name for account in pipeline.accounts]
+        columns = {
+            WRITTEN: pa.array([a.export.written for a in pipeline.accounts], pa.timestamp("us")),
+            ANSWERS: pa.array([staging.answers_of.get(name, 0) for name in names], pa.int64()),
+            NUMBER: pa.array([numbers.get(name) for name in names], pa.int32()),
+            LIBRARY: pa.repeat(redemption_analytics.__version__, len(names)),
+        }
+        exports = accounts
+        for name, column in columns.items():
+            exports = exports.append_column(name, column)
+        unit = uuid4().hex
+        rows, links = staging.keep(self._store, unit, exports)
+        seen, rejected = Counter(pipeline.seen), Counter(pipeline.rejected)
+        files = Counter(accounts["status"].to_pylist())
+        # Of what is tried again only the last time counts.
+        again = len(known.again)
+        for counts, name in ((seen, "files"), (rejected, "files"), (files, "rejected")):
+            counts[name] -= again
+        telling = [
+            account.export.exported_at
+            for account in pipeline.accounts
+            if account.export.dated_by in TELLING and staging.answers_of.get(account.export.name)
+        ]
+        return Unit(
+            unit,
+            rows,
+            links,
+            pipeline.dating.read.isoformat(),
+            dict(seen),
+            dict(rejected),
+            dict(files),
+            max(telling).isoformat() if telling else None,
+            _odd(pipeline),
+        )
+
+    def _merged(
+        self,
+        entry: Entry | None,
+        unit: Unit,
+        pipeline: Pipeline,
+        staging: Staging,
+        known: Known,
+        writing: Writing,
+    ) -> tuple[Entry, dict[str, dict[str, int]]]:
+        """Merge a unit upon a version; return the next one, and what changes by it."""
+        units = [*units_of(entry), unit]
+        below = Counter(entry.state["below"] if entry else {})
+        kept: list[DataFile] = []
+        if entry is None:
+            counts = self._all(pipeline, staging, below, writing)
+        else:
+            kept, counts = self._some(entry, units, below, writing)
+        kept = self._accounts(kept, pipeline, known, counts, writing)
+        writing.finish()
+        files = [*kept, *writing.written]
+        for table in {*TABLES, CASES_TABLE} - {file.table for file in files}:
+            empty = arrow_schema_of(table).empty_table() if table in TABLES else CASES.empty_table()
+            writing.add_to(table, NO_QUARTER, empty)
+        writing.finish()
+        files = [*kept, *writing.written]
+        books = books_of(self._store, files, units, below)
+        for table, book in zip((LEDGER, FINDINGS), books, strict=True):
+            writing.add_to(table, NO_QUARTER, book)
+        writing.finish()
+        files = [file for file in kept if file.table not in (LEDGER, FINDINGS)]
+        made = Entry(
+            (entry.version if entry else 0) + 1,
+            datetime.now(UTC).replace(tzinfo=None),
+            redemption_analytics.__version__,
+            self._options,
+            (*files, *writing.written),
+            {"units": [each.to_json() for each in units], "below": dict(below)},
+        )
+        return made, {name: each for name, each in counts.items() if any(each.values())}
+
+    def _all(
+        self, pipeline: Pipeline, staging: Staging, below: Counter[str], writing: Writing
+    ) -> dict[str, dict[str, int]]:
+        """Merge a unit by itself, and write all of it."""
+        late, cases = pipeline.merge(self._loading.parser)
+        below.update(pipeline.merging.below)
+        quarters = Quarters()
+        counts: dict[str, dict[str, int]] = {}
+        for name in STAGED:
+            table = whole_of(name)
+            columns = arrow_schema_of(table).names
+            rows = 0
+            for batch in staging.batches(name, columns):
+                writing.add(name, batch, quarters.of(name, batch))
+                rows += batch.num_rows
+            counts.setdefault(table, {"added": 0, "changed": 0, "removed": 0})["added"] += rows
+        for name, table in (("late_rejects", late), (CASES_TABLE, cases)):
+            if table.num_rows:
+                writing.add(name, table, quarters.of(name, table))
+        return counts
+
+    def _some(
+        self, entry: Entry, units: Sequence[Unit], below: Counter[str], writing: Writing
+    ) -> tuple[list[DataFile], dict[str, dict[str, int]]]:
+        """Merge again what the last unit is linked with, and write what changes by that."""
+        stage = Stage([StagedUnit(self._store, unit) for unit in units])
+        found = affected([unit.links() for unit in stage.units], new=1)
+        LOG.info("%d answers to be merged again", found.count)
+        before = [*found.answers[:-1], np.zeros_like(found.answers[-1])]
+        flattening, personal = self._loading.parser.flattening, self._loading.parser.personal
+        old = stage.merged(before, flattening, found.common_before, personal=personal)
+        new = stage.merged(found.answers, flattening, found.common, personal=personal)
+        below.update(new.below)
+        below.subtract(old.below)
+        changes = {
+            name: change_of(whole_of(name), old.tables[name], new.tables[name])
+            for name in new.tables
+        }
+        changed = {name: change for name, change in changes.items() if change}
+        kept = applied(self._store, entry.files, changed, (old.tables, new.tables), writing)
+        counts: dict[str, dict[str, int]] = {}
+        for name, change in changed.items():
+            if name in STAGED:
+                whole = counts.setdefault(whole_of(name), {"added": 0, "changed": 0, "removed": 0})
+                for what, number in change.counts.items():
+                    whole[what] += number
+        return kept, counts
+
+    def _accounts(
+        self,
+        kept: list[DataFile],
+        pipeline: Pipeline,
+        known: Known,
+        counts: dict[str, dict[str, int]],
+        writing: Writing,
+    ) -> list[DataFile]:
+        """Add what was refused while it was read, and the files, to what is kept."""
+        tables = {
+            "rejects": (READ, pipeline.refused()),
+            "files": (NO_QUARTER, files_table(pipeline.accounts, self._loading.hidden)),
+        }
+        for table, (partition, come) in tables.items():
+            shape = arrow_schema_of(table).empty_table()
+            gone = shape
+            if known.again:
+                # Of what is tried again only the last time counts.
+                mine = [f for f in kept if (f.table, f.partition) == (table, partition)]
+                rows = pa.concat_tables([shape, *(read_rows(self._store, f) for f in mine)])
+                again = pc.is_in(rows["source"], pa.array(known.again, pa.string()))
+                if table == "files":
+                    again = pc.and_(again, pc.equal(rows["status"], "rejected"))
+                gone = rows.filter(again)
+            if come.num_rows or gone.num_rows:
+                counts[table] = {"added": come.num_rows, "changed": 0, "removed": gone.num_rows}
+                kept = replaced(self._store, kept, (table, partition), gone, come, writing)
+        return kept
+
+
+def _odd(pipeline: Pipeline) -> dict[str, dict[str, list[Any]]]:
+    """Return what the reader met that is odd, each with the place of its first in the total order."""
+    made = {account.export.name: account.export.exported_at for account in pipeline.accounts}
+    return {
+        check: {
+            name: [
+                count,
+                made[met.first[name][0]].isoformat(),
+                *by_number(met.first[name][0]),
+                met.first[name][1],
+                odd_example(check, name, *met.first[name]),
+            ]
+            for name, count in met.counts.items()
+        }
+        for check, met in pipeline.odd.items()
+    }

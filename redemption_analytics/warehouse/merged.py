@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from redemption_analytics.flattening.flatten import Flattening, Tables
-from redemption_analytics.loading.late import late_rejects
+from redemption_analytics.loading.provenance import late_rejects, rejects_table
 from redemption_analytics.merging.export_times import EXPORT, Dated, Dating
 from redemption_analytics.merging.merge import Merging
 from redemption_analytics.merging.stores import InMemory
+from redemption_analytics.sources.export import by_number
 from redemption_analytics.warehouse.known import ANSWERS, NUMBER
 from redemption_analytics.warehouse.links import Links, Numbers
 from redemption_analytics.warehouse.stage import StagedUnit
@@ -104,14 +105,14 @@ class Stage:
     def _ranks(self) -> list[Numbers]:
         """Return the rank of each answer's export, unit by unit."""
         every = [
-            (row["exported_at"], row["source"], place, number, row[ANSWERS])
+            (row["exported_at"], *by_number(row["source"]), place, number)
             for place, exports in enumerate(self.exports)
             for number, row in enumerate(
-                exports.select(["exported_at", "source", ANSWERS]).to_pylist()
+                exports.select(["exported_at", "source"]).to_pylist()
             )
         ]
         ranks = [np.zeros(len(exports), np.int64) for exports in self.exports]
-        for rank, (_, _, place, number, _) in enumerate(sorted(every)):
+        for rank, (_, _, _, place, number) in enumerate(sorted(every)):
             ranks[place][number] = rank
         return [
             np.repeat(own, exports[ANSWERS].to_numpy())
@@ -144,6 +145,6 @@ class Stage:
         for tables in self.parts(masks):
             merging.add(tables)
         cases = merging.finish(flattening)
-        late = late_rejects(merging, personal=personal)
+        late = rejects_table(late_rejects(merging, personal=personal))
         tables = keep.tables()
         return Merged({**tables, "late_rejects": late, "cases": cases}, merging.below)
