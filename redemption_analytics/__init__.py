@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from redemption_analytics.metrics.kpis import kpis as kpis
     from redemption_analytics.redemptions import Redemptions as Redemptions
     from redemption_analytics.reports.writing import write_reports as write_reports
+    from redemption_analytics.warehouse.warehouse import Warehouse as Warehouse
 
 __version__ = "0.1.0"
 
@@ -46,6 +47,7 @@ _HOMES = {
     "SourceError": "errors",
     "UsageError": "errors",
     "ValidationError": "errors",
+    "Warehouse": "warehouse.warehouse",
     "WriteError": "errors",
     "audit": "audits",
     "convert": "loading.convert",

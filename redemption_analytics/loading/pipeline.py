@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.errors import RejectedError, SourceError
-from redemption_analytics.flattening.flatten import Flattening, Tables
+from redemption_analytics.flattening.flatten import PARENTS, Flattening, Tables
 from redemption_analytics.loading.option_checks import Checked, checked
 from redemption_analytics.loading.parser import Parsed, Parser
 from redemption_analytics.loading.progress import progress_bar
@@ -27,6 +27,7 @@ from redemption_analytics.loading.provenance import (
     said,
     with_provenance,
 )
+from redemption_analytics.merging.cases import findings_of
 from redemption_analytics.merging.export_times import Dating
 from redemption_analytics.merging.merge import Merging
 from redemption_analytics.merging.stores import Keep
@@ -39,10 +40,13 @@ from redemption_analytics.sources.accounts import Account, files_table
 from redemption_analytics.sources.export import Export, in_order, renamed
 from redemption_analytics.sources.find import Source, find_exports
 from redemption_analytics.sources.streams import Stream
-from redemption_analytics.tables.ledger import Finding, findings, ledger
+from redemption_analytics.tables.ledger import NOW, Finding, findings, ledger
 from redemption_analytics.tables.parts import whole_of
 
 _ANYWAY = "allow_empty=True (--allow-empty) goes on without"
+
+#: The tables that grow block by block, parents before what hangs on them.
+GROWING = ("responses", "customers", "coupons", "points", *PARENTS)
 
 #: What says more of why a file could not be read.
 _DETAIL = re.compile(r"[:,].*", re.DOTALL)
@@ -170,7 +174,7 @@ class Pipeline:
         self._strict = strict
         self._limit = limit
         self.dating = Dating()
-        self._merging = Merging(keep, self.dating)
+        self.merging = Merging(keep, self.dating)
         self.rejected: Counter[str] = Counter()
         self._first_reject: str | None = None
         self.odd = {"unknown_fields": Met(), "epoch_times": Met()}
@@ -234,14 +238,14 @@ class Pipeline:
         unknown.counts.update(read.unknown)
         for name, number in read.unknown_in.items():
             unknown.first.setdefault(name, origin.of(number))
-        epochs.counts.update(name for name, _ in parsed.epochs)
-        for name, number in parsed.epochs:
+        for name, count, number in sorted(parsed.epochs, key=lambda epoch: epoch.first):
+            epochs.counts[name] += count
             epochs.first.setdefault(name, origin.of(number))
         self._reject(origin, sorted(read.rejects, key=lambda reject: reject.record or 0))
         self._succeeded += pc.sum(tables["responses"]["success"]).as_py() or 0
         self._succeeded += len(tables["points"]) + len(tables["coupons"])
-        self._merging.add(with_provenance(tables, origin, self.dating))
-        self._merging.merged.update(parsed.merged)
+        self.merging.add(with_provenance(tables, origin, self.dating))
+        self.merging.merged.update(parsed.merged)
 
     def _origin(self, exports: list[Export], read: Read) -> Origin:
         before = []
@@ -262,18 +266,6 @@ class Pipeline:
         self._first_reject = self._first_reject or said(source, first)
         self.rejected.update(reject.element for reject in rejects)
         self._keep.append("rejects", rejects_table(placed))
-
-    def _refuse_reversals(self, personal: bool) -> None:
-        """Refuse the reversals that merging found under two redemptions."""
-        placed = late_rejects(self._merging, personal=personal)
-        if not placed:
-            return
-        if self._strict:
-            raise RejectedError(said(*placed[0]))
-        self.rejected["reversals"] += len(placed)
-        # What hangs below a refused element is a part of it.
-        self.seen.subtract(self._merging.below)
-        self._keep.append("late_rejects", rejects_table(placed))
 
     def why_empty(self, *, useful: bool) -> str | None:
         """Return why no answers are there, or only failed and refused ones; None if some are."""
@@ -298,16 +290,37 @@ class Pipeline:
             )
         return f"{first.export.name} holds no answers, nor does any other file of the source"
 
+    def merge(self, parser: Parser) -> tuple[pa.Table, pa.Table, datetime | None]:
+        """Merge what was gathered.
+
+        Returns
+        -------
+        pyarrow.Table
+            The reversals that stood under two redemptions, and were refused.
+        pyarrow.Table
+            The cases of what is odd.
+        datetime or None
+            What now is.
+        """
+        self.merging.add(_nothing(parser, self.dating))
+        cases, now = self.merging.finish(parser.flattening)
+        late = late_rejects(self.merging, personal=parser.personal)
+        if late and self._strict:
+            raise RejectedError(said(*late[0]))
+        return rejects_table(late), cases, now
+
     def finish(self, parser: Parser, hidden: Pseudonym | None) -> tuple[pa.Table, pa.Table]:
-        """Merge what was gathered; return the ledger and the findings."""
-        nothing = _nothing(parser, self.dating)
-        self._merging.add(nothing)
+        """Merge what was gathered, and finish its tables; return the ledger and the findings."""
+        late, cases, now = self.merge(parser)
         self._keep.append("rejects", rejects_table([]))
-        found = self._merging.finish(parser.flattening)
-        self._refuse_reversals(parser.personal)
+        if late.num_rows:
+            self._keep.append("late_rejects", late)
+            self.rejected["reversals"] += late.num_rows
+            # What hangs below a refused element is a part of it.
+            self.seen.subtract(self.merging.below)
         self._keep.append("files", files_table(self.accounts, hidden))
-        loaded = _summed({name: self._keep.rows(name) for name in nothing})
         of_files = Counter(account.status for account in self.accounts)
+        loaded = _summed({name: self._keep.rows(name) for name in GROWING})
         loaded["files"] = of_files["loaded"]
         passed_over = {"files": of_files["passed over"]}
         odd = [
@@ -315,9 +328,9 @@ class Pipeline:
             for check, met in self.odd.items()
             for name, count in sorted(met.counts.items())
         ]
-        merged = _summed(self._merging.merged)
-        books = ledger(self.seen, loaded, merged, self.rejected, passed_over)
-        return books, findings([*found, *odd])
+        books = ledger(self.seen, loaded, _summed(self.merging.merged), self.rejected, passed_over)
+        moment = [] if now is None else [Finding(NOW, 1, now.isoformat())]
+        return books, findings([*findings_of(cases), *moment, *odd])
 
 
 def _summed(counts: Mapping[str, int]) -> Counter[str]:

@@ -96,7 +96,8 @@ def _now(
     made = max((datetime.fromisoformat(unit.newest) for unit in units if unit.newest), default=None)
     now = made
     if made is None or made.time() == time.min:
-        late = cases.filter(pc.equal(cases["check"], LATE))["key"].combine_chunks()
+        late = cases.filter(pc.equal(cases["check"], LATE))["example"].combine_chunks()
+        late = pc.utf8_slice_codeunits(late, 0, -len(", exported 2026-11-20"))
         times = [
             found
             for table, kind, key, column in _TIMES
@@ -126,7 +127,9 @@ def _newest(
         )
         rows = rows.filter(on_day)
     if len(late) and rows.num_rows:
-        names = pc.binary_join_element_wise(kind, rows[key].cast(pa.string()), " ")
+        days = rows[column].cast(pa.date32(), safe=False).cast(pa.string())
+        keys = rows[key].cast(pa.string())
+        names = pc.binary_join_element_wise(f"{kind} ", keys, ": ", days, "")
         rows = rows.filter(pc.invert(pc.is_in(names, late)))
     newest: datetime | None = pc.max(rows[column]).as_py()
     return newest

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +18,9 @@ import pyarrow.compute as pc
 
 import redemption_analytics
 from redemption_analytics.columns import TABLES
-from redemption_analytics.errors import SourceError, WriteError
-from redemption_analytics.flattening.flatten import Tables
 from redemption_analytics.dating import TELLING
-from redemption_analytics.loading.pipeline import Loading, Pipeline, odd_example
+from redemption_analytics.errors import WriteError
+from redemption_analytics.loading.pipeline import GROWING, Loading, Pipeline, odd_example
 from redemption_analytics.merging.cases import CASES
 from redemption_analytics.sources.accounts import files_table
 from redemption_analytics.sources.export import Export, by_number
@@ -32,20 +30,20 @@ from redemption_analytics.tables.ledger import FINDINGS, LEDGER
 from redemption_analytics.tables.parts import whole_of
 from redemption_analytics.warehouse.books import CASES as CASES_TABLE
 from redemption_analytics.warehouse.books import READ, books_of
-from redemption_analytics.warehouse.changes import Change, change_of
+from redemption_analytics.warehouse.changes import change_of
 from redemption_analytics.warehouse.files import (
     NO_QUARTER,
     Quarters,
     Writing,
     applied,
-    replaced,
     read_rows,
+    replaced,
 )
 from redemption_analytics.warehouse.known import ANSWERS, LIBRARY, NUMBER, WRITTEN, Known
 from redemption_analytics.warehouse.links import Linking, affected
 from redemption_analytics.warehouse.log import DataFile, Entry, Log
 from redemption_analytics.warehouse.merged import Stage
-from redemption_analytics.warehouse.stage import STAGED, StagedUnit, Staging, Unit, units_of
+from redemption_analytics.warehouse.stage import StagedUnit, Staging, Unit, units_of
 from redemption_analytics.warehouse.store import Store
 
 LOG = logging.getLogger(__name__)
@@ -228,7 +226,7 @@ class Ingest:
             counts = self._all(pipeline, staging, below, writing)
         else:
             kept, counts = self._some(entry, units, below, writing)
-        kept = self._accounts(kept, pipeline, known, counts, writing)
+        kept = self._accounts(kept, pipeline, staging, known, counts, writing)
         writing.finish()
         files = [*kept, *writing.written]
         for table in {*TABLES, CASES_TABLE} - {file.table for file in files}:
@@ -255,11 +253,11 @@ class Ingest:
         self, pipeline: Pipeline, staging: Staging, below: Counter[str], writing: Writing
     ) -> dict[str, dict[str, int]]:
         """Merge a unit by itself, and write all of it."""
-        late, cases = pipeline.merge(self._loading.parser)
+        late, cases, _ = pipeline.merge(self._loading.parser)
         below.update(pipeline.merging.below)
         quarters = Quarters()
         counts: dict[str, dict[str, int]] = {}
-        for name in STAGED:
+        for name in GROWING:
             table = whole_of(name)
             columns = arrow_schema_of(table).names
             rows = 0
@@ -293,7 +291,7 @@ class Ingest:
         kept = applied(self._store, entry.files, changed, (old.tables, new.tables), writing)
         counts: dict[str, dict[str, int]] = {}
         for name, change in changed.items():
-            if name in STAGED:
+            if name in GROWING:
                 whole = counts.setdefault(whole_of(name), {"added": 0, "changed": 0, "removed": 0})
                 for what, number in change.counts.items():
                     whole[what] += number
@@ -303,13 +301,14 @@ class Ingest:
         self,
         kept: list[DataFile],
         pipeline: Pipeline,
+        staging: Staging,
         known: Known,
         counts: dict[str, dict[str, int]],
         writing: Writing,
     ) -> list[DataFile]:
         """Add what was refused while it was read, and the files, to what is kept."""
         tables = {
-            "rejects": (READ, pipeline.refused()),
+            "rejects": (READ, _together("rejects", staging)),
             "files": (NO_QUARTER, files_table(pipeline.accounts, self._loading.hidden)),
         }
         for table, (partition, come) in tables.items():
@@ -327,6 +326,11 @@ class Ingest:
                 counts[table] = {"added": come.num_rows, "changed": 0, "removed": gone.num_rows}
                 kept = replaced(self._store, kept, (table, partition), gone, come, writing)
         return kept
+
+
+def _together(name: str, staging: Staging) -> pa.Table:
+    schema = arrow_schema_of(name)
+    return pa.concat_tables([schema.empty_table(), *staging.batches(name, schema.names)])
 
 
 def _odd(pipeline: Pipeline) -> dict[str, dict[str, list[Any]]]:

@@ -107,9 +107,7 @@ class Stage:
         every = [
             (row["exported_at"], *by_number(row["source"]), place, number)
             for place, exports in enumerate(self.exports)
-            for number, row in enumerate(
-                exports.select(["exported_at", "source"]).to_pylist()
-            )
+            for number, row in enumerate(exports.select(["exported_at", "source"]).to_pylist())
         ]
         ranks = [np.zeros(len(exports), np.int64) for exports in self.exports]
         for rank, (_, _, _, place, number) in enumerate(sorted(every)):
@@ -144,7 +142,7 @@ class Stage:
         merging = Merging(keep, Dating(self.dates), common)
         for tables in self.parts(masks):
             merging.add(tables)
-        cases = merging.finish(flattening)
+        cases, _ = merging.finish(flattening)
         late = rejects_table(late_rejects(merging, personal=personal))
         tables = keep.tables()
         return Merged({**tables, "late_rejects": late, "cases": cases}, merging.below)

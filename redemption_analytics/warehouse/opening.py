@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import numpy as np
 import pyarrow as pa
 
 from redemption_analytics.columns import TABLES
@@ -12,7 +11,7 @@ from redemption_analytics.loading.open import Reader
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER
 from redemption_analytics.warehouse.files import read_rows
-from redemption_analytics.warehouse.log import Entry
+from redemption_analytics.warehouse.log import Entry, Log
 from redemption_analytics.warehouse.store import Store
 
 
@@ -38,3 +37,22 @@ def opened(store: Store, entry: Entry, reader: Reader) -> Redemptions:
             table = pa.concat_tables([read_rows(store, file) for file in files])
             frames[name] = reader.of_arrow(table, name)
     return Redemptions(**frames)
+
+
+def known_on(
+    store: Store, log: Log, newest: Entry, moment: datetime, reader: Reader
+) -> Redemptions:
+    """Open what exports told that had been made until a moment.
+
+    Parameters
+    ----------
+    store, log
+        The warehouse's.
+    newest
+        Its newest version.
+    moment
+        The moment, exclusive.
+    reader
+        Makes frames.
+    """
+    raise NotImplementedError

@@ -18,13 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Tables
+from redemption_analytics.loading.pipeline import GROWING
 from redemption_analytics.merging.stores import Growing, OnDisk
 from redemption_analytics.warehouse.links import KindOfLinks, Linking, Numbers, UnitLinks, ranges
 from redemption_analytics.warehouse.log import Entry
 from redemption_analytics.warehouse.store import Store
-
-#: The tables of a unit, parents before what hangs on them.
-STAGED = ("responses", "customers", "coupons", "points", *PARENTS)
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class Unit:
     @property
     def paths(self) -> list[str]:
         """The names of all its files in the store."""
-        tables = [f"{name}{suffix}" for name in STAGED for suffix in (".parquet", ".arrow")]
+        tables = [f"{name}{suffix}" for name in GROWING for suffix in (".parquet", ".arrow")]
         names = [*tables, *(f"links-{kind}.arrow" for kind in self.links), "exports.parquet"]
         return [self.path(name) for name in names if name != "responses.arrow"]
 
@@ -141,7 +139,7 @@ class Staging(OnDisk):
         """
         self.finish()
         rows = {}
-        for table in STAGED:
+        for table in GROWING:
             grown = self._grown.get(table) or self._growing[table]
             rows[table] = grown.rows
             store.put(f"data/stage/{name}/{table}.parquet", grown.path)
@@ -203,7 +201,7 @@ class StagedUnit:
         """
         tables: Tables = {}
         rows: dict[str, Numbers] = {"responses": answers}
-        for name in STAGED:
+        for name in GROWING:
             if name == "responses":
                 tables[name] = self._rows(name, answers)
                 continue

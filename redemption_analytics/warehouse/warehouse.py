@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Unpack
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Unpack
 
-import numpy as np
-import pyarrow as pa
-
-from redemption_analytics.columns import TABLES
 from redemption_analytics.errors import SourceError, UsageError
 from redemption_analytics.loading.open import Engine, reader_of
 from redemption_analytics.loading.option_checks import count
 from redemption_analytics.loading.pipeline import Loading
-from redemption_analytics.moments import Moment, end
-from redemption_analytics.options import DECLARED, DEFAULTS, LoadOptions
+from redemption_analytics.moments import Moment, Span, end, span
+from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arguments import public, public_with
-from redemption_analytics.tables.ledger import FINDINGS, LEDGER
-from redemption_analytics.warehouse.changes import Change, change_of
-from redemption_analytics.warehouse.files import read_rows
+from redemption_analytics.warehouse.delta import publish
+from redemption_analytics.warehouse.difference import Difference, difference
 from redemption_analytics.warehouse.ingest import Ingest, Ingested
 from redemption_analytics.warehouse.log import Entry, Log
-from redemption_analytics.warehouse.options import fixed_options, kept_options
+from redemption_analytics.warehouse.opening import known_on, opened
+from redemption_analytics.warehouse.options import kept_options
 from redemption_analytics.warehouse.stage import units_of
 from redemption_analytics.warehouse.store import Store
+from redemption_analytics.warehouse.vacuum import Vacuumed, vacuum
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,8 +145,8 @@ class Warehouse:
         -------
         pandas.DataFrame
             One row for each version: ``version``, ``committed_at`` (UTC), ``exports`` (how many
-            were read so far), ``newest_export`` (when the newest of them was made), and how many
-            ``points``, ``coupons``, ``reversals`` and ``customers`` there are.
+            were met so far), ``newest_export`` (when the newest of those was made that tell it),
+            and how many ``points``, ``coupons``, ``reversals`` and ``customers`` there are.
 
         Examples
         --------
@@ -163,5 +159,86 @@ class Warehouse:
         """
         import pandas as pd
 
-        rows = [_told(self._log.read(version)) for version in self._log.versions()]
-        return pd.DataFrame(rows, columns=list(_told_of_nothing()))
+        tables = ("points", "coupons", "reversals", "customers")
+        rows = []
+        for version in self._log.versions():
+            entry = self._log.read(version)
+            newest = [unit.newest for unit in units_of(entry) if unit.newest]
+            rows.append(
+                (
+                    version,
+                    entry.committed_at,
+                    sum(file.rows for file in entry.tables["files"]),
+                    datetime.fromisoformat(max(newest)) if newest else None,
+                    *(sum(file.rows for file in entry.tables[name]) for name in tables),
+                )
+            )
+        columns = ["version", "committed_at", "exports", "newest_export", *tables]
+        frame = pd.DataFrame(rows, columns=columns)
+        times = dict.fromkeys(("committed_at", "newest_export"), "datetime64[us]")
+        return frame.astype({**times, "version": "int64"})
+
+    @public
+    def diff(self, before: int, after: int | None = None) -> Difference:
+        """Compare two versions: what came, what was restated, and how net points moved.
+
+        Parameters
+        ----------
+        before, after
+            Two versions; by default the later one is the newest.
+
+        Returns
+        -------
+        Difference
+            The rows that came and went, the values that changed, and the totals' change.
+
+        Raises
+        ------
+        UsageError
+            If there is no such version.
+        """
+        first = self._entry(count("before", before))
+        return difference(self._store, first, self._entry(after and count("after", after)))
+
+    @public
+    def vacuum(self, keep: int = 30, *, grace: Span = "1D") -> Vacuumed:
+        """Take away old versions, and the files that no version names any more.
+
+        Parameters
+        ----------
+        keep
+            How many of the newest versions stay.
+        grace
+            A span: versions that were the newest so long ago stay too, for who opened one may still
+            read it; and so do files that are no older, for an ingest may be writing them.
+
+        Returns
+        -------
+        Vacuumed
+            What went.
+        """
+        least = count("keep", keep)
+        age = span(grace, "grace") if grace != timedelta(0) else grace
+        return vacuum(self._store, self._log, least, age)
+
+    def publish(self) -> None:
+        """Publish the versions as Delta tables, over the same files.
+
+        Each public table is one, at ``data/<table>``, and version n of it is version n of the
+        warehouse. Once published, later ingests publish their versions too.
+
+        Raises
+        ------
+        UsageError
+            If the extra ``delta`` is missing.
+        """
+        self._entry(None)
+        publish(self._store, map(self._log.read, self._log.versions()))
+
+    def _entry(self, version: int | None) -> Entry:
+        if version is not None:
+            return self._log.read(count("version", version))
+        entry = self._log.newest()
+        if entry is None:
+            raise SourceError(f"{self._store.location} holds nothing yet: ingest exports first")
+        return entry
