@@ -207,6 +207,7 @@ class Pipeline:
                     waiting.popleft()()
             finally:
                 pool.shutdown(cancel_futures=True)
+        self.merging.add(_nothing(parser, self.dating))
 
     def _read(
         self, exports: list[Export], advance: Callable[[int], object], hasher: Executor
@@ -302,7 +303,6 @@ class Pipeline:
         datetime or None
             What now is.
         """
-        self.merging.add(_nothing(parser, self.dating))
         cases, now = self.merging.finish(parser.flattening)
         late = late_rejects(self.merging, personal=parser.personal)
         if late and self._strict:

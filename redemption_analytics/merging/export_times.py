@@ -144,7 +144,7 @@ class Dating:
         if fate.name == "reversals":
             key, when, kind = "reversal_id", "reversal_time", "reversal"
             columns = [key, when, PARENT]
-            of_points = self.exports_of(rows.keep)
+            of_points = self._exports_of(rows.keep)
         for batch in rows.batches(fate.name, columns):
             child = fate.name == "reversals"
             exports = of_points[batch[PARENT].to_numpy()] if child else batch[EXPORT]

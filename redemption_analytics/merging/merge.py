@@ -105,7 +105,7 @@ class Merging:
 
     def answers(self, numbers: list[int]) -> list[tuple[str, int]]:
         """Return source and record of some answers, by their numbers."""
-        wanted, places = np.unique(numbers, return_inverse=True)
+        wanted, places = np.unique(np.array(numbers, np.int64), return_inverse=True)
         found: list[tuple[str, int]] = []
         start = 0
         for batch in self._keep.batches("responses", ["source", "record"]):

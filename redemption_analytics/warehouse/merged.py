@@ -94,7 +94,8 @@ class Stage:
         units, answers = units[order], answers[order]
         starts = np.flatnonzero(np.diff(units, prepend=-1))
         yielded = False
-        for start, end in zip(starts, [*starts[1:], len(units)], strict=True):
+        ends = np.append(starts, len(units))[1:]
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             for first in range(start, end, _AT_A_TIME):
                 yield int(units[start]), answers[first : min(first + _AT_A_TIME, end)]
                 yielded = True

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Tables
 from redemption_analytics.loading.pipeline import GROWING
 from redemption_analytics.merging.stores import Growing, OnDisk
+from redemption_analytics.tables.parts import PARTS
 from redemption_analytics.warehouse.links import KindOfLinks, Linking, Numbers, UnitLinks, ranges
 from redemption_analytics.warehouse.log import Entry
 from redemption_analytics.warehouse.store import Store
@@ -104,7 +105,7 @@ class Staging(OnDisk):
     """
 
     def __init__(self, directory: Path, linking: Linking):
-        super().__init__(directory / "grown", str(directory), {})
+        super().__init__(directory / "grown", str(directory), PARTS)
         self._linking = linking
         self._grown: dict[str, Growing] = {}
         #: How many answers each export gave, in their order.
