@@ -84,8 +84,7 @@ def _odd(units: Iterable[Unit]) -> list[Finding]:
                     first = min((before[1], before[2]), (tuple(place), example))
                     found[key] = (before[0] + count, *first)
     return [
-        Finding(check, count, f"{name} in {example}")
-        for (check, name), (count, _, example) in sorted(found.items())
+        Finding(check, count, example) for (check, _), (count, _, example) in sorted(found.items())
     ]
 
 

@@ -131,7 +131,7 @@ class Ingest:
             for _ in range(_TRIES):
                 entry = self._log.newest()
                 known = self._known(entry)
-                new = [export for export in exports if not known.knows(export)]
+                new = known.new(exports)
                 LOG.info("%d exports, of which %d are known", len(exports), len(exports) - len(new))
                 if not new:
                     return Ingested(entry.version if entry else 0, 0, len(exports))

@@ -60,6 +60,23 @@ class Known:
                         (row["digest"], row["exported_at"], row["dated_by"])
                     )
 
+    def new(self, exports: Sequence[Export]) -> list[Export]:
+        """Choose the exports that were not ingested before; of several that are alike the first."""
+        sizes = Counter((export.size, export.exported_at) for export in exports)
+        found = []
+        met: set[tuple[datetime, str]] = set()
+        for export in exports:
+            if self.knows(export):
+                continue
+            if sizes[export.size, export.exported_at] > 1 and export.open is not None:
+                digest = None if export.passed_over else self._digest(export)
+                if digest is not None:
+                    if (export.exported_at, digest) in met:
+                        continue
+                    met.add((export.exported_at, digest))
+            found.append(export)
+        return found
+
     def named_apart(self, exports: Sequence[Export]) -> list[Export]:
         """Let answers of exports whose names are known have names of their own."""
         return [

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from redemption_analytics.contract import IDENTITIES
 from redemption_analytics.flattening.flatten import ANSWER, HIDDEN, PARENT
-from redemption_analytics.merging.customers import MOST_KEYS
+from redemption_analytics.merging import customers
 from redemption_analytics.parsing.digests import numbers_of
 
 Numbers = npt.NDArray[np.int64]
@@ -305,6 +305,6 @@ def _common(
     def too_many(chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         pairs = np.unique(np.rec.fromarrays([link[chosen], owner[chosen]]))
         counts = np.bincount(pairs["f0"], minlength=len(links))
-        return counts > MOST_KEYS
+        return counts > customers.MOST_KEYS
 
     return too_many(is_old), too_many(np.ones(len(link), bool))
