@@ -39,6 +39,15 @@ _NO_NUMBER = pa.scalar(None, pa.int64())
 
 
 @dataclass(frozen=True)
+class Epochs:
+    """Times of a field that are the zero of Unix: how many, and the first record with one."""
+
+    name: str
+    count: int
+    first: int
+
+
+@dataclass(frozen=True)
 class Flattening:
     """How answers become tables.
 
@@ -59,7 +68,7 @@ class Flattening:
     pseudonym: Pseudonym | None = None
     kept_fields: Sequence[str] = ()
 
-    def tables(self, read: Mapping[str, pa.RecordBatch]) -> tuple[Tables, list[tuple[str, int]]]:
+    def tables(self, read: Mapping[str, pa.RecordBatch]) -> tuple[Tables, list[Epochs]]:
         """Flatten what was read.
 
         Parameters
@@ -72,9 +81,8 @@ class Flattening:
         dict of str to pyarrow.Table
             Tables by name, still with ``_parent`` columns in place of their parents' keys, and
             without ``source`` and ``exported_at``.
-        list of tuple of str and int
-            Times that are the zero of Unix, and so were taken for none: the field and the record
-            of each.
+        list of Epochs
+            Times that are the zero of Unix, and so were taken for none.
         """
         answers = _Answers(read["answers"], read["responses"])
         identities = self._identities(answers)
@@ -242,9 +250,9 @@ class _Answers:
         numbers: np.ndarray[Any, Any] = customers.to_numpy()
         return numbers if self._places is None else self._places[numbers]
 
-    def records_of(self, rows: np.ndarray[Any, Any]) -> list[int]:
+    def records_of(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return the records of some rows."""
-        found: list[int] = self.records.take(pa.array(rows)).to_pylist()
+        found: np.ndarray[Any, Any] = self.records.take(pa.array(rows)).to_numpy()
         return found
 
 
@@ -258,21 +266,21 @@ class _List:
     parents
         The row of each one's parent.
     epochs
-        Fields with times around the zero of Unix, and the record of each such time.
+        Fields with times around the zero of Unix.
     """
 
     def __init__(self, columns: pa.RecordBatch, above: _Answers | _List):
         self.columns = columns
         self._above = above
         self.parents = pa.array(above.rows_of(columns["_parent"]))
-        self.epochs: list[tuple[str, int]] = []
+        self.epochs: list[Epochs] = []
 
     def rows_of(self, elements: pa.Int64Array) -> np.ndarray[Any, Any]:
         """Return the rows of some elements: they are as they were read."""
         numbers: np.ndarray[Any, Any] = elements.to_numpy()
         return numbers
 
-    def records_of(self, rows: np.ndarray[Any, Any]) -> list[int]:
+    def records_of(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return the records of some rows."""
         return self._above.records_of(self.parents.to_numpy()[rows])
 
@@ -285,7 +293,8 @@ class _List:
             return times
         none = pc.and_(pc.greater_equal(times, first), pc.less_equal(times, last))
         rows = pc.indices_nonzero(none).to_numpy()
-        self.epochs += [(name, record) for record in self.records_of(rows)]
+        if len(rows):
+            self.epochs.append(Epochs(name, len(rows), int(self.records_of(rows).min())))
         return pc.if_else(none, pa.scalar(None, times.type), times)
 
 

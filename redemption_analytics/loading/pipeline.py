@@ -21,6 +21,7 @@ from redemption_analytics.loading.option_checks import checked
 from redemption_analytics.loading.parser import Parsed, Parser
 from redemption_analytics.loading.progress import progress_bar
 from redemption_analytics.loading.provenance import Origin, rejects_table, said, with_provenance
+from redemption_analytics.merging.cases import findings_of
 from redemption_analytics.merging.conflicts import PATH
 from redemption_analytics.merging.export_times import Dating
 from redemption_analytics.merging.merge import Merging
@@ -34,7 +35,7 @@ from redemption_analytics.sources.accounts import Account, files_table
 from redemption_analytics.sources.export import Export, in_order, renamed
 from redemption_analytics.sources.find import Source, find_exports
 from redemption_analytics.sources.streams import Stream
-from redemption_analytics.tables.ledger import Finding, findings, ledger
+from redemption_analytics.tables.ledger import NOW, Finding, findings, ledger
 from redemption_analytics.tables.parts import whole_of
 
 _ANYWAY = "allow_empty=True (--allow-empty) goes on without"
@@ -166,8 +167,8 @@ class Pipeline:
         self._unknown.update(read.unknown)
         for name, number in read.unknown_in.items():
             self._unknown_in.setdefault(name, origin.of(number)[0])
-        self._epochs.update(name for name, _ in parsed.epochs)
-        for name, number in parsed.epochs:
+        for name, count, number in sorted(parsed.epochs, key=lambda epoch: epoch.first):
+            self._epochs[name] += count
             source, record = origin.of(number)
             self._epoch_in.setdefault(name, f"record {record} of {source}")
         self._reject(origin, sorted(read.rejects, key=lambda reject: reject.record or 0))
@@ -244,7 +245,7 @@ class Pipeline:
         nothing = _nothing(parser, self._dating)
         self._merging.add(nothing)
         self._keep.append("rejects", rejects_table([]))
-        found = self._merging.finish(parser.flattening)
+        cases, now = self._merging.finish(parser.flattening)
         self._refuse_reversals(parser.personal)
         self._keep.append("files", files_table(self.accounts, hidden))
         loaded = _summed({name: self._keep.rows(name) for name in nothing})
@@ -261,7 +262,8 @@ class Pipeline:
         ]
         merged = _summed(self._merging.merged)
         books = ledger(self.seen, loaded, merged, self._rejected, passed_over)
-        return books, findings([*found, *epochs, *unknown])
+        moment = [] if now is None else [Finding(NOW, 1, now.isoformat())]
+        return books, findings([*findings_of(cases), *moment, *epochs, *unknown])
 
 
 def _summed(counts: Mapping[str, int]) -> Counter[str]:

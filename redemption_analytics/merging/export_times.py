@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 
 from redemption_analytics.dating import SLACK, TELLING
 from redemption_analytics.flattening.flatten import PARENT
+from redemption_analytics.merging.cases import cases_of
 from redemption_analytics.merging.fates import Fate, Rows
 from redemption_analytics.merging.partitions import ROW
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.sources.export import Export
-from redemption_analytics.tables.ledger import NOW, Finding
 
 Times = npt.NDArray[np.datetime64]
 
@@ -32,7 +32,7 @@ EXPORT = "_export"
 
 @dataclass
 class _Plausible:
-    """Times that stay, looked through one by one: the newest of them, and those that cannot be.
+    """Times that stay, looked through batch by batch: the newest of them, and those that cannot be.
 
     Attributes
     ----------
@@ -41,16 +41,13 @@ class _Plausible:
     on_day
         The newest plausible time of the day that is asked for.
     late
-        How many are after their own export.
-    example
-        One of them.
+        Cases of those after their own export.
     """
 
     day: datetime | None
     newest: datetime | None = None
     on_day: datetime | None = None
-    late: int = 0
-    example: str | None = None
+    late: list[pa.Table] = field(default_factory=list)
 
     def see(self, times: Times) -> None:
         """Note plausible times."""
@@ -84,8 +81,10 @@ class Dating:
             self._exports.append(export)
         return self._numbers[id(export)]
 
-    def findings(self, rows: Rows, fates: Mapping[str, Fate]) -> list[Finding]:
-        """Return what now is, and which times cannot be.
+    def cases(
+        self, rows: Rows, fates: Mapping[str, Fate]
+    ) -> tuple[list[pa.Table], datetime | None]:
+        """Return the cases of times that cannot be, and what now is.
 
         Parameters
         ----------
@@ -103,10 +102,7 @@ class Dating:
         now = made or found.newest
         if found.on_day is not None:
             now = found.on_day
-        return [
-            Finding("times_after_export", found.late, found.example),
-            Finding(NOW, int(now is not None), None if now is None else now.isoformat()),
-        ]
+        return found.late, now
 
     def _made(self, keep: Keep) -> datetime | None:
         """Return the time of the newest export that tells when it was made."""
@@ -145,14 +141,18 @@ class Dating:
         late = times > limits[exports]
         found.see(times[~late])
         if late.any():
-            first = int(np.argmax(late))
-            made = self._exports[exports[first]].exported_at
-            if found.example is None:
-                found.example = (
-                    f"{kind} {rows['key'][first]}: {times[first].item():%Y-%m-%d},"
-                    f" exported {made:%Y-%m-%d}"
-                )
-            found.late += int(late.sum())
+            own = rows.filter(pa.array(late))
+            made = pa.array([export.exported_at for export in self._exports], pa.timestamp("us"))
+            said = pc.binary_join_element_wise(
+                f"{kind} ",
+                own["key"].cast(pa.string()),
+                ": ",
+                _day(own["time"]),
+                ", exported ",
+                _day(made.take(own[EXPORT].combine_chunks())),
+                "",
+            )
+            found.late.append(cases_of("times_after_export", said))
 
     def _limit(self, export: Export) -> datetime:
         """Return the last time that is plausible in an export."""
@@ -163,3 +163,8 @@ class Dating:
             # Of which only the date is known, it may be of that day's last minute.
             made = min(made, datetime.max - SLACK) + timedelta(days=1)
         return min(made, datetime.max - SLACK) + SLACK
+
+
+def _day(times: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Write the day of times."""
+    return times.cast(pa.date32(), safe=False).cast(pa.string())

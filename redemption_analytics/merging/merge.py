@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
 
 import numpy as np
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 
 from redemption_analytics.errors import FaultError
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Flattening, Tables
+from redemption_analytics.merging.cases import cases_of
 from redemption_analytics.merging.conflicts import Refused, refused_reversals
 from redemption_analytics.merging.customers import IDENTITY_COLUMNS, united_customers
 from redemption_analytics.merging.export_times import Dating
@@ -29,7 +31,6 @@ from redemption_analytics.merging.renaming import Renaming
 from redemption_analytics.merging.repeats import Repeats
 from redemption_analytics.merging.stores import Change, Keep
 from redemption_analytics.merging.told import Given
-from redemption_analytics.tables.ledger import Finding
 
 
 class Merging:
@@ -72,8 +73,8 @@ class Merging:
             self._repeats.add(name, table)
         self._old |= tables["points"]["redemption_id"].null_count > 0
 
-    def finish(self, flattening: Flattening) -> list[Finding]:
-        """Merge what was added, and tell what only merging can see.
+    def finish(self, flattening: Flattening) -> tuple[pa.Table, datetime | None]:
+        """Merge what was added; return the cases of what is odd about it, and what now is.
 
         Raises
         ------
@@ -91,15 +92,15 @@ class Merging:
         odd = Oddities(keep)
         given = {name: self._given(rows, fate, odd) for name, fate in fates.items()}
         odd.vanished(rows, fates["points"], fates["reversals"])
-        found = [*odd.findings(), *self._dating.findings(rows, fates)]
-        if self.refused:
-            found.append(Finding("conflicting_reversal", self.refused.ids, self.refused.example))
-        if flattening.pseudonym is not None and split:
+        late, now = self._dating.cases(rows, fates)
+        conflicts = pa.array(self.refused.conflicts, pa.string())
+        cases = [*odd.cases(), *late, cases_of("conflicting_reversal", conflicts)]
+        if flattening.pseudonym is not None:
             # The tables do not show it where they have no identities.
-            name, key = min(split)
-            found.append(Finding("split_customers", len(split), f"the {name} of customer {key}"))
+            said = [f"the {name} of customer {key}" for name, key in split]
+            cases.append(cases_of("split_customers", pa.array(said, pa.string())))
         self._rewrite(rows, fates, given)
-        return found
+        return pa.concat_tables(cases), now
 
     def answers(self, numbers: list[int]) -> list[tuple[str, int]]:
         """Return source and record of some answers, by their numbers."""
