@@ -47,6 +47,15 @@ class Epochs(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Epochs:
+    """Times of a field that are the zero of Unix: how many, and the first record with one."""
+
+    name: str
+    count: int
+    first: int
+
+
+@dataclass(frozen=True)
 class Flattening:
     """How answers become tables.
 

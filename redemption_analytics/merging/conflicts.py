@@ -108,7 +108,7 @@ def _refused(keep: Keep, found: pd.DataFrame) -> Refused:
     others = lost.groupby(["reversal_id", "kept_by"])["redemption_key"].min()
     conflicts = tuple(
         f"reversal {id_} of redemption {kept_by} and of {key}"
-        for (id_, kept_by), key in others.items()
+        for id_, kept_by, key in others.reset_index().itertuples(index=False, name=None)
     )
     return Refused(lost[ROW].to_numpy(), refused, conflicts)
 

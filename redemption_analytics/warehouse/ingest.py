@@ -229,9 +229,13 @@ class Ingest:
         kept = self._accounts(kept, pipeline, staging, known, counts, writing)
         writing.finish()
         files = [*kept, *writing.written]
+        decimal = self._loading.options.points == "decimal"
         for table in {*TABLES, CASES_TABLE} - {file.table for file in files}:
-            empty = arrow_schema_of(table).empty_table() if table in TABLES else CASES.empty_table()
-            writing.add_to(table, NO_QUARTER, empty)
+            # Every table has a file, so that whoever reads it knows its columns.
+            schema = CASES
+            if table in TABLES:
+                schema = arrow_schema_of(table, decimal_points=decimal)
+            writing.add_to(table, NO_QUARTER, schema.empty_table())
         writing.finish()
         files = [*kept, *writing.written]
         books = books_of(self._store, files, units, below)
