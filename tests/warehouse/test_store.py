@@ -466,5 +466,5 @@ def test_a_forked_process_is_told_rather_than_left_waiting_for_ever() -> None:
     done = subprocess.run(
         [sys.executable, "-c", FORK], capture_output=True, text=True, check=True, timeout=60
     )
-    assert "memory://a cannot be read (a): this process was forked" in done.stdout
+    assert "memory://a cannot be opened: this process was forked" in done.stdout
     assert 'get_context("spawn")' in done.stdout
