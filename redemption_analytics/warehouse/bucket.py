@@ -31,7 +31,7 @@ _MOST = 300
 
 # What obstore says where the environment names nobody, and no service of the machine does.
 _UNKNOWN_WHO = re.compile(
-    r"169\.254\.169\.254|latest/api/token|[Tt]oken request|[Aa]ccount must be|[Cc]redential"
+    r"169\.254\.169\.254|latest/api/token|[Tt]oken request|[Aa]ccount must be"
 )
 
 

@@ -416,6 +416,7 @@ def test_credentials_that_are_refused_are_told_but_not_shown(
     [
         ("Error performing PUT http://169.254.169.254/latest/api/token", "no credentials: set AWS"),
         ("Error performing token request: error sending request", "no credentials: set AWS"),
+        ("lacked valid authentication credentials: 401 Unauthorized", "refuses these credentials"),
         ("Received redirect without LOCATION", "another region: set AWS_REGION"),
         ("error sending request", "check the address and the network"),
     ],
