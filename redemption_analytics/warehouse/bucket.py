@@ -29,6 +29,11 @@ _IN_MEMORY: dict[str, Any] = {}
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _MOST = 300
 
+# What obstore says where the environment names nobody, and no service of the machine does.
+_UNKNOWN_WHO = re.compile(
+    r"169\.254\.169\.254|latest/api/token|[Tt]oken request|[Aa]ccount must be"
+)
+
 
 class _Service(NamedTuple):
     name: str
@@ -178,7 +183,7 @@ class Bucket:
     def _remedy(self, text: str) -> str:
         if _lacks_bucket(text):
             return f"{self._service.name} has no such bucket: make it first, or mend the address"
-        if re.search(r"169\.254\.169\.254|metadata\.google|[Aa]ccount must be|[Cc]redential", text):
+        if _UNKNOWN_WHO.search(text):
             return f"no credentials: set {self._service.credentials}"
         if re.search(r"\b40[13]\b|[Uu]nauthenticated|[Pp]ermission", text):
             return (

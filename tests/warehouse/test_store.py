@@ -415,6 +415,8 @@ def test_credentials_that_are_refused_are_told_but_not_shown(
     ("text", "told"),
     [
         ("Error performing PUT http://169.254.169.254/latest/api/token", "no credentials: set AWS"),
+        ("Error performing token request: error sending request", "no credentials: set AWS"),
+        ("lacked valid authentication credentials: 401 Unauthorized", "refuses these credentials"),
         ("Received redirect without LOCATION", "another region: set AWS_REGION"),
         ("error sending request", "check the address and the network"),
     ],
@@ -436,6 +438,20 @@ def broken_store(monkeypatch: pytest.MonkeyPatch, kind: str, text: str) -> Store
 
     monkeypatch.setattr(obstore, "get", get)
     return Store("s3://bucket/folder")
+
+
+def test_credentials_of_a_profile_are_found_where_boto3_is(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "credentials").write_text(
+        "[night]\naws_access_key_id = an-id\naws_secret_access_key = a-secret\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "night")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")  # No machine of AWS's.
+    assert Store(bucket).create("log/1.json", b"")
 
 
 def test_an_account_that_is_not_named_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -466,5 +482,5 @@ def test_a_forked_process_is_told_rather_than_left_waiting_for_ever() -> None:
     done = subprocess.run(
         [sys.executable, "-c", FORK], capture_output=True, text=True, check=True, timeout=60
     )
-    assert "memory://a cannot be read (a): this process was forked" in done.stdout
+    assert "memory://a cannot be opened: this process was forked" in done.stdout
     assert 'get_context("spawn")' in done.stdout
