@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from redemption_analytics.privacy import Pseudonym
 #: Column that names the row of the parent table, by position; it never leaves the library.
 PARENT = "_parent"
 
-#: Column of customers and redemptions that names the row of ``responses`` which told them, likewise.
+#: Column of customers and redemptions that names the row of ``responses`` which told them, too.
 ANSWER = "_answer"
 
 #: The table whose rows a child's ``_parent`` counts.
@@ -36,14 +36,6 @@ HIDDEN = {name: f"_{name}" for name in IDENTITIES}
 Tables = dict[str, pa.Table]
 
 _NO_NUMBER = pa.scalar(None, pa.int64())
-
-
-class Epochs(NamedTuple):
-    """Times of a field that are the zero of Unix: how many, and the first record with one."""
-
-    name: str
-    count: int
-    first: int
 
 
 @dataclass(frozen=True)

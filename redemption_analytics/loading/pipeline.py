@@ -239,9 +239,9 @@ class Pipeline:
         unknown.counts.update(read.unknown)
         for name, number in read.unknown_in.items():
             unknown.first.setdefault(name, origin.of(number))
-        for name, count, number in sorted(parsed.epochs, key=lambda epoch: epoch.first):
-            epochs.counts[name] += count
-            epochs.first.setdefault(name, origin.of(number))
+        for one in sorted(parsed.epochs, key=lambda one: one.first):
+            epochs.counts[one.name] += one.count
+            epochs.first.setdefault(one.name, origin.of(one.first))
         self._reject(origin, sorted(read.rejects, key=lambda reject: reject.record or 0))
         self._succeeded += pc.sum(tables["responses"]["success"]).as_py() or 0
         self._succeeded += len(tables["points"]) + len(tables["coupons"])

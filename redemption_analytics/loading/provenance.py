@@ -102,7 +102,7 @@ def rejects_table(placed: list[tuple[str, Reject]]) -> pa.Table:
 
 
 def late_rejects(merging: Merging, *, personal: bool) -> list[tuple[str, Reject]]:
-    """Return what merging refused: reversals that it found under two redemptions, with their source.
+    """Return what merging refused, with its source: reversals that two redemptions have.
 
     Parameters
     ----------

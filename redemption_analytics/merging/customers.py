@@ -34,6 +34,7 @@ IDENTITY_COLUMNS = [*IDENTITIES, *HIDDEN.values()]
 
 #: The values that keys have been seen with, for each identity.
 Values = tuple[frozenset[str], ...]
+_NONE: Values = (frozenset(),) * len(IDENTITIES)
 
 
 def united_customers(
@@ -102,9 +103,7 @@ def _nobodys(values: Mapping[str, Values], common: Common, *, hidden: bool) -> V
     return tuple(found)
 
 
-def clustered(
-    values: Mapping[str, Values], nobodys: Values = (frozenset(),) * len(IDENTITIES)
-) -> list[list[str]]:
+def clustered(values: Mapping[str, Values], nobodys: Values = _NONE) -> list[list[str]]:
     """Return the keys together that are one customer's.
 
     Identities are gone through from the strongest to the weakest. Those who share a value and do
@@ -131,7 +130,7 @@ def clustered(
                 for other in others:
                     members[first] += members[other]
                     members[other] = []
-                    known[other] = (frozenset(),) * len(IDENTITIES)
+                    known[other] = _NONE
                 sets = zip(*(values[key] for key in members[first]), strict=True)
                 known[first] = tuple(frozenset[str]().union(*each) for each in sets)
     return [cluster for cluster in members if len(cluster) > 1]

@@ -22,15 +22,17 @@ from redemption_analytics.dating import TELLING
 from redemption_analytics.errors import WriteError
 from redemption_analytics.loading.pipeline import GROWING, Loading, Pipeline, odd_example
 from redemption_analytics.merging.cases import CASES
+from redemption_analytics.merging.stores import Keep, OnDisk
 from redemption_analytics.sources.accounts import files_table
 from redemption_analytics.sources.export import Export, by_number
 from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arrow import arrow_schema_of
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER
-from redemption_analytics.tables.parts import whole_of
+from redemption_analytics.tables.parts import PARTS, whole_of
 from redemption_analytics.warehouse.books import CASES as CASES_TABLE
 from redemption_analytics.warehouse.books import READ, books_of
 from redemption_analytics.warehouse.changes import change_of
+from redemption_analytics.warehouse.delta import is_published, publish
 from redemption_analytics.warehouse.files import (
     NO_QUARTER,
     Quarters,
@@ -42,11 +44,17 @@ from redemption_analytics.warehouse.files import (
 from redemption_analytics.warehouse.known import ANSWERS, LIBRARY, NUMBER, WRITTEN, Known
 from redemption_analytics.warehouse.links import Linking, affected
 from redemption_analytics.warehouse.log import DataFile, Entry, Log
-from redemption_analytics.warehouse.merged import Stage
+from redemption_analytics.warehouse.merged import Merged, Stage
 from redemption_analytics.warehouse.stage import StagedUnit, Staging, Unit, units_of
 from redemption_analytics.warehouse.store import Store
 
 LOG = logging.getLogger(__name__)
+
+#: Where more answers than these are to be merged again, all are, on disk.
+MOST_ANSWERS = 300_000
+
+#: The tables whose changes are told in a line.
+_TOLD = ("points", "reversals", "coupons", "customers")
 
 #: So often another writer may be first before this one gives up.
 _TRIES = 20
@@ -73,6 +81,21 @@ class Ingested:
     known: int
     rejected: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        exports = "export" if self.read == 1 else "exports"
+        told = [
+            f"version {self.version}: {self.read:,} {exports} read, {self.known:,} known already"
+        ]
+        for table in _TOLD:
+            changes = self.counts.get(table, {})
+            moved = [f"{number:,} {what}" for what, number in changes.items() if number]
+            if moved:
+                told.append(f"{table} {', '.join(moved)}")
+        refused = sum(self.rejected.values())
+        return "; ".join([*told, *([f"{refused:,} rejected"] if refused else [])])
+
+    __repr__ = __str__
 
 
 @dataclass
@@ -160,6 +183,8 @@ class Ingest:
                 writing = Writing(self._store)
                 made, counts = self._merged(entry, unit, pipeline, staging, known, writing)
                 if self._log.commit(made):
+                    if is_published(self._store):
+                        publish(self._store)
                     LOG.info("version %d: %s", made.version, counts)
                     return Ingested(made.version, len(new), 0, unit.rejected, counts)
                 LOG.info("another writer was first: once more, upon what it wrote")
@@ -202,9 +227,9 @@ class Ingest:
             rows,
             links,
             pipeline.dating.read.isoformat(),
-            dict(seen),
-            dict(rejected),
-            dict(files),
+            _some(seen),
+            _some(rejected),
+            _some(files),
             max(telling).isoformat() if telling else None,
             _odd(pipeline),
         )
@@ -223,7 +248,7 @@ class Ingest:
         below = Counter(entry.state["below"] if entry else {})
         kept: list[DataFile] = []
         if entry is None:
-            counts = self._all(pipeline, staging, below, writing)
+            counts = self._first(pipeline, staging, below, writing)
         else:
             kept, counts = self._some(entry, units, below, writing)
         kept = self._accounts(kept, pipeline, staging, known, counts, writing)
@@ -253,23 +278,52 @@ class Ingest:
         )
         return made, {name: each for name, each in counts.items() if any(each.values())}
 
-    def _all(
+    def _first(
         self, pipeline: Pipeline, staging: Staging, below: Counter[str], writing: Writing
     ) -> dict[str, dict[str, int]]:
         """Merge a unit by itself, and write all of it."""
-        late, cases, _ = pipeline.merge(self._loading.parser)
-        below.update(pipeline.merging.below)
+        late, cases, now = pipeline.merge(self._loading.parser)
+        merged = Merged({"late_rejects": late, "cases": cases}, pipeline.merging.below, now)
+        return self._write_all(staging, merged, below, writing)
+
+    def _anew(
+        self, stage: Stage, entry: Entry, below: Counter[str], writing: Writing
+    ) -> tuple[list[DataFile], dict[str, dict[str, int]]]:
+        """Merge everything again, in bounded memory, and write all of it."""
+        parser = self._loading.parser
+        everything = [np.ones(unit.unit.answers, bool) for unit in stage.units]
+        scratch = self._scratch / uuid4().hex
+        with OnDisk(scratch / "merged", str(scratch), PARTS) as keep:
+            merged = stage.merged_into(
+                keep, everything, parser.flattening, {}, personal=parser.personal
+            )
+            below.clear()
+            now = self._write_all(keep, merged, below, writing)
+        counts = {}
+        for table, each in now.items():
+            more = each["added"] - sum(file.rows for file in entry.tables[table])
+            counts[table] = {"added": max(more, 0), "changed": 0, "removed": max(-more, 0)}
+        stay = ("files", "rejects")
+        return [
+            f
+            for f in entry.files
+            if f.table in stay and (f.table == "files" or f.partition == READ)
+        ], counts
+
+    def _write_all(
+        self, keep: Keep, merged: Merged, below: Counter[str], writing: Writing
+    ) -> dict[str, dict[str, int]]:
+        """Write all tables that grew, and what merging gave beside them."""
+        below.update(merged.below)
         quarters = Quarters()
         counts: dict[str, dict[str, int]] = {}
         for name in GROWING:
             table = whole_of(name)
-            columns = arrow_schema_of(table).names
-            rows = 0
-            for batch in staging.batches(name, columns):
+            each = counts.setdefault(table, {"added": 0, "changed": 0, "removed": 0})
+            for batch in keep.batches(name, arrow_schema_of(table).names):
                 writing.add(name, batch, quarters.of(name, batch))
-                rows += batch.num_rows
-            counts.setdefault(table, {"added": 0, "changed": 0, "removed": 0})["added"] += rows
-        for name, table in (("late_rejects", late), (CASES_TABLE, cases)):
+                each["added"] += batch.num_rows
+        for name, table in merged.tables.items():
             if table.num_rows:
                 writing.add(name, table, quarters.of(name, table))
         return counts
@@ -279,8 +333,12 @@ class Ingest:
     ) -> tuple[list[DataFile], dict[str, dict[str, int]]]:
         """Merge again what the last unit is linked with, and write what changes by that."""
         stage = Stage([StagedUnit(self._store, unit) for unit in units])
-        found = affected([unit.links() for unit in stage.units], new=1)
+        links = [unit.links() for unit in stage.units]
+        new = len(units) - 1
+        found = affected(links, {new: np.arange(units[new].answers)}, old=new)
         LOG.info("%d answers to be merged again", found.count)
+        if found.count > MOST_ANSWERS:
+            return self._anew(stage, entry, below, writing)
         before = [*found.answers[:-1], np.zeros_like(found.answers[-1])]
         flattening, personal = self._loading.parser.flattening, self._loading.parser.personal
         old = stage.merged(before, flattening, found.common_before, personal=personal)
@@ -335,6 +393,10 @@ class Ingest:
 def _together(name: str, staging: Staging) -> pa.Table:
     schema = arrow_schema_of(name)
     return pa.concat_tables([schema.empty_table(), *staging.batches(name, schema.names)])
+
+
+def _some(counts: Counter[str]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
 
 
 def _odd(pipeline: Pipeline) -> dict[str, dict[str, list[Any]]]:

@@ -25,8 +25,8 @@ from redemption_analytics.parsing.digests import numbers_of
 Numbers = npt.NDArray[np.int64]
 Links = npt.NDArray[np.uint64]
 
-#: What links answers: identities, the key of a customer as answers without more tell it, the keys of
-#: redemptions, reversals, and the times of redemptions of which no customer is known.
+#: What links answers: identities, the key of a customer as answers without more tell it, the keys
+#: of redemptions, reversals, and the times of redemptions of which no customer is known.
 KINDS = (*IDENTITIES, "customer_key", "points", "coupons", "reversals", "times")
 
 
@@ -220,7 +220,7 @@ class Affected:
     answers
         For each unit a mask of its answers.
     common_before, common
-        The numbers of values under more keys than one customer has: before what is new, and with it.
+        The numbers of values under more keys than one customer has: in old units, and in all.
     """
 
     answers: list[npt.NDArray[np.bool_]]
@@ -233,21 +233,25 @@ class Affected:
         return sum(int(mask.sum()) for mask in self.answers)
 
 
-def affected(units: Sequence[UnitLinks], new: int) -> Affected:
-    """Find all answers that are linked, by however many steps, with those of new units.
+def affected(
+    units: Sequence[UnitLinks], start: Mapping[int, Numbers], *, old: int | None = None
+) -> Affected:
+    """Find all answers that are linked, by however many steps, with some.
 
     Parameters
     ----------
     units
         The units, old ones first.
-    new
-        How many of them are new.
+    start
+        The answers to start from, by the place of their unit.
+    old
+        How many of the units are old; all of them by default.
     """
-    old = len(units) - new
+    old = len(units) if old is None else old
     masks = [np.zeros(unit.answers, bool) for unit in units]
-    frontier = {place: np.arange(units[place].answers) for place in range(old, len(units))}
-    for place in frontier:
-        masks[place][:] = True
+    frontier = dict(start)
+    for place, answers in frontier.items():
+        masks[place][answers] = True
     seen: dict[str, Links] = {kind: np.array([], np.uint64) for kind in KINDS}
     before: dict[str, list[Links]] = {name: [] for name in IDENTITIES}
     now: dict[str, list[Links]] = {name: [] for name in IDENTITIES}
@@ -270,7 +274,7 @@ def affected(units: Sequence[UnitLinks], new: int) -> Affected:
                 before[kind].append(links[too_many])
                 now[kind].append(links[too_many_now])
                 links = links[~too_many]
-            for place, unit in enumerate(units[:old]):
+            for place, unit in enumerate(units):
                 if kind in unit.kinds:
                     places, _ = unit.kinds[kind].having(links)
                     found.setdefault(place, []).append(unit.kinds[kind].answers[places])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from redemption_analytics.flattening.flatten import Flattening, Tables
 from redemption_analytics.loading.provenance import late_rejects, rejects_table
 from redemption_analytics.merging.export_times import EXPORT, Dated, Dating
 from redemption_analytics.merging.merge import Merging
-from redemption_analytics.merging.stores import InMemory
+from redemption_analytics.merging.stores import InMemory, Keep
 from redemption_analytics.sources.export import by_number
 from redemption_analytics.warehouse.known import ANSWERS, NUMBER
 from redemption_analytics.warehouse.links import Links, Numbers
@@ -22,7 +23,7 @@ from redemption_analytics.warehouse.stage import StagedUnit
 Mask = npt.NDArray[np.bool_]
 
 #: So many answers are read at a time.
-_AT_A_TIME = 200_000
+_AT_A_TIME = 50_000
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,18 @@ class Merged:
         The tables in their final form, by parts; ``late_rejects`` and ``cases`` are among them.
     below
         How many rows of each table hung on what merging refused.
+    now
+        What now is, by these answers.
     """
 
     tables: Tables
     below: Mapping[str, int]
+    now: datetime | None
+
+    @property
+    def cases(self) -> pa.Table:
+        """The cases of what is odd."""
+        return self.tables["cases"]
 
 
 class Stage:
@@ -140,10 +149,22 @@ class Stage:
             Whether personal data may be shown.
         """
         keep = InMemory()
+        merged = self.merged_into(keep, masks, flattening, common, personal=personal)
+        return replace(merged, tables={**keep.tables(), **merged.tables})
+
+    def merged_into(
+        self,
+        keep: Keep,
+        masks: Sequence[Mask],
+        flattening: Flattening,
+        common: Mapping[str, Links],
+        *,
+        personal: bool,
+    ) -> Merged:
+        """Merge chosen answers where tables can grow; return what is no table there."""
         merging = Merging(keep, Dating(self.dates), common)
         for tables in self.parts(masks):
             merging.add(tables)
-        cases, _ = merging.finish(flattening)
+        cases, now = merging.finish(flattening)
         late = rejects_table(late_rejects(merging, personal=personal))
-        tables = keep.tables()
-        return Merged({**tables, "late_rejects": late, "cases": cases}, merging.below)
+        return Merged({"late_rejects": late, "cases": cases}, merging.below, now)

@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from redemption_analytics.columns import TABLES
+from redemption_analytics.errors import UsageError
+from redemption_analytics.flattening.flatten import Tables
 from redemption_analytics.loading.open import Reader
+from redemption_analytics.loading.pipeline import GROWING, Loading
+from redemption_analytics.merging.cases import findings_of
+from redemption_analytics.moments import moment_name
 from redemption_analytics.redemptions import Redemptions
-from redemption_analytics.tables.ledger import FINDINGS, LEDGER
+from redemption_analytics.tables.arrow import arrow_schema_of
+from redemption_analytics.tables.ledger import (
+    FINDINGS,
+    LEDGER,
+    NOW,
+    Finding,
+    findings,
+    no_ledger,
+)
+from redemption_analytics.tables.parts import whole_of
+from redemption_analytics.warehouse.books import READ
 from redemption_analytics.warehouse.files import read_rows
+from redemption_analytics.warehouse.known import ANSWERS
 from redemption_analytics.warehouse.log import Entry, Log
+from redemption_analytics.warehouse.merged import Mask, Stage
+from redemption_analytics.warehouse.stage import StagedUnit, units_of
 from redemption_analytics.warehouse.store import Store
 
 
@@ -40,9 +60,12 @@ def opened(store: Store, entry: Entry, reader: Reader) -> Redemptions:
 
 
 def known_on(
-    store: Store, log: Log, newest: Entry, moment: datetime, reader: Reader
+    store: Store, log: Log, newest: Entry, moment: datetime, loading: Loading, reader: Reader
 ) -> Redemptions:
     """Open what exports told that had been made until a moment.
+
+    Where a version consists of just these, it is opened; else their answers are merged again, in
+    memory.
 
     Parameters
     ----------
@@ -51,8 +74,61 @@ def known_on(
     newest
         Its newest version.
     moment
-        The moment, exclusive.
+        The moment.
+    loading
+        How the warehouse reads exports.
     reader
         Makes frames.
+
+    Raises
+    ------
+    UsageError
+        If no export had been made.
     """
-    raise NotImplementedError
+    units = units_of(newest)
+    stage = Stage([StagedUnit(store, unit) for unit in units])
+    made = [pc.less_equal(exports["exported_at"], moment).to_numpy() for exports in stage.exports]
+    if not any(mask.any() for mask in made):
+        raise UsageError(f"no export had been made by {moment_name(moment)}: the first was later")
+    whole = [unit.name for unit, mask in zip(units, made, strict=True) if mask.all()]
+    if len(whole) == sum(bool(mask.any()) for mask in made):
+        for version in reversed(log.versions()):
+            entry = log.read(version)
+            if [unit.name for unit in units_of(entry)] == whole:
+                return opened(store, entry, reader)
+    return _merged_again(store, newest, stage, made, loading, reader)
+
+
+def _merged_again(
+    store: Store,
+    newest: Entry,
+    stage: Stage,
+    made: list[Mask],
+    loading: Loading,
+    reader: Reader,
+) -> Redemptions:
+    """Merge the answers of some exports."""
+    masks = [
+        np.repeat(mask, exports[ANSWERS].to_numpy())
+        for mask, exports in zip(made, stage.exports, strict=True)
+    ]
+    parser = loading.parser
+    merged = stage.merged(masks, parser.flattening, {}, personal=parser.personal)
+    tables: Tables = {}
+    for name in (*GROWING, "late_rejects"):
+        table, own = whole_of(name), merged.tables[name]
+        tables[table] = pa.concat_tables([tables[table], own]) if table in tables else own
+    tables["files"] = pa.concat_tables(
+        exports.filter(pa.array(mask)).select(arrow_schema_of("files").names)
+        for mask, exports in zip(made, stage.exports, strict=True)
+    )
+    read = [read_rows(store, file) for file in newest.tables["rejects"] if file.partition == READ]
+    rejects = pa.concat_tables([tables["rejects"].slice(0, 0), *read])
+    here = pc.is_in(rejects["source"], tables["files"]["source"])
+    tables["rejects"] = pa.concat_tables([rejects.filter(here), tables["rejects"]])
+    now = [] if merged.now is None else [Finding(NOW, 1, merged.now.isoformat())]
+    return Redemptions(
+        **{name: reader.of_arrow(table, name) for name, table in tables.items()},
+        ledger=reader.of_arrow(no_ledger(), LEDGER),
+        findings=reader.of_arrow(findings([*findings_of(merged.cases), *now]), FINDINGS),
+    )

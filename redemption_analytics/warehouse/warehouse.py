@@ -47,7 +47,8 @@ class Warehouse:
     >>> import redemption_analytics as ra
     >>> warehouse = ra.Warehouse("memory://docs")
     >>> warehouse.ingest("data_samples/2020-breakups.json")
-    version 1: 1 export read, 0 known already; points 2 added, reversals 1 added
+    version 1: 1 export read, 0 known already; points 2 added; reversals 2 added;
+    coupons 1 added; customers 1 added
     >>> ra.net_points(warehouse.open())
        redemptions  points_redeemed  points_reversed  net_points
     0            2              120               30          90
@@ -115,7 +116,8 @@ class Warehouse:
             Which version; by default the newest.
         as_known_on
             A moment: what the exports told that had been made until then (a date is all of that
-            day), whenever they were ingested.
+            day), whenever they were ingested. Where no version consists of just these, their
+            answers are merged again, in memory, and the bundle has no ledger.
 
         Returns
         -------
@@ -136,7 +138,8 @@ class Warehouse:
         entry = self._entry(version)
         if moment is None:
             return opened(self._store, entry, reader)
-        return known_on(self._store, self._log, entry, moment, reader)
+        whole, _ = kept_options({}, entry.options)
+        return known_on(self._store, self._log, entry, moment, Loading.of(whole), reader)
 
     def history(self) -> pd.DataFrame:
         """Return the versions that can be opened, the oldest first.
@@ -155,7 +158,7 @@ class Warehouse:
         >>> done = warehouse.ingest("data_samples/2020-breakups.json")
         >>> warehouse.history()[["version", "exports", "points", "reversals"]]
            version  exports  points  reversals
-        0        1        1       2          1
+        0        1        1       2          2
         """
         import pandas as pd
 
@@ -233,7 +236,7 @@ class Warehouse:
             If the extra ``delta`` is missing.
         """
         self._entry(None)
-        publish(self._store, map(self._log.read, self._log.versions()))
+        publish(self._store)
 
     def _entry(self, version: int | None) -> Entry:
         if version is not None:

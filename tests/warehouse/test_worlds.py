@@ -22,7 +22,9 @@ NO_SHRINK = [Phase.explicit, Phase.generate]
 _NUMBERS = itertools.count()
 
 #: Moved months lie in other quarters.
-TIMES_TOLD = st.sampled_from([TIME, TIME, "2020-02-10 00:00:00", "2021-11-05 10:00:00", None, "2062-01-01 00:00:00"])
+TIMES_TOLD = st.sampled_from(
+    [TIME, TIME, "2020-02-10 00:00:00", "2021-11-05 10:00:00", None, "2062-01-01 00:00:00"]
+)
 
 REVERSALS = st.lists(
     st.builds(
@@ -46,7 +48,11 @@ TOLD = st.fixed_dictionaries(
         "program_id": st.sampled_from([469, 469, None, 7]),
         "notes": st.sampled_from([None, "", "x"]),
         "redemption_breakup_by_program": st.sampled_from(
-            [[], [{"program_id": 1, "points_redeemed": 90}], [{"program_id": 2, "points_redeemed": 90}]]
+            [
+                [],
+                [{"program_id": 1, "points_redeemed": 90}],
+                [{"program_id": 2, "points_redeemed": 90}],
+            ]
         ),
         "reversals": REVERSALS,
         "custom_fields": st.sampled_from([None, {"field": [{"name": "shift", "value": "late"}]}]),
@@ -60,7 +66,12 @@ POINTS = st.one_of(
 )
 
 COUPONS = st.builds(
-    lambda id_, time, code: {"id": id_, "code": code, "redeemed_time": time, "discount_type": "ABS"},
+    lambda id_, time, code: {
+        "id": id_,
+        "code": code,
+        "redeemed_time": time,
+        "discount_type": "ABS",
+    },
     st.integers(1, 3),
     TIMES_TOLD,
     st.sampled_from(["C1", None]),
