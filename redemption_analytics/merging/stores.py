@@ -99,7 +99,7 @@ class OnDisk:
         self._scratch = self.scratch
         self._directory = directory
         self._places = places
-        self._growing: dict[str, Growing] = {}
+        self._growing: dict[str, _Growing] = {}
         # Encoding goes on beside parsing, one batch at a time.
         self._writer = ThreadPoolExecutor(1)
         self._writing: Future[None] | None = None
@@ -117,7 +117,7 @@ class OnDisk:
             self._growing[name] = self._new(name, table.schema)
         self._write(self._growing[name], self._growing[name].add(table))
 
-    def _write(self, growing: Growing, full: pa.Table | None) -> None:
+    def _write(self, growing: _Growing, full: pa.Table | None) -> None:
         if full is not None:
             self._settle()
             self._writing = self._writer.submit(growing.write, full)
@@ -131,7 +131,7 @@ class OnDisk:
         """Write what is still in memory."""
         self._settle()
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(Growing.close, self._growing.values()))
+            list(pool.map(_Growing.close, self._growing.values()))
 
     def rows(self, name: str) -> int:  # noqa: D102
         return self._growing[name].rows if name in self._growing else 0
@@ -158,30 +158,26 @@ class OnDisk:
         self._settle()
         if new is not None:
             new.close()
-            self._replace(name, old, new)
+            new.path.replace(old.path)
+            new.path = old.path
+            self._growing[name] = new
 
-    def _replace(self, name: str, old: Growing, new: Growing) -> None:
-        """Put a table in its final form in the place of the one that grew."""
-        new.path.replace(old.path)
-        new.path = old.path
-        self._growing[name] = new
-
-    def _new(self, name: str, schema: pa.Schema, old: Growing | None = None) -> Growing:
+    def _new(self, name: str, schema: pa.Schema, old: _Growing | None = None) -> _Growing:
         table, part = self._places.get(name, (name, 0))
         folder = self._directory / table
         folder.mkdir(parents=True, exist_ok=True)
         file = f"part-{part}.parquet" if old is None else f"part-{part}.parquet.new"
-        return Growing(table, folder / file, self._scratch / f"{name}.arrow", schema)
+        return _Growing(table, folder / file, self._scratch / f"{name}.arrow", schema)
 
 
-class Growing:
+class _Growing:
     """A Parquet file that grows by row groups; merging's columns go to a file beside it."""
 
     def __init__(self, table: str, path: Path, beside: Path, schema: pa.Schema):
         self.path = path
-        self.beside = beside
         self.rows = 0
         self._table = table
+        self._beside = beside
         self._schema = schema
         self._final = [name for name in schema.names if not name.startswith("_")]
         self._marks = [name for name in schema.names if name.startswith("_")]
@@ -218,7 +214,7 @@ class Growing:
             columns = [table[name].combine_chunks() for name in self._marks]
             marks = pa.record_batch(columns, self._marks)
             if self._marks_writer is None:
-                self._marks_writer = pa.ipc.new_file(self.beside, marks.schema)
+                self._marks_writer = pa.ipc.new_file(self._beside, marks.schema)
             self._marks_writer.write_batch(marks)
         # Memory that other threads filled is not given back by itself.
         pa.default_memory_pool().release_unused()
@@ -243,7 +239,7 @@ class Growing:
         final = [name for name in wanted if name in self._final]
         marks = [name for name in wanted if name in self._marks]
         with pq.ParquetFile(self.path) as file:
-            beside = pa.ipc.open_file(self.beside) if marks else None
+            beside = pa.ipc.open_file(self._beside) if marks else None
             for group in range(file.num_row_groups):
                 batch = file.read_row_group(group, columns=final, use_threads=False)
                 if beside is not None:

@@ -12,6 +12,9 @@ import pyarrow.compute as pc
 from redemption_analytics.columns import TABLES, UNIQUE
 from redemption_analytics.parsing.digests import Numbers, numbers_of
 
+#: Column that says in which quarter a row lies; no table has it.
+QUARTER = "_quarter"
+
 #: Spreads numbers over all bits of a word, as Fibonacci hashing does.
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
@@ -39,16 +42,17 @@ class Change:
     Attributes
     ----------
     gone
-        The rows that go, as they were; those that change are among them.
+        The rows that go, as they were; those that change or move are among them.
     come
-        The rows that come, as they are now; those that change are among them.
-    changed
-        How many rows are in both, under one key.
+        The rows that come, as they are now; those that change or move are among them.
+    changed, moved
+        How many rows say something else under their key, and how many only lie elsewhere.
     """
 
     gone: pa.Table
     come: pa.Table
     changed: int
+    moved: int
 
     def __bool__(self) -> bool:
         return bool(self.gone.num_rows or self.come.num_rows)
@@ -56,10 +60,11 @@ class Change:
     @property
     def counts(self) -> dict[str, int]:
         """How many rows were added, changed and removed."""
+        both = self.changed + self.moved
         return {
-            "added": self.come.num_rows - self.changed,
+            "added": self.come.num_rows - both,
             "changed": self.changed,
-            "removed": self.gone.num_rows - self.changed,
+            "removed": self.gone.num_rows - both,
         }
 
 
@@ -71,7 +76,7 @@ def change_of(name: str, old: pa.Table, new: pa.Table) -> Change:
     name
         The table.
     old, new
-        Its rows, in any order.
+        Its rows, in any order. A column ``_quarter`` says where each lies.
 
     Examples
     --------
@@ -80,12 +85,20 @@ def change_of(name: str, old: pa.Table, new: pa.Table) -> Change:
     >>> change.gone["a"].to_pylist(), change.come["a"].to_pylist()
     ([1], [3])
     """
-    keys = keys_of(name) or tuple(new.column_names)
+    said = [column for column in new.column_names if column != QUARTER]
+    keys = keys_of(name) or tuple(said)
     old_keys, new_keys = row_numbers(old, keys), row_numbers(new, keys)
-    old_rows, new_rows = row_numbers(old, old.column_names), row_numbers(new, new.column_names)
+    old_said, new_said = row_numbers(old, said), row_numbers(new, said)
+    old_rows, new_rows = row_numbers(old, new.column_names), row_numbers(new, new.column_names)
     gone, come = _surplus(old_rows, new_rows), _surplus(new_rows, old_rows)
-    both = np.intersect1d(old_keys[gone], new_keys[come])
-    return Change(old.take(pa.array(gone)), new.take(pa.array(come)), len(both))
+    both = len(np.intersect1d(old_keys[gone], new_keys[come]))
+    moved = len(np.intersect1d(old_said[gone], new_said[come]))
+    return Change(
+        old.take(pa.array(gone)).select(new.column_names),
+        new.take(pa.array(come)),
+        both - moved,
+        moved,
+    )
 
 
 def _surplus(rows: Numbers, others: Numbers) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
@@ -20,7 +21,7 @@ from redemption_analytics.merging.stores import GROUP_ROWS, repetitive
 from redemption_analytics.parsing.digests import Numbers, numbers_of
 from redemption_analytics.tables.arrow import check_batch
 from redemption_analytics.tables.parts import whole_of
-from redemption_analytics.warehouse.changes import Change, keys_of, row_numbers
+from redemption_analytics.warehouse.changes import QUARTER, Change, keys_of, row_numbers
 from redemption_analytics.warehouse.log import DataFile
 from redemption_analytics.warehouse.store import Store
 
@@ -29,6 +30,9 @@ FILE_ROWS = 4 * GROUP_ROWS
 
 #: So many rows wait at most, in all, for others of their quarter.
 _HELD_ROWS = 8 * GROUP_ROWS
+
+#: So many row groups wait to be encoded.
+_AHEAD = 2
 
 #: The part of what has no time, and of tables that are not parted.
 NO_QUARTER = "all"
@@ -143,6 +147,9 @@ class Writing:
         self._waiting: dict[tuple[str, str], list[pa.Table]] = {}
         self._rows: Counter[tuple[str, str]] = Counter()
         self._open: dict[tuple[str, str], _File] = {}
+        # Encoding goes on beside reading, one row group at a time.
+        self._writer = ThreadPoolExecutor(1)
+        self._writing: deque[Future[None]] = deque()
         #: The files that were written.
         self.written: list[DataFile] = []
 
@@ -150,6 +157,7 @@ class Writing:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._writer.shutdown(cancel_futures=True)
         for file in self._open.values():
             file.throw_away(error or RuntimeError())
         if error is not None:
@@ -177,9 +185,14 @@ class Writing:
             self._write(max(self._rows, key=lambda place: self._rows[place]))
 
     def _write(self, place: tuple[str, str]) -> None:
-        table, partition = place
-        rows = pa.concat_tables(self._waiting.pop(place))
+        rows = pa.concat_tables(self._waiting.pop(place)).combine_chunks()
         del self._rows[place]
+        self._writing.append(self._writer.submit(self._encode, place, rows))
+        while len(self._writing) > _AHEAD:
+            self._writing.popleft().result()
+
+    def _encode(self, place: tuple[str, str], rows: pa.Table) -> None:
+        table, partition = place
         if table in TABLES:
             check_batch(table, rows)
         for start in range(0, max(rows.num_rows, 1), GROUP_ROWS):
@@ -194,6 +207,8 @@ class Writing:
         """Write what waits."""
         for place in list(self._waiting):
             self._write(place)
+        while self._writing:
+            self._writing.popleft().result()
         while self._open:
             self.written.append(self._open.popitem()[1].close())
 
@@ -204,11 +219,19 @@ def read_rows(store: Store, file: DataFile, columns: Sequence[str] | None = None
         return opened.read(columns=columns)
 
 
+def placed(tables: Tables) -> Tables:
+    """Say of all rows of some tables in which quarter they lie."""
+    known = Quarters()
+    return {
+        name: tables[name].append_column(QUARTER, pa.array(known.of(name, tables[name])))
+        for name in _parents_first(tables)
+    }
+
+
 def applied(
     store: Store,
     files: Iterable[DataFile],
     changed: Mapping[str, Change],
-    quarters: tuple[Tables, Tables],
     writing: Writing,
 ) -> list[DataFile]:
     """Write what changes, and the rows that stay beside it; return the old files that still count.
@@ -220,10 +243,7 @@ def applied(
     files
         The files that counted so far.
     changed
-        What changes in each table.
-    quarters
-        All tables of which something changes, as they were and as they are now: they tell in which
-        quarter each row lies.
+        What changes in each table, with the quarters in which it lies.
     writing
         Writes the rows.
 
@@ -233,7 +253,8 @@ def applied(
         If a row that goes is not there.
     """
     kept = list(files)
-    gone, come = _parted(changed, quarters)
+    gone = _parted({name: change.gone for name, change in changed.items()})
+    come = _parted({name: change.come for name, change in changed.items()})
     for place in sorted({*gone, *come}):
         kept = replaced(store, kept, place, gone.get(place), come.get(place), writing)
     return kept
@@ -270,42 +291,22 @@ def replaced(
     return [file for file in files if file not in dropped]
 
 
-def _parted(
-    changed: Mapping[str, Change], quarters: tuple[Tables, Tables]
-) -> tuple[dict[tuple[str, str], pa.Table], dict[tuple[str, str], pa.Table]]:
-    """Divide what goes and what comes by table and quarter."""
-    sides: list[dict[tuple[str, str], pa.Table]] = [{}, {}]
-    for side, tables in enumerate(quarters):
-        known = Quarters()
-        for name in _parents_first(tables):
-            # The whole tables tell where a row lies that hangs on one that does not change.
-            whole = known.of(name, tables[name])
-            if name not in changed:
-                continue
-            rows = changed[name].come if side else changed[name].gone
-            if not rows.num_rows:
-                continue
-            own = _looked_up(name, tables[name], whole, rows)
-            for quarter in np.unique(own).tolist():
-                part = rows.filter(pa.array(own == quarter))
-                place = (whole_of(name), name_of(quarter))
-                before = sides[side].get(place)
-                sides[side][place] = part if before is None else pa.concat_tables([before, part])
-    return sides[0], sides[1]
+def _parted(tables: Tables) -> dict[tuple[str, str], pa.Table]:
+    """Divide rows by table and quarter."""
+    parts: dict[tuple[str, str], list[pa.Table]] = {}
+    for name, table in tables.items():
+        quarters = table[QUARTER].to_numpy()
+        rows = table.drop_columns([QUARTER])
+        for quarter in np.unique(quarters).tolist():
+            part = rows.filter(pa.array(quarters == quarter))
+            parts.setdefault((whole_of(name), name_of(quarter)), []).append(part)
+    return {place: pa.concat_tables(several) for place, several in parts.items()}
 
 
 def _parents_first(tables: Tables) -> Iterator[str]:
     yield from (name for name in tables if name not in PARENTS)
     yield from (name for name in tables if PARENTS.get(name) in ("points", "coupons"))
     yield from (name for name in tables if PARENTS.get(name) == "reversals")
-
-
-def _looked_up(name: str, tables: pa.Table, quarters: Quarter, rows: pa.Table) -> Quarter:
-    keys = keys_of(whole_of(name))
-    whole, wanted = row_numbers(tables, keys), row_numbers(rows, keys)
-    order = np.argsort(whole)
-    found: Quarter = quarters[order[np.searchsorted(whole, wanted, sorter=order)]]
-    return found
 
 
 def _without(

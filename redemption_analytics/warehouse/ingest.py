@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,13 +22,13 @@ from redemption_analytics.dating import TELLING
 from redemption_analytics.errors import WriteError
 from redemption_analytics.loading.pipeline import GROWING, Loading, Pipeline, odd_example
 from redemption_analytics.merging.cases import CASES
-from redemption_analytics.merging.stores import Keep, OnDisk
+from redemption_analytics.merging.stores import GROUP_ROWS, Keep
 from redemption_analytics.sources.accounts import files_table
 from redemption_analytics.sources.export import Export, by_number
 from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arrow import arrow_schema_of
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER
-from redemption_analytics.tables.parts import PARTS, whole_of
+from redemption_analytics.tables.parts import whole_of
 from redemption_analytics.warehouse.books import CASES as CASES_TABLE
 from redemption_analytics.warehouse.books import READ, books_of
 from redemption_analytics.warehouse.changes import change_of
@@ -38,6 +38,7 @@ from redemption_analytics.warehouse.files import (
     Quarters,
     Writing,
     applied,
+    placed,
     read_rows,
     replaced,
 )
@@ -293,7 +294,7 @@ class Ingest:
         parser = self._loading.parser
         everything = [np.ones(unit.unit.answers, bool) for unit in stage.units]
         scratch = self._scratch / uuid4().hex
-        with OnDisk(scratch / "merged", str(scratch), PARTS) as keep:
+        with Staging(scratch) as keep:
             merged = stage.merged_into(
                 keep, everything, parser.flattening, {}, personal=parser.personal
             )
@@ -320,7 +321,7 @@ class Ingest:
         for name in GROWING:
             table = whole_of(name)
             each = counts.setdefault(table, {"added": 0, "changed": 0, "removed": 0})
-            for batch in keep.batches(name, arrow_schema_of(table).names):
+            for batch in _gathered(keep.batches(name, arrow_schema_of(table).names)):
                 writing.add(name, batch, quarters.of(name, batch))
                 each["added"] += batch.num_rows
         for name, table in merged.tables.items():
@@ -345,12 +346,13 @@ class Ingest:
         new = stage.merged(found.answers, flattening, found.common, personal=personal)
         below.update(new.below)
         below.subtract(old.below)
+        before_tables, after_tables = placed(old.tables), placed(new.tables)
         changes = {
-            name: change_of(whole_of(name), old.tables[name], new.tables[name])
-            for name in new.tables
+            name: change_of(whole_of(name), before_tables[name], after_tables[name])
+            for name in after_tables
         }
         changed = {name: change for name, change in changes.items() if change}
-        kept = applied(self._store, entry.files, changed, (old.tables, new.tables), writing)
+        kept = applied(self._store, entry.files, changed, writing)
         counts: dict[str, dict[str, int]] = {}
         for name, change in changed.items():
             if name in GROWING:
@@ -388,6 +390,20 @@ class Ingest:
                 counts[table] = {"added": come.num_rows, "changed": 0, "removed": gone.num_rows}
                 kept = replaced(self._store, kept, (table, partition), gone, come, writing)
         return kept
+
+
+def _gathered(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Put small batches together: what is done with each takes its time."""
+    held: list[pa.Table] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += batch.num_rows
+        if rows >= GROUP_ROWS:
+            yield pa.concat_tables(held).combine_chunks()
+            held, rows = [], 0
+    if held:
+        yield pa.concat_tables(held).combine_chunks()
 
 
 def _together(name: str, staging: Staging) -> pa.Table:
