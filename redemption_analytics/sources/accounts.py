@@ -144,6 +144,7 @@ def files_table(accounts: Sequence[Account], hidden: Pseudonym | None) -> pa.Tab
 
 
 def keyed(digests: pa.ChunkedArray, hidden: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """Return what stands for digests where contents may be so short that they can be guessed."""
     texts = [f"digest:{digest}" for digest in digests.to_pylist()]
     return pa.array(
         [

@@ -128,7 +128,7 @@ class _File:
         self._open.close()
         return DataFile(self._name, self._table, self._partition, self._rows, size)
 
-    def throw_away(self, error: BaseException | None) -> None:
+    def throw_away(self, error: BaseException) -> None:
         """Leave nothing of the file."""
         self._open.__exit__(type(error), error, None)
 

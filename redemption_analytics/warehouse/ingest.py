@@ -299,9 +299,9 @@ class Ingest:
                 keep, everything, parser.flattening, {}, personal=parser.personal
             )
             below.clear()
-            now = self._write_all(keep, merged, below, writing)
+            rows = self._write_all(keep, merged, below, writing)
         counts = {}
-        for table, each in now.items():
+        for table, each in rows.items():
             more = each["added"] - sum(file.rows for file in entry.tables[table])
             counts[table] = {"added": max(more, 0), "changed": 0, "removed": max(-more, 0)}
         stay = ("files", "rejects")
@@ -335,8 +335,8 @@ class Ingest:
         """Merge again what the last unit is linked with, and write what changes by that."""
         stage = Stage([StagedUnit(self._store, unit) for unit in units])
         links = [unit.links() for unit in stage.units]
-        new = len(units) - 1
-        found = affected(links, {new: np.arange(units[new].answers)}, old=new)
+        last = len(units) - 1
+        found = affected(links, {last: np.arange(units[last].answers)}, old=last)
         LOG.info("%d answers to be merged again", found.count)
         if found.count > MOST_ANSWERS:
             return self._anew(stage, entry, below, writing)
@@ -416,7 +416,7 @@ def _some(counts: Counter[str]) -> dict[str, int]:
 
 
 def _odd(pipeline: Pipeline) -> dict[str, dict[str, list[Any]]]:
-    """Return what the reader met that is odd, each with the place of its first in the total order."""
+    """Return what the reader met that is odd, each with the first place in the total order."""
     made = {account.export.name: account.export.exported_at for account in pipeline.accounts}
     return {
         check: {

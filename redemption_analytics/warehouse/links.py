@@ -277,10 +277,11 @@ def affected(
             for place, unit in enumerate(units):
                 if kind in unit.kinds:
                     places, _ = unit.kinds[kind].having(links)
-                    found.setdefault(place, []).append(unit.kinds[kind].answers[places])
+                    own = unit.kinds[kind].answers[places].astype(np.int64)
+                    found.setdefault(place, []).append(own)
         frontier = {}
         for place, parts in found.items():
-            answers = np.unique(np.concatenate(parts)).astype(np.int64)
+            answers = np.unique(np.concatenate(parts))
             fresh = answers[~masks[place][answers]]
             if len(fresh):
                 masks[place][fresh] = True

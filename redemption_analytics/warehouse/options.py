@@ -35,11 +35,9 @@ def kept_options(
     UsageError
         If an option is another than the warehouse was made with, or of no use with one.
     """
-    fixed: dict[str, Any] = {
-        name: list(value) if name == "keep_custom_fields" else value
-        for name in FIXED
-        for value in [given.get(name, DEFAULTS[name])]  # type: ignore[literal-required]
-    }
+    defaults: Mapping[str, Any] = {**DEFAULTS}
+    fixed: dict[str, Any] = {name: given.get(name, defaults[name]) for name in FIXED}
+    fixed["keep_custom_fields"] = list(fixed["keep_custom_fields"])
     if kept is not None:
         for name in FIXED:
             if given.get(name) is not None and fixed[name] != kept[name]:

@@ -37,8 +37,8 @@ def vacuum(store: Store, log: Log, keep: int, grace: timedelta) -> Vacuumed:
     keep
         How many versions stay at least.
     grace
-        Versions that were the newest so long ago stay too, for who opened one may still read it; and
-        so do files that are no older, for an ingest writes files before a version names them.
+        Versions that were the newest so long ago stay too, for who opened one may still read it;
+        and so do files that are no older, for an ingest writes files before a version names them.
     """
     until = datetime.now(UTC).replace(tzinfo=None) - grace
     # What is listed before the versions are read cannot be named by one of them later on.

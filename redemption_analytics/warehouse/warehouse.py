@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 
 from redemption_analytics.errors import SourceError, UsageError
@@ -221,8 +221,7 @@ class Warehouse:
             What went.
         """
         least = count("keep", keep)
-        age = span(grace, "grace") if grace != timedelta(0) else grace
-        return vacuum(self._store, self._log, least, age)
+        return vacuum(self._store, self._log, least, span(grace, "grace"))
 
     def publish(self) -> None:
         """Publish the versions as Delta tables, over the same files.

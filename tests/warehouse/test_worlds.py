@@ -1,4 +1,4 @@
-"""Whatever exports tell, and in whatever order they are ingested: a warehouse is one load of them."""
+"""Whatever exports tell, and in whatever order they came: a warehouse is one load of them."""
 
 from __future__ import annotations
 
