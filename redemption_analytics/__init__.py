@@ -12,6 +12,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from redemption_analytics.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from redemption_analytics import plot as plot
     from redemption_analytics import schemas as schemas
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from redemption_analytics.reports.writing import write_reports as write_reports
     from redemption_analytics.warehouse.warehouse import Warehouse as Warehouse
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "RedemptionAnalyticsError": "errors",

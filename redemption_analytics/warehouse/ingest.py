@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-import redemption_analytics
 from redemption_analytics.columns import TABLES
 from redemption_analytics.dating import TELLING
 from redemption_analytics.errors import WriteError
@@ -29,6 +28,7 @@ from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arrow import arrow_schema_of
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER
 from redemption_analytics.tables.parts import whole_of
+from redemption_analytics.version import __version__
 from redemption_analytics.warehouse.books import CASES as CASES_TABLE
 from redemption_analytics.warehouse.books import READ, books_of
 from redemption_analytics.warehouse.changes import change_of
@@ -166,7 +166,7 @@ class Ingest:
 
     def _known(self, entry: Entry | None) -> Known:
         stage = Stage([StagedUnit(self._store, unit) for unit in units_of(entry)])
-        return Known(stage.exports, redemption_analytics.__version__, self._loading.hidden)
+        return Known(stage.exports, __version__, self._loading.hidden)
 
     def _ingest(self, entry: Entry | None, known: Known, new: list[Export]) -> Ingested | None:
         """Ingest new exports; None if another writer took some of them meanwhile."""
@@ -205,7 +205,7 @@ class Ingest:
             WRITTEN: pa.array([a.export.written for a in pipeline.accounts], pa.timestamp("us")),
             ANSWERS: pa.array([staging.answers_of.get(name, 0) for name in names], pa.int64()),
             NUMBER: pa.array([numbers.get(name) for name in names], pa.int32()),
-            LIBRARY: pa.repeat(redemption_analytics.__version__, len(names)),
+            LIBRARY: pa.repeat(__version__, len(names)),
         }
         exports = accounts
         for name, column in columns.items():
@@ -272,7 +272,7 @@ class Ingest:
         made = Entry(
             (entry.version if entry else 0) + 1,
             datetime.now(UTC).replace(tzinfo=None),
-            redemption_analytics.__version__,
+            __version__,
             self._options,
             (*files, *writing.written),
             {"units": [each.to_json() for each in units], "below": dict(below)},
