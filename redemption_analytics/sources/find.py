@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from redemption_analytics.dating import DatedBy
-from redemption_analytics.errors import SourceError
+from redemption_analytics.errors import SourceError, kind_of
 from redemption_analytics.sources.archives import members
 from redemption_analytics.sources.export import (
     HIDDEN,
@@ -129,8 +129,9 @@ def _exports(source: Source) -> Iterator[Export]:
         yield from _from_iterable(iter(source))
     else:
         raise SourceError(
-            f"a {type(source).__name__} is no source: give a path, an open binary file,"
-            " a payload (dict or bytes), a frame with a column payload, or a list of these"
+            f"a source cannot be {kind_of(source)}: give the path of a file or directory, an open"
+            " binary file, a payload (dict or bytes), a frame with a column payload, or a list of"
+            " these"
         )
 
 
@@ -150,8 +151,7 @@ def _payload(item: object) -> Payload:
     if isinstance(item, (bytes, bytearray)):
         return bytes(item)
     raise SourceError(
-        f"a {type(item).__name__} among payloads: give them as dict or bytes (text is taken for a"
-        " path), and load paths by a list of their own"
+        f"a payload cannot be {kind_of(item)}: give dict or bytes, and paths in a list of their own"
     )
 
 
