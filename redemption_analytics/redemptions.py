@@ -16,6 +16,7 @@ from redemption_analytics.moments import Moment
 from redemption_analytics.schemas import MODELS
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.arrow import empty
+from redemption_analytics.tables.custom_fields import custom_names
 from redemption_analytics.tables.filtering import filtered
 from redemption_analytics.tables.frames import (
     as_arrow,
@@ -106,6 +107,9 @@ source_breakups, custom_fields, rejects, files
     rejects: Any
     files: Any
 
+    #: The custom fields of the bundle that this one was chosen from.
+    _unfiltered: Any = None
+
     @public
     def __init__(
         self,
@@ -165,6 +169,15 @@ source_breakups, custom_fields, rejects, files
     def point_sums(self) -> dict[str, int]:
         """The points of each table that has whole ones, added up: exactly, past 2^63 too."""
         return point_sums(self.tables)
+
+    @cached_property
+    def custom_names(self) -> dict[str, list[str]]:
+        """The custom fields of "points" and of "coupon" redemptions, those filtered out included.
+
+        They are what ``by="custom:NAME"`` takes.
+        """
+        whole = self._unfiltered
+        return custom_names(self.custom_fields if whole is None else whole)
 
     @classmethod
     def from_arrow(
@@ -243,7 +256,10 @@ source_breakups, custom_fields, rejects, files
         """
         chosen = filtered(self.tables, since, until, as_of, conditions)
         findings = findings_of_now(now_as_of(self.now, as_of))
-        return Redemptions(**chosen, findings=frame_like(self.points, findings))
+        found = Redemptions(**chosen, findings=frame_like(self.points, findings))
+        whole = self._unfiltered
+        found._unfiltered = self.custom_fields if whole is None else whole
+        return found
 
     @public
     def to_parquet(self, directory: str | os.PathLike[str]) -> Path:

@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from payloads import load, redemption, reversal
+from payloads import coupon, load, redemption, reversal
 from typer.testing import CliRunner
 
 import redemption_analytics as ra
@@ -239,10 +239,10 @@ def test_a_column_that_a_bundle_made_by_hand_lacks_is_named(
 
 @pytest.mark.parametrize("name", ["net_points", "kpis", "coupon_summary", "reversal_curve"])
 def test_custom_fields_that_differ_in_case_alone_are_two_or_the_engine_is_said(name: str) -> None:
-    fields = [redemption("a", 10, custom={"Shift": "early", "shift": "late"})]
+    custom = {"Shift": "early", "shift": "late"}
+    both = load([redemption("a", 10, custom=custom)], [coupon(1, custom=custom)])
     given = {
-        table: as_arrow(frame).replace_schema_metadata()
-        for table, frame in load(fields).tables.items()
+        table: as_arrow(frame).replace_schema_metadata() for table, frame in both.tables.items()
     }
     by = ["custom:Shift", "custom:shift"]
     found = as_arrow(ra.net_points(bundle("polars", given), by=by)).to_pylist()
