@@ -30,6 +30,9 @@ _DOCUMENT = re.compile(
     r"|\.(?:md|rst|adoc|html?|tex|py|ipynb|js|ts|java|go|rs|rb|php|sh|ya?ml|toml|docx?|pdf)$"
 )
 _ANSWER_LINE = re.compile(rb'^\{\s*"response"\s*:.*\}[ \t\r]*+,?[ \t\r]*+$', re.MULTILINE)
+#: A line that an object fills, and one that goes on with what an earlier line began.
+_OBJECT_LINE = re.compile(rb"^\[?\{.*\}[ \t\r]*+,?[ \t\r]*+$", re.MULTILINE)
+_FURTHER_LINE = re.compile(rb'^[ \t]*+["}\]]', re.MULTILINE)
 # A text of JSON ends with its line.
 _TEXTS = Block("json", lines=True, begins="text")
 _DECODER = json.JSONDecoder()
@@ -108,14 +111,24 @@ def is_array(head: bytes) -> bool:
 
 
 def _are_lines(head: bytes) -> bool:
-    """Check whether JSON has an answer in each line, rather than answers spread over lines."""
+    """Check whether JSON has an answer in each line, rather than answers spread over lines.
+
+    One line does not tell: the first of an answer that is spread over lines may look whole, and a
+    line of many may be torn in two.
+    """
     if len(head) < HEAD_BYTES and b"\n" not in head.rstrip():
         return True
     try:
         json.loads(head.split(b"\n", 1)[0])
     except (ValueError, RecursionError):
-        return _ANSWER_LINE.search(head) is not None
-    return True
+        if _ANSWER_LINE.search(head) is None:
+            return False
+    further = _count(_FURTHER_LINE, head)
+    return not further or further < _count(_OBJECT_LINE, head)
+
+
+def _count(lines: re.Pattern[bytes], head: bytes) -> int:
+    return sum(1 for _ in lines.finditer(head))
 
 
 def is_encoded(text: str) -> bool:
