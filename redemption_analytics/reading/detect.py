@@ -9,6 +9,7 @@ from redemption_analytics.contract import PAYLOAD_COLUMN
 from redemption_analytics.reading.blocks import BY_KEY, Block, Fault
 from redemption_analytics.reading.markup import ANSWER_START, wrapper
 from redemption_analytics.sources.export import Export
+from redemption_analytics.sources.passing_over import is_called_table
 
 #: What a file is, is told by so many bytes at its beginning.
 HEAD_BYTES = 64 << 10
@@ -74,8 +75,11 @@ def why_foreign(head: bytes, export: Export) -> Fault:
         return Fault("is empty: an export that broke off before its start?")
     if _is_tar(head):
         return Fault("is a tar archive: unpack it first")
-    if export.name.lower().endswith((".csv", ".tsv")):
-        return Fault(f'is no export: it has no column "{PAYLOAD_COLUMN}" of payload texts', line=1)
+    if is_called_table(export.name):
+        said = (
+            f'it has no column "{PAYLOAD_COLUMN}" of payload texts: call the one so that holds them'
+        )
+        return Fault(f"is no export: {said}", line=1)
     return Fault("is no export: it holds neither JSON nor XML answers", line=1)
 
 

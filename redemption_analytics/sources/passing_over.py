@@ -14,6 +14,8 @@ NO_PAYLOADS = (
     f'{MAY_HOLD}a table without a column "{PAYLOAD_COLUMN}": call the one so that holds them'
 )
 
+_NO_EXPORT_BUT_TABLE = f'no export: a table without a column "{PAYLOAD_COLUMN}"'
+
 _NOT_READ = MAY_HOLD + "{what}, which is not read: {remedy}"
 _UNPACK, _DECRYPT = "unpack it first", "decrypt it first"
 _TEXT = "save its answers as JSON Lines, or as CSV with a column payload"
@@ -100,7 +102,10 @@ def reason_of(name: str, head: bytes) -> str:
         return _PARTIAL
     if _IS_PAGE.match(head) or suffix in (".html", ".htm"):
         return _PAGE
-    return _HOLDS_TEXT if _ANSWER.search(head) else _PLAIN
+    answers = _ANSWER.search(head) is not None
+    if is_called_table(name):
+        return NO_PAYLOADS if answers else _NO_EXPORT_BUT_TABLE
+    return _HOLDS_TEXT if answers else _PLAIN
 
 
 def reason_of_hidden(name: str, head: bytes, reason: str, *, answers: bool) -> str:
@@ -121,6 +126,15 @@ def reason_of_hidden(name: str, head: bytes, reason: str, *, answers: bool) -> s
     of_export = any(has_export_name(f"x.{part}") for part in names[1:])
     may_hold = of_export or has_note_name(name) or reason_of(name, head).startswith(MAY_HOLD)
     return MAY_HOLD + reason if not is_harmless(name) and (answers or may_hold) else reason
+
+
+def is_called_table(name: str) -> bool:
+    """Check whether a file of that name holds CSV, packed or not.
+
+    >>> is_called_table("a.csv.gz"), is_called_table("csv/a.json")
+    (True, False)
+    """
+    return bool({"csv", "tsv"} & set(PurePosixPath(name).name.lower().split(".")[1:]))
 
 
 def is_harmless(name: str) -> bool:
