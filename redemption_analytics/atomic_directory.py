@@ -88,7 +88,6 @@ def check_replaceable(target: Path, own: Callable[[Path], set[str]], *, overwrit
     if not overwrite:
         raise UsageError(
             f"{target} exists already: name another, or replace it with overwrite=True"
-            " (--overwrite)"
         )
 
 

@@ -37,7 +37,7 @@ from redemption_analytics.sources.streams import Stream
 from redemption_analytics.tables.ledger import Finding, findings, ledger
 from redemption_analytics.tables.parts import whole_of
 
-_ANYWAY = "allow_empty=True (--allow-empty) goes on without"
+_ANYWAY = "allow_empty=True goes on without"
 
 #: What says more of why a file could not be read.
 _DETAIL = re.compile(r"[:,].*", re.DOTALL)

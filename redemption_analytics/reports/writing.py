@@ -102,7 +102,7 @@ def write_reports(
     if not flag("allow_empty", allow_empty) and _is_of_nothing(r):
         raise SourceError(
             "nothing of what was read can be used, and the report would be of nothing:"
-            " allow_empty=True (--allow-empty) writes it all the same"
+            " allow_empty=True writes it all the same"
         )
     target = Path(directory)
     check = partial(check_replaceable, own=report_files, overwrite=True)

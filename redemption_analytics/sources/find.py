@@ -246,7 +246,9 @@ def _from_path(path: str) -> Iterator[Export]:
 def _from_directory(path: str) -> Iterator[Export]:
     if is_converted(path):
         raise NoSourceError(
-            path, "was converted already, and is no export: open it with redemption_analytics.open"
+            path,
+            "was converted already, and is no export: open it with redemption_analytics.open,"
+            " or give it to the commands report and audit",
         )
     if is_report(path):
         raise NoSourceError(
