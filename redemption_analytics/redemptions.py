@@ -14,7 +14,7 @@ import pyarrow as pa
 from redemption_analytics.atomic_directory import check_replaceable, write_folders, written_beside
 from redemption_analytics.moments import Moment
 from redemption_analytics.schemas import MODELS
-from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.arguments import path_of, public
 from redemption_analytics.tables.arrow import empty
 from redemption_analytics.tables.custom_fields import custom_names
 from redemption_analytics.tables.filtering import filtered
@@ -283,13 +283,14 @@ source_breakups, custom_fields, rejects, files
         WriteError
             If the disk is full, the directory may not be written to, or another run is writing it.
         """
+        target = path_of(directory, "directory")
         tables = {name: conformed(name, frame) for name, frame in self.tables.items()}
         books = {LEDGER: as_arrow(self.ledger), FINDINGS: with_now(self.findings, self.now)}
         plain = {name: table.replace_schema_metadata() for name, table in (tables | books).items()}
         check = partial(check_replaceable, own=converted_files, overwrite=True)
-        with written_beside(directory, check) as fresh:
+        with written_beside(target, check) as fresh:
             write_folders(plain, fresh)
-        return Path(directory)
+        return target
 
     def __repr__(self) -> str:
         return as_text(summary(self.tables, self.ledger))

@@ -17,10 +17,10 @@ from redemption_analytics.columns import TABLES
 from redemption_analytics.errors import SourceError, UsageError, refused
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.sources.find import MOST_QUOTED
-from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.arguments import path_of, public
 from redemption_analytics.tables.frames import connected, pandas_frame
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER, no_findings, no_ledger
-from redemption_analytics.tables.outputs import FOLDERS, is_converted
+from redemption_analytics.tables.outputs import FOLDERS, is_converted, is_converted_table
 from redemption_analytics.visible import shortened
 
 _AGAIN = "Convert the exports again, with overwrite=True"
@@ -73,15 +73,20 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
     """
     if not isinstance(engine, str) or engine not in _ENGINES:
         raise refused("engine", f"one of {', '.join(map(repr, _ENGINES))}", engine)
-    shown = shortened(os.fsdecode(path), MOST_QUOTED)
-    if not is_converted(path):
-        where = "it first" if is_free(Path(path)) else "a new directory, and open that"
+    folder = path_of(path, "path")
+    shown = shortened(str(folder), MOST_QUOTED)
+    if not is_converted(folder):
+        if is_converted_table(folder):
+            raise SourceError(
+                f"{shown} is one table of a converted directory: open {folder.parent}"
+            )
+        where = "it first" if is_free(folder) else "a new directory, and open that"
         raise SourceError(f"{shown} holds no converted export: convert exports into {where}")
     read = _ENGINES[engine]()
     frames = {}
     for name in FOLDERS:
         try:
-            parts = _parts(Path(path) / name)
+            parts = _parts(folder / name)
             if other := _other_columns(parts, name):
                 raise SourceError(
                     f"{shown} was written by another version of redemption_analytics, or changed"

@@ -9,7 +9,8 @@ from redemption_analytics.contract import PAYLOAD_COLUMN
 from redemption_analytics.reading.blocks import BY_KEY, Block, Fault
 from redemption_analytics.reading.markup import ANSWER_START, wrapper
 from redemption_analytics.sources.export import Export
-from redemption_analytics.sources.passing_over import is_called_table
+from redemption_analytics.sources.passing_over import is_called_table, reason_of
+from redemption_analytics.tables.passed_over import MAY_HOLD
 
 #: What a file is, is told by so many bytes at its beginning.
 HEAD_BYTES = 64 << 10
@@ -80,6 +81,9 @@ def why_foreign(head: bytes, export: Export) -> Fault:
             f'it has no column "{PAYLOAD_COLUMN}" of payload texts: call the one so that holds them'
         )
         return Fault(f"is no export: {said}", line=1)
+    may_hold = reason_of(export.name, head)
+    if may_hold.startswith(MAY_HOLD):
+        return Fault(f"is {may_hold.removeprefix(MAY_HOLD)}", line=1)
     return Fault("is no export: it holds neither JSON nor XML answers", line=1)
 
 

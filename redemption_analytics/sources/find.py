@@ -34,12 +34,17 @@ from redemption_analytics.sources.listing import Listed, listed
 from redemption_analytics.sources.path_dates import date_in_name
 from redemption_analytics.sources.payload_columns import is_frame, payloads_of
 from redemption_analytics.sources.streams import ByteStream, Stream, spooled
-from redemption_analytics.tables.outputs import is_converted, is_report
+from redemption_analytics.tables.outputs import is_converted, is_converted_table, is_report
 from redemption_analytics.tables.passed_over import SAME
 from redemption_analytics.visible import shortened
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO | Payload | Iterable[Any]
 
+
+_UNREACHED = (
+    "cannot be reached: give what PyArrow reads (a path, or s3://, gs://, hdfs://); what is"
+    " elsewhere has to be downloaded first"
+)
 
 #: A text that stands for a path may be anything: so many characters of it are quoted.
 MOST_QUOTED = 100
@@ -82,7 +87,7 @@ def find_exports(
 
 
 def _quoted(path: str, personal: bool) -> str:
-    return shortened(path, MOST_QUOTED) if personal else "the path given"
+    return (shortened(path, MOST_QUOTED) or "''") if personal else "the path given"
 
 
 def _distinct(exports: Iterable[Export]) -> Iterator[Export]:
@@ -187,7 +192,7 @@ def _from_uri(uri: str) -> Iterator[Export]:
         chosen = fs.FileSelector(path, recursive=True)
         entries = filesystem.get_file_info(chosen) if folder else []
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise NoSourceError(uri, "cannot be reached", error) from None
+        raise NoSourceError(uri, _UNREACHED, error) from None
     if info.type is fs.FileType.NotFound:
         raise NoSourceError(uri, "does not exist")
     if not folder:
@@ -239,6 +244,8 @@ def _from_path(path: str) -> Iterator[Export]:
         raise SourceError("text is taken for a path, and this is none: give it as bytes")
     elif glob.has_magic(path) and "\0" not in path:
         yield from _from_glob(path)
+    elif path.startswith("~"):
+        raise NoSourceError(path, "does not exist: write it out, for ~ is the shell's")
     else:
         raise NoSourceError(path, "does not exist")
 
@@ -249,6 +256,10 @@ def _from_directory(path: str) -> Iterator[Export]:
             path,
             "was converted already, and is no export: open it with redemption_analytics.open,"
             " or give it to the commands report and audit",
+        )
+    if is_converted_table(path):
+        raise NoSourceError(
+            path, "is one table of a converted directory, and no export: open that directory"
         )
     if is_report(path):
         raise NoSourceError(

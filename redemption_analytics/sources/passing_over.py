@@ -16,7 +16,6 @@ NO_PAYLOADS = (
 
 _NO_EXPORT_BUT_TABLE = f'no export: a table without a column "{PAYLOAD_COLUMN}"'
 
-_NOT_READ = MAY_HOLD + "{what}, which is not read: {remedy}"
 _UNPACK, _DECRYPT = "unpack it first", "decrypt it first"
 _TEXT = "save its answers as JSON Lines, or as CSV with a column payload"
 
@@ -92,12 +91,9 @@ def reason_of(name: str, head: bytes) -> str:
     own = PurePosixPath(name).name
     if is_harmless(name):
         return _PLAIN
+    if kind := unread_kind(name, head):
+        return MAY_HOLD + kind
     suffix = PurePosixPath(own).suffix.lower()
-    called = own.lower().split(".")[1:]
-    by_name = [kind for kind in _KINDS if any(f".{part}" in kind[2] for part in called)]
-    by_content = [kind for kind in _KINDS if head.startswith(kind[1])]
-    for what, _, _, remedy in (*by_name, *by_content):
-        return _NOT_READ.format(what=what, remedy=remedy)
     if suffix in _PARTS_OF_DOWNLOADS:
         return _PARTIAL
     if _IS_PAGE.match(head) or suffix in (".html", ".htm"):
@@ -106,6 +102,20 @@ def reason_of(name: str, head: bytes) -> str:
     if is_called_table(name):
         return NO_PAYLOADS if answers else _NO_EXPORT_BUT_TABLE
     return _HOLDS_TEXT if answers else _PLAIN
+
+
+def unread_kind(name: str, head: bytes = b"") -> str | None:
+    """Say what kind of file it is that is not read, and what to do with it; None for any other.
+
+    >>> unread_kind("exports.xlsx")[:32]
+    'a spreadsheet, which is not read'
+    """
+    called = PurePosixPath(name).name.lower().split(".")[1:]
+    by_name = [kind for kind in _KINDS if any(f".{part}" in kind[2] for part in called)]
+    by_content = [kind for kind in _KINDS if head.startswith(kind[1])]
+    for what, _, _, remedy in (*by_name, *by_content):
+        return f"{what}, which is not read: {remedy}"
+    return None
 
 
 def reason_of_hidden(name: str, head: bytes, reason: str, *, answers: bool) -> str:

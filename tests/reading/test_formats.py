@@ -545,6 +545,11 @@ FOREIGN: dict[str, bytes] = {
 }
 
 
+SAID = {
+    "a page": "the file is an HTML page, as servers send in place of answers: ask for them again"
+}
+
+
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_a_foreign_file_is_an_error_by_name_and_a_reject_in_a_directory(
     kind: str, tmp_path: Path
@@ -552,7 +557,7 @@ def test_a_foreign_file_is_an_error_by_name_and_a_reject_in_a_directory(
     (tmp_path / "2026-11-20.json").write_text(compact(answer("a")))
     foreign = tmp_path / "foreign.json"
     foreign.write_bytes(FOREIGN[kind])
-    reason = "the file is no export: it holds neither JSON nor XML answers"
+    reason = SAID.get(kind, "the file is no export: it holds neither JSON nor XML answers")
     with pytest.raises(ra.SourceError, match=f"foreign.json, line 1: {reason}"):
         ra.load(foreign)
     r = ra.load(tmp_path)

@@ -368,6 +368,14 @@ def test_a_fifo_is_read_where_it_is_named_and_not_waited_for_elsewhere(tmp_path:
         (lambda d: d.as_uri(), "holds no files: is it the right directory"),
         (lambda d: (d / "missing.json").as_uri(), "missing.json does not exist"),
         (lambda d: "nonsense://bucket/x.json", "nonsense://bucket/x.json cannot be reached"),
+        (lambda d: "https://example.com/x.json", "elsewhere has to be downloaded first"),
+        (lambda d: "~/x.json", "~/x.json does not exist: write it out"),
+        (lambda d: "", "^'' does not exist"),
+        (lambda d: spreadsheet(d), "x.xlsx: the file is a spreadsheet, which is not read: save"),
+        (
+            lambda d: write(d / "x.7z", b"7z"),
+            "x.7z, line 1: the file is a .7z archive, which is not",
+        ),
         (lambda d: write(d / "README.md", b"# Exports\n").parent, "README.md holds no answers"),
         (lambda d: write(d / "x.json").parent, "x.json: the file is empty"),
         (lambda d: write(d / "x.json"), "x.json: the file is empty"),
@@ -385,7 +393,6 @@ def test_a_fifo_is_read_where_it_is_named_and_not_waited_for_elsewhere(tmp_path:
         (lambda d: LINES[0].decode(), "text is taken for a path"),
         (lambda d: json.dumps(ANSWERS), "text is taken for a path"),
         (lambda d: "<response></response>", "give it as bytes"),
-        (lambda d: "", " does not exist"),
         (lambda d: "a\0b", "does not exist"),
         (lambda d: b"", "payloads: the file is empty"),
         (lambda d: empty_zip(d, {}), "x.zip"),
@@ -401,6 +408,13 @@ def test_a_source_that_is_none_is_an_error(
         ra.load(source)
     if hasattr(source, "close"):
         source.close()
+
+
+def spreadsheet(directory: Path) -> Path:
+    with zipfile.ZipFile(directory / "x.xlsx", "w") as file:
+        file.writestr("[Content_Types].xml", '<?xml version="1.0"?><Types/>')
+        file.writestr("xl/worksheets/sheet1.xml", '<?xml version="1.0"?><worksheet/>')
+    return directory / "x.xlsx"
 
 
 def empty_zip(directory: Path, members: dict[str, bytes]) -> Path:

@@ -123,6 +123,29 @@ def test_what_to_do_where_nothing_was_converted_can_be_done(tmp_path: Path) -> N
             assert len(ra.open(tmp_path / name).points) == 2
 
 
+def test_one_table_of_a_converted_directory_is_told_apart(tmp_path: Path) -> None:
+    ra.convert(GOOD, tmp_path / "out")
+    with pytest.raises(ra.SourceError, match=r"points is one table of a .*: open .*out$"):
+        ra.open(tmp_path / "out" / "points")
+    with pytest.raises(ra.SourceError, match="is one table of a converted directory, and no"):
+        ra.load(tmp_path / "out" / "points")
+
+
+@pytest.mark.parametrize("directory", [5, None, "", "a\0b", ["a"]])
+def test_what_is_no_path_of_a_directory_is_refused(directory: Any) -> None:
+    r = ra.load(GOOD)
+    for write in (
+        lambda: ra.convert(GOOD, directory),
+        lambda: ra.write_reports(r, directory),
+        lambda: r.to_parquet(directory),
+        lambda: ra.open(directory),
+    ):
+        with pytest.raises(
+            ra.UsageError, match=r"\w+: (directory|path) is the path of a directory"
+        ):
+            write()
+
+
 def test_folders_of_exports_may_be_called_as_tables_are(tmp_path: Path) -> None:
     for name in ("ledger", "points", "files"):
         (tmp_path / name).mkdir()
