@@ -445,7 +445,7 @@ def test_what_is_no_export_by_its_name_is_passed_over(tmp_path: Path) -> None:
         r = ra.load([tmp_path / "export.jsonl", tmp_path / name])
         assert files(r) == (1, 1)
         assert list(r.rejects["source"]) == [str(tmp_path / name)]
-        with pytest.raises(ra.SourceError, match=r"no export|no answers"):
+        with pytest.raises(ra.SourceError, match=r"no export|no answers|an HTML page"):
             ra.load(tmp_path / name)
     assert files(ra.load([tmp_path / "export.jsonl", f"{tmp_path}/*.csv"])) == (1, 1)
 
