@@ -43,7 +43,11 @@ _REMEDIES = {
     **dict.fromkeys(
         _CLOSED, "name a directory that may be written to, and whose parent directory may be"
     ),
-    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a file stands where a directory is needed"),
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EEXIST),
+        "a file stands where a directory is needed: name another, or move the file away",
+    ),
+    errno.ENOENT: "no directory can be made there: name another",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 
@@ -69,7 +73,7 @@ def check_replaceable(target: Path, own: Callable[[Path], set[str]], *, overwrit
     overwrite
         Whether a directory of this library's may be replaced.
     """
-    if _is_free(target):
+    if is_free(target):
         return
     if not target.is_dir():
         raise UsageError(f"{target} is a file: name a new or an empty directory")
@@ -84,7 +88,6 @@ def check_replaceable(target: Path, own: Callable[[Path], set[str]], *, overwrit
     if not overwrite:
         raise UsageError(
             f"{target} exists already: name another, or replace it with overwrite=True"
-            " (--overwrite)"
         )
 
 
@@ -134,9 +137,20 @@ def _check_movable(target: Path) -> None:
 
 @contextmanager
 def told_as_write_error(target: Path, causes: tuple[int, ...] = ()) -> Iterator[None]:
-    """Return what a system error means for a target, of some causes only where any is given.
+    """Tell of a system error what it means for a target, and what to do about it.
 
-    What is read may fail too, and is then told by others.
+    Parameters
+    ----------
+    target
+        What is being written.
+    causes
+        The errors that are meant, all where none is named: what is read may fail too, and is then
+        told by others.
+
+    Raises
+    ------
+    WriteError
+        In place of the system's.
     """
     try:
         yield
@@ -146,7 +160,7 @@ def told_as_write_error(target: Path, causes: tuple[int, ...] = ()) -> Iterator[
         if causes and error.errno not in causes:
             raise
         cause = os.strerror(error.errno) if error.errno else str(error)
-        remedy = _REMEDIES.get(error.errno or 0, "what was there before is as it was")
+        remedy = _REMEDIES.get(error.errno or 0, "name another directory")
         named = f" ({error.filename})" if error.filename else ""
         raise WriteError(
             f"{target} cannot be written: {cause}{named}: {remedy}", error.errno
@@ -180,7 +194,7 @@ def _alone(target: Path) -> Iterator[Path]:
 def _clear(work: Path, target: Path) -> None:
     """Put back what was set aside, where nothing took its place; remove all else."""
     old = work / _OLD
-    if old.is_dir() and _is_free(target):
+    if old.is_dir() and is_free(target):
         with suppress(FileNotFoundError):
             target.rmdir()
         old.rename(target)
@@ -255,7 +269,8 @@ def _is_open_at(file: int, path: Path) -> bool:
         return False
 
 
-def _is_free(target: Path) -> bool:
+def is_free(target: Path) -> bool:
+    """Check whether nothing is there, or an empty directory."""
     return not target.exists() or (target.is_dir() and not any(target.iterdir()))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import redemption_analytics as ra
-from redemption_analytics.flags import given, loading
+from redemption_analytics.flags import Command, given, in_flags, loading, message
 from redemption_analytics.options import DEFAULTS, LoadOptions, Period
 from redemption_analytics.reports.extra import PAGE, REMEDY
 from redemption_analytics.signals import put_away_on_signals
@@ -23,6 +23,8 @@ from redemption_analytics.visible import visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_ALL_REJECTS = "all of them are in load(...).rejects, and in the folder rejects that convert writes"
 
 DONE, DONE_WITH_REJECTS, UNUSABLE = 0, 1, 2
 
@@ -67,7 +69,7 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except ra.RedemptionAnalyticsError as error:
-            _say(f"redemption-analytics: {error}", err=True)
+            _say(f"redemption-analytics: {message(error)}", err=True)
             raise typer.Exit(UNUSABLE) from None
         except BrokenPipeError:
             raise  # Nobody reads what is printed: the program knows how to end then.
@@ -90,7 +92,7 @@ def _sources(source: list[str]) -> Any:
     return found[0] if len(found) == 1 else found
 
 
-@app.command()
+@app.command(cls=Command)
 @_reporting_errors
 @loading
 def convert(
@@ -111,12 +113,14 @@ def convert(
     ledger = converted(_sources(source), directory, options, overwrite=overwrite)
     _say(_table(ledger))
     if any(ledger["passed_over"].to_pylist()):
-        _tell_passed_over(ra.open(directory, engine="pyarrow").files)
+        from redemption_analytics.printed import passed_over_text
+
+        _tell(passed_over_text(ra.open(directory, engine="duckdb").files))
     _say(f"\nwritten to {directory}")
-    _leave(ledger["rejected"].to_pylist(), strict)
+    _leave(ledger, strict, f"see {directory / 'rejects'}")
 
 
-@app.command()
+@app.command(cls=Command)
 @_reporting_errors
 @loading
 def report(
@@ -138,6 +142,7 @@ def report(
 ) -> None:
     """Write a report: Parquet files, a manifest, and a page to read; show its main figures."""
     from redemption_analytics.moments import end
+    from redemption_analytics.printed import audit_text, passed_over_text, rejected_text
 
     end(as_of, "as_of")  # before anything is read
     r = _bundle(source, options)
@@ -155,18 +160,19 @@ def report(
     rates = _small(ra.reversal_rates(known, as_of=as_of))
     shown = ["redemptions", "reversed_redemptions", "redemption_reversal_rate"]
     _say(_table(rates.select([*shown, "points_reversal_rate"])))
-    _tell_audit(ra.audit(r, as_of))
-    _tell_passed_over(r.files)
+    _tell(audit_text(ra.audit(r, as_of)))
+    _tell(passed_over_text(r.files))
+    _tell(rejected_text(r.rejects))
     _say(f"\n{len(files)} files written to {directory}")
     read_it = Path(directory) / PAGE
     if read_it in files:
         _say(f"to read: {read_it}")
     elif page is None:
         _say(f"{PAGE} is left out: {REMEDY} adds it", err=True)
-    _leave(_small(r.ledger)["rejected"].to_pylist(), strict)
+    _leave(_small(r.ledger), strict, f"see {directory / 'rejects.parquet'}")
 
 
-@app.command()
+@app.command(cls=Command)
 @_reporting_errors
 @loading
 def audit(
@@ -175,14 +181,20 @@ def audit(
     options: LoadOptions = DEFAULTS,
 ) -> None:
     """Tell what to know about the data before trusting its numbers, and show the ledger."""
+    from redemption_analytics.printed import audit_text, passed_over_text, rejected_text
+
     r = _bundle(source, options)
     _say(_table(_small(r.ledger)))
-    _tell_passed_over(r.files)
-    _tell_audit(ra.audit(r))
-    _leave(_small(r.ledger)["rejected"].to_pylist(), strict)
+    _tell(passed_over_text(r.files))
+    _tell(audit_text(ra.audit(r)))
+    _tell(rejected_text(r.rejects))
+    opened = _is_opened(source)
+    _leave(
+        _small(r.ledger), strict, f"see {Path(source[0], 'rejects')}" if opened else _ALL_REJECTS
+    )
 
 
-@app.command()
+@app.command(cls=Command)
 @_reporting_errors
 def sample(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the exports.")],
@@ -204,9 +216,7 @@ def sample(
 
 def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
     """Load exports, or open a directory that was converted before."""
-    from redemption_analytics.tables.outputs import is_converted
-
-    if len(source) == 1 and is_converted(source[0]):
+    if _is_opened(source):
         if named := given(options):
             raise ra.UsageError(
                 f"{source[0]} is converted already, too late for {', '.join(named)}"
@@ -215,25 +225,16 @@ def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
     return ra.load(_sources(source), **options)
 
 
-def _tell_passed_over(files: Any) -> None:
-    from redemption_analytics.tables.passed_over import passed_over
+def _is_opened(source: list[str]) -> bool:
+    from redemption_analytics.tables.outputs import is_converted
 
-    found = passed_over(files)
-    if found:
-        _say("\npassed over:")
-    for one in found:
-        _say(f"{one.count:>7,}  {one.reason} (for example {one.example})")
+    return len(source) == 1 and is_converted(source[0])
 
 
-def _tell_audit(found: Any) -> None:
-    import pyarrow.compute as pc
-
-    cases = _small(found).filter(pc.field("count") > 0)
-    _say("")
-    if not len(cases):
-        _say("audit: nothing found")
-        return
-    _say(_table(cases.rename_columns({"check": "audit"})))
+def _tell(text: str) -> None:
+    """Print a text after an empty line, with flags for options; nothing if there is none."""
+    if text:
+        _say(f"\n{in_flags(text)}")
 
 
 def _small(frame: Any) -> pa.Table:
@@ -249,9 +250,9 @@ def _table(table: pa.Table) -> str:
     return text_table(table)
 
 
-def _leave(counts: Iterable[Any], strict: bool) -> None:
-    """End the program, by how many elements of each kind were rejected."""
-    rejected = sum(map(int, counts))
+def _leave(ledger: pa.Table, strict: bool, where: str) -> None:
+    """End the program, by how much was rejected, and say where all of it stands."""
+    rejected = sum(ledger["rejected"].to_pylist())
     if rejected:
-        _say(f"{rejected:,} rejected: see the table rejects", err=True)
+        _say(f"{rejected:,} rejected: {where}", err=True)
     raise typer.Exit(DONE_WITH_REJECTS if strict and rejected else DONE)

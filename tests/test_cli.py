@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def run(*args: object, **options: str) -> tuple[int, str, str]:
 
 def test_convert_writes_what_load_gives(tmp_path: Path) -> None:
     code, out, err = run("convert", SAMPLES, tmp_path / "out")
-    assert (code, err) == (0, "8 rejected: see the table rejects\n")
+    assert (code, err) == (0, f"8 rejected: see {tmp_path / 'out' / 'rejects'}\n")
     loaded, opened = ra.load(SAMPLES), ra.open(tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *loaded.tables,
@@ -144,11 +145,17 @@ def test_exit_status_1_says_done_with_rejects_under_strict(tmp_path: Path, comma
     [
         (["audit", "nowhere.json"], "nowhere.json does not exist"),
         (["audit", BAD, "--fail-fast"], "line 1, $.response.customer.redemptions.points.point[1]"),
-        (["audit", GOOD, "--timezone", "Middle-earth"], "IANA name"),
-        (["audit", GOOD, "--exported-at", "soon"], "exported_at is a time"),
+        (["audit", GOOD, "--timezone", "Middle-earth"], "analytics: --timezone is an IANA name"),
+        (["audit", GOOD, "--exported-at", "soon"], "analytics: --exported-at is a time"),
         (["audit", GOOD, "--pii", "pseudonymize"], "REDEMPTION_ANALYTICS_PII_KEY"),
-        (["report", GOOD, "report", "--as-of", "soon"], "as_of is a moment"),
-        (["report", GOOD, "report", "--period", "decade"], "--period"),
+        (["report", GOOD, "report", "--as-of", "soon"], "analytics: --as-of is a moment"),
+        (["report", GOOD, "report", "--period", "decade"], "'--period': 'decade' is not one of"),
+        (["audit", GOOD, "--customer-key", "x"], "'--customer-key': 'x' is not one of"),
+        (["audit", GOOD, "--pii", "pseudonymize"], "analytics: --pii pseudonymize needs a key"),
+        (["convert", GOOD], "Missing argument 'DIR'"),
+        (["convert", "--threads", "1", GOOD], "Missing argument 'DIR'"),
+        (["report", GOOD, "--page"], "Missing argument 'DIR'"),
+        (["report"], "Missing argument 'SOURCE'"),
         (["audit"], "Missing argument"),
         (["ingest"], "No such command"),
     ],
@@ -163,6 +170,74 @@ def test_exit_status_2_says_wrong_usage_or_unreadable_input(
     assert said in " ".join(err.split())
     assert "Traceback" not in err
     assert not list(tmp_path.iterdir())
+
+
+def test_messages_speak_of_flags(tmp_path: Path) -> None:
+    assert run("convert", GOOD, tmp_path / "out")[0] == 0
+    (tmp_path / "failed.json").write_bytes(FAILED)
+    for args, said in (
+        (["convert", GOOD, tmp_path / "out"], "or replace it with --overwrite"),
+        (
+            ["convert", tmp_path / "failed.json", tmp_path / "new"],
+            ": --allow-empty goes on without",
+        ),
+        (["report", tmp_path / "failed.json", tmp_path / "new"], "--allow-empty writes it all the"),
+        (["audit", GOOD, "--max-record-bytes", "9"], "load with --max-record-bytes "),
+        (["audit", BAD], "12.5 is no whole number of points: load with --points decimal to keep"),
+        (["convert", tmp_path / "out", tmp_path / "new"], "give it to the commands report and"),
+    ):
+        _, out, err = run(*args)
+        assert said in out + err
+        assert "=" not in out + err
+
+
+def test_an_audit_says_why_elements_were_rejected_and_where_all_of_them_are(
+    tmp_path: Path,
+) -> None:
+    def answer(*points: Any) -> str:
+        items = [{"redemption_id": f"a{n}", "points_redeemed": p} for n, p in enumerate(points)]
+        customer = {"mobile": "1", "redemptions": {"points": {"point": items}}}
+        return json.dumps({"response": {"status": {"success": True}, "customer": customer}})
+
+    text = "\n".join((answer(1, "ten", "it's"), answer("ten", -5, 2), "no JSON", answer(-7)))
+    (tmp_path / "a.jsonl").write_text(text)
+    path = "$.response.customer.redemptions.points.point"
+    shown = [
+        "rejected:",
+        f"      3  'ten' is no number (for example a.jsonl, line 1, {path}[1].points_redeemed)",
+        f"      2  -5 is negative (for example a.jsonl, line 2, {path}[1].points_redeemed)",
+        "      1  not valid JSON: Expecting value (column 1) (a.jsonl, line 3, $)",
+    ]
+    code, out, err = run("audit", tmp_path / "a.jsonl")
+    assert code == 0
+    assert out.replace(f"{tmp_path}/", "").splitlines()[-4:] == shown
+    said = (
+        "6 rejected: all of them are in load(...).rejects, and in the folder rejects that convert"
+    )
+    assert err.startswith(said)
+    _, _, err = run("convert", tmp_path / "a.jsonl", tmp_path / "out")
+    assert err == f"6 rejected: see {tmp_path / 'out' / 'rejects'}\n"
+    _, again, err = run("audit", tmp_path / "out")
+    assert (again, err) == (out, f"6 rejected: see {tmp_path / 'out' / 'rejects'}\n")
+    assert len(pd.read_parquet(tmp_path / "out" / "rejects")) == 6
+
+
+def test_of_many_reasons_for_rejects_the_most_frequent_are_shown(tmp_path: Path) -> None:
+    fields = [name for n, name in enumerate("abcdefghijkl", 1) for _ in range(n)]
+    bad = [{"response": {"status": {"success": True}, "customer": {name: 1}}} for name in fields]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, bad)))
+    _, out, _ = run("audit", tmp_path / "a.jsonl")
+    shown = out[out.index("rejected:") :].splitlines()[1:]
+    assert [int(line.split()[0]) for line in shown] == [12, 11, 10, 9, 8, 7, 6, 5, 10]
+    assert shown[-1].endswith("for 4 other reasons")
+
+
+def test_how_examples_name_answers_is_explained_where_they_do(tmp_path: Path) -> None:
+    (tmp_path / "failed.json").write_bytes(FAILED)
+    _, out, _ = run("audit", tmp_path / "failed.json")
+    assert out.splitlines()[-2].endswith(f"{tmp_path / 'failed.json'}#1/1")
+    assert out.splitlines()[-1] == "FILE#456/1 is the 456th answer in FILE, its 1st customer"
+    assert "FILE#" not in run("audit", SAMPLES / "2025-sources.json")[1]
 
 
 def test_standard_input_is_a_source() -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from payloads import load, redemption, reversal
+from payloads import coupon, load, redemption, reversal
 from typer.testing import CliRunner
 
 import redemption_analytics as ra
@@ -239,10 +239,10 @@ def test_a_column_that_a_bundle_made_by_hand_lacks_is_named(
 
 @pytest.mark.parametrize("name", ["net_points", "kpis", "coupon_summary", "reversal_curve"])
 def test_custom_fields_that_differ_in_case_alone_are_two_or_the_engine_is_said(name: str) -> None:
-    fields = [redemption("a", 10, custom={"Shift": "early", "shift": "late"})]
+    custom = {"Shift": "early", "shift": "late"}
+    both = load([redemption("a", 10, custom=custom)], [coupon(1, custom=custom)])
     given = {
-        table: as_arrow(frame).replace_schema_metadata()
-        for table, frame in load(fields).tables.items()
+        table: as_arrow(frame).replace_schema_metadata() for table, frame in both.tables.items()
     }
     by = ["custom:Shift", "custom:shift"]
     found = as_arrow(ra.net_points(bundle("polars", given), by=by)).to_pylist()
@@ -288,8 +288,8 @@ def test_a_column_of_a_wrong_type_is_named_where_a_function_cannot_work_with_it(
         (["--threads", "two"], "--threads"),
         (["--threads", "0"], "--threads"),
         (["--max-record-bytes", "64MB"], "--max-record-bytes"),
-        (["--exported-at", "01/02/2026"], "exported_at is a time"),
-        (["--exported-at", "now"], "exported_at is a time"),
+        (["--exported-at", "01/02/2026"], "--exported-at is a time"),
+        (["--exported-at", "now"], "--exported-at is a time"),
         (["--timezone", "Mars"], "timezone is an IANA name"),
         (["--pii", "hash"], "--pii"),
         (["--pi", "drop"], "--pi"),
@@ -310,7 +310,7 @@ def test_on_the_command_line_a_wrong_option_is_named_and_exits_with_2(
 def test_on_the_command_line_what_is_no_moment_is_refused(as_of: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", GOOD, str(tmp_path / "out"), "--as-of", as_of])
     assert done.exit_code == 2
-    assert "as_of is a moment" in done.output
+    assert "--as-of is a moment" in done.output
     assert "'2026-10-31'" in done.output
     assert list(tmp_path.iterdir()) == []
 

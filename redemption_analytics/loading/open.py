@@ -13,15 +13,24 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from redemption_analytics.atomic_directory import is_free
 from redemption_analytics.columns import TABLES
 from redemption_analytics.errors import SourceError, UsageError, refused
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.sources.find import MOST_QUOTED
-from redemption_analytics.tables.arguments import public
-from redemption_analytics.tables.arrow import arrow_schema_of
+from redemption_analytics.tables.arguments import path_of, public
 from redemption_analytics.tables.frames import connected, pandas_frame
-from redemption_analytics.tables.outputs import FOLDERS, is_converted
+from redemption_analytics.tables.ledger import FINDINGS, LEDGER, no_findings, no_ledger
+from redemption_analytics.tables.outputs import FOLDERS, is_converted, is_converted_table
 from redemption_analytics.visible import shortened
+
+_AGAIN = "Convert the exports again, with overwrite=True"
+_COLUMNS = {
+    **{name: list(columns) for name, columns in TABLES.items()},
+    LEDGER: no_ledger().column_names,
+    FINDINGS: no_findings().column_names,
+}
+_MOST_LISTED = 5
 
 Engine: TypeAlias = Literal["pandas", "duckdb", "polars", "pyarrow"]
 
@@ -49,7 +58,8 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
     Raises
     ------
     SourceError
-        If the directory holds no converted export, or a torn one.
+        If the directory holds no converted export, a torn one, or one of another version of the
+        library, whose tables have other columns.
     UsageError
         If the engine is unknown, or not installed.
 
@@ -63,38 +73,62 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
     [(2, 120, 30, 90)]
     """
     reader = reader_of(engine)
-    shown = shortened(os.fsdecode(path), MOST_QUOTED)
-    if not is_converted(path):
-        raise SourceError(f"{shown} holds no converted export: convert one into it first")
+    folder = path_of(path, "path")
+    shown = shortened(str(folder), MOST_QUOTED)
+    if not is_converted(folder):
+        if is_converted_table(folder):
+            raise SourceError(
+                f"{shown} is one table of a converted directory: open {folder.parent}"
+            )
+        where = "it first" if is_free(folder) else "a new directory, and open that"
+        raise SourceError(f"{shown} holds no converted export: convert exports into {where}")
     frames = {}
     for name in FOLDERS:
         try:
-            parts = _parts(Path(path) / name)
-            _check_whole(parts, name)
+            parts = _parts(folder / name)
+            if other := _other_columns(parts, name):
+                raise SourceError(
+                    f"{shown} was written by another version of redemption_analytics, or changed"
+                    f" since: its table {name} {other}. {_AGAIN}"
+                )
             frames[name] = reader.of_files(parts, name)
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             detail = str(error).splitlines()[0]
             raise SourceError(
-                f"{shown} is torn: its table {name} cannot be read ({shortened(detail, 200)}):"
-                " convert the exports again"
+                f"{shown} is torn: its table {name} cannot be read ({shortened(detail, 200)})."
+                f" {_AGAIN}"
             ) from None
     return Redemptions(**frames)
 
 
 def _parts(folder: Path) -> list[str]:
     """List the files of a table, in the order of their rows."""
+    if not folder.is_dir():
+        raise FileNotFoundError("it has no folder, as where a version without it wrote the others")
     parts = [str(path) for path in folder.iterdir() if path.match("part-*.parquet")]
     if not parts:
         raise FileNotFoundError("its folder is empty")
     return sorted(parts)
 
 
-def _check_whole(parts: list[str], name: str) -> None:
-    """Check that files hold a table's columns: engines would find out later, each in its words."""
+def _other_columns(parts: list[str], name: str) -> str:
+    """Say how the columns of files are not a table's; nothing where they are.
+
+    Engines would find out later, each in its words. A column that is not there is not filled with
+    nulls: the exports may tell what this version reads of them, and the one that wrote did not.
+    """
+    wanted = _COLUMNS[name]
     for part in parts:
-        schema = pq.read_schema(part)
-        if name in TABLES and schema.names != arrow_schema_of(name).names:
-            raise ValueError("its columns are of another version")
+        here = pq.read_schema(part).names
+        lacking = [column for column in wanted if column not in here]
+        strange = [column for column in here if column not in wanted]
+        if lacking or strange:
+            lacks = f"lacks {', '.join(lacking)}" if lacking else ""
+            has = f"has {', '.join(strange[:_MOST_LISTED])} besides" if strange else ""
+            return shortened(" and ".join(filter(None, (lacks, has))), 200)
+        if here != wanted:
+            return "has its columns in another order"
+    return ""
 
 
 @dataclass(frozen=True)

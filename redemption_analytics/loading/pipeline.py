@@ -43,7 +43,7 @@ from redemption_analytics.sources.streams import Stream
 from redemption_analytics.tables.ledger import NOW, Finding, findings, ledger
 from redemption_analytics.tables.parts import whole_of
 
-_ANYWAY = "allow_empty=True (--allow-empty) goes on without"
+_ANYWAY = "allow_empty=True goes on without"
 
 #: The tables that grow block by block, parents before what hangs on them.
 GROWING = ("responses", "customers", "coupons", "points", *PARENTS)

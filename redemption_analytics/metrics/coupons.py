@@ -66,7 +66,7 @@ def coupon_summary(r: Redemptions, by: By = ()) -> Any:
        series_id      month  coupons_redeemed  redeemers  codes  discount_value
     0     689078 2025-02-01                 2          1      2          1000.0
     """
-    groups = names(by, (*COUPON_DIMENSIONS, *PERIODS), custom=True)
+    groups = names(by, (*COUPON_DIMENSIONS, *PERIODS), custom_of=r, kinds=("coupon",))
     rows = coupons(r, groups)
     money = nw.when(nw.col("discount_type").is_in(AMOUNT_TYPES)).then(nw.col("discount_value"))
     parts = [

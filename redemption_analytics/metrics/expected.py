@@ -111,7 +111,7 @@ def expected_reversals(
     2        1234               462        67650           1141.7  78.3  2886.5
     3        1886               336        48627            243.1   0.0   923.7
     """
-    groups = names(by, custom=True)
+    groups = names(by, custom_of=r)
     days = whole_days(horizon, "horizon")
     moment = moment_or_now(as_of, r.now)
     moved = watched(r, groups, moment)

@@ -87,7 +87,7 @@ def reversal_outliers(r: Redemptions, by: By = "till_code", as_of: Moment | None
            till_code  redemptions  reversed_redemptions
     0  station.till2          886                   270
     """
-    groups = names(by, custom=True)
+    groups = names(by, custom_of=r)
     if not groups:
         raise UsageError("by names what is held against the others: 'till_code', say")
     columns = [*groups, "redemptions", "reversed_redemptions"]

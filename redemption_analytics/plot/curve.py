@@ -71,7 +71,7 @@ def reversal_curve(
     >>> chart.title.subtitle[0]
     '8.2 % of redemptions are reversed within 60 days, half of these by day 4.'
     """
-    columns = names(by, custom=True)
+    columns = names(by, custom_of=r)
     curve = measure(r, columns, horizon, as_of, weight)
     total = plain_rows(measure(r, (), horizon, as_of, weight))
     # A curve is as large as what is at risk when it begins; a period is one label among others.

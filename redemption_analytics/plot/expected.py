@@ -70,7 +70,7 @@ def expected_reversals(
     >>> chart.title.subtitle[0]
     '2,317 of 325,820 open points are expected back, with 95 % certainty 708 to 4,664.'
     """
-    columns = names(by, custom=True)
+    columns = names(by, custom_of=r)
     groups = grouped(r, measure(r, columns, horizon, as_of), columns, "open_points", newest=newest)
     total = plain_rows(measure(r, (), horizon, as_of))[0]
     said = (

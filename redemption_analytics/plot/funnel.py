@@ -75,7 +75,7 @@ def reversal_funnel(
     >>> ra.plot.reversal_funnel(r).title.subtitle[0]
     '1 of 37 stands out (q below 1 %): station.till2. Rate of the others 6.8 %.'
     """
-    columns = names(by, custom=True)
+    columns = names(by, custom_of=r)
     groups = grouped(r, measure(r, columns, as_of), columns, "redemptions", most=2000, newest=2000)
     tills = [row for row in groups.rows if row["p_value"] is not None]
     for row in tills:

@@ -71,7 +71,7 @@ def net_points(
     >>> chart.title.subtitle[0]
     '1,902,702 points redeemed, 130,567 came back, 1,772,135 remain.'
     """
-    columns = names(by, custom=True)
+    columns = names(by, custom_of=r)
     groups = grouped(r, measure(r, columns, basis), columns, "points_redeemed", newest=newest)
     total = plain_rows(measure(r))[0]
     said = (

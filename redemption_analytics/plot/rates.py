@@ -75,7 +75,7 @@ def reversal_rates(
     >>> chart.title.subtitle[0]
     'Of 15,011 redemptions, 7.8 % were reversed (dashed line). Bars: 95 % interval.'
     """
-    columns = names(by, custom=True)
+    columns = names(by, custom_of=r)
     rates = measure(r, columns, within, as_of)
     groups = grouped(r, rates, columns, "redemptions", newest=newest).only("redemptions")
     total = plain_rows(measure(r, within=within, as_of=as_of))[0]

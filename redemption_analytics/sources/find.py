@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from redemption_analytics.dating import DatedBy
-from redemption_analytics.errors import SourceError
+from redemption_analytics.errors import SourceError, kind_of
 from redemption_analytics.sources.archives import members
 from redemption_analytics.sources.export import (
     HIDDEN,
@@ -36,12 +36,17 @@ from redemption_analytics.sources.listing import Listed, listed
 from redemption_analytics.sources.path_dates import date_in_name
 from redemption_analytics.sources.payload_columns import is_frame, payloads_of
 from redemption_analytics.sources.streams import ByteStream, Stream, spooled
-from redemption_analytics.tables.outputs import is_converted, is_report
+from redemption_analytics.tables.outputs import is_converted, is_converted_table, is_report
 from redemption_analytics.tables.passed_over import SAME
 from redemption_analytics.visible import shortened
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO | Payload | Iterable[Any]
 
+
+_UNREACHED = (
+    "cannot be reached: give what PyArrow reads (a path, or s3://, gs://, hdfs://); what is"
+    " elsewhere has to be downloaded first"
+)
 
 #: A text that stands for a path may be anything: so many characters of it are quoted.
 MOST_QUOTED = 100
@@ -84,7 +89,7 @@ def find_exports(
 
 
 def _quoted(path: str, personal: bool) -> str:
-    return shortened(path, MOST_QUOTED) if personal else "the path given"
+    return (shortened(path, MOST_QUOTED) or "''") if personal else "the path given"
 
 
 def _distinct(exports: Iterable[Export]) -> list[Export]:
@@ -152,8 +157,9 @@ def _exports(source: Source) -> Iterator[Export]:
         yield from _from_iterable(iter(source))
     else:
         raise SourceError(
-            f"a {type(source).__name__} is no source: give a path, an open binary file,"
-            " a payload (dict or bytes), a frame with a column payload, or a list of these"
+            f"a source cannot be {kind_of(source)}: give the path of a file or directory, an open"
+            " binary file, a payload (dict or bytes), a frame with a column payload, or a list of"
+            " these"
         )
 
 
@@ -173,8 +179,7 @@ def _payload(item: object) -> Payload:
     if isinstance(item, (bytes, bytearray)):
         return bytes(item)
     raise SourceError(
-        f"a {type(item).__name__} among payloads: give them as dict or bytes (text is taken for a"
-        " path), and load paths by a list of their own"
+        f"a payload cannot be {kind_of(item)}: give dict or bytes, and paths in a list of their own"
     )
 
 
@@ -210,7 +215,7 @@ def _from_uri(uri: str) -> Iterator[Export]:
         chosen = fs.FileSelector(path, recursive=True)
         entries = filesystem.get_file_info(chosen) if folder else []
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise NoSourceError(uri, "cannot be reached", error) from None
+        raise NoSourceError(uri, _UNREACHED, error) from None
     if info.type is fs.FileType.NotFound:
         raise NoSourceError(uri, "does not exist")
     if not folder:
@@ -263,6 +268,8 @@ def _from_path(path: str) -> Iterator[Export]:
         raise SourceError("text is taken for a path, and this is none: give it as bytes")
     elif glob.has_magic(path) and "\0" not in path:
         yield from _from_glob(path)
+    elif path.startswith("~"):
+        raise NoSourceError(path, "does not exist: write it out, for ~ is the shell's")
     else:
         raise NoSourceError(path, "does not exist")
 
@@ -270,7 +277,13 @@ def _from_path(path: str) -> Iterator[Export]:
 def _from_directory(path: str) -> Iterator[Export]:
     if is_converted(path):
         raise NoSourceError(
-            path, "was converted already, and is no export: open it with redemption_analytics.open"
+            path,
+            "was converted already, and is no export: open it with redemption_analytics.open,"
+            " or give it to the commands report and audit",
+        )
+    if is_converted_table(path):
+        raise NoSourceError(
+            path, "is one table of a converted directory, and no export: open that directory"
         )
     if is_report(path):
         raise NoSourceError(

@@ -31,6 +31,16 @@ def is_converted(directory: str | os.PathLike[str]) -> bool:
     )
 
 
+def is_converted_table(directory: str | os.PathLike[str]) -> bool:
+    """Check whether a directory is one table of a converted one.
+
+    >>> is_converted_table("data_samples")
+    False
+    """
+    above, name = os.path.split(os.path.realpath(directory))
+    return name in FOLDERS and is_converted(above)
+
+
 def have_tables(folders: Iterable[str]) -> bool:
     """Check whether folders that hold a part are those of a converted directory.
 

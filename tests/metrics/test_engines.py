@@ -21,13 +21,13 @@ BYS = [
     ["store_code", "redemption_purpose"],
     ["day", "week", "year"],
     ["quarter", "custom:channel", "program_id", "till_code"],
-    "custom:nobody has it",
+    "custom:channel",
 ]
 COUPON_BYS = [
     (),
     ["store_code", "till_code"],
     ["series_id", "month"],
-    ["discount_type", "week", "custom:nobody has it"],
+    ["discount_type", "week", "custom:channel"],
     "code",
 ]
 
@@ -67,6 +67,18 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundles]:
     exports, converted = (tmp_path_factory.mktemp(name) for name in ("exports", "converted"))
     write_exports(exports)
     return {points: of_every_kind(exports, converted, points) for points in ("int", "decimal")}
+
+
+@pytest.mark.parametrize("kind", ["pandas", *KINDS])
+def test_a_custom_field_that_nobody_has_is_refused_on_every_engine(
+    bundles: dict[str, Bundles], kind: str
+) -> None:
+    r = bundles["int"][kind]
+    for function, _ in FUNCTIONS[:1] + FUNCTIONS[3:5]:
+        with pytest.raises(ra.UsageError, match=r"'custom:nobody has it': .*, but custom:channel"):
+            function(r, "custom:nobody has it")
+    north = r.filter(store_code="nowhere")
+    assert len(as_arrow(ra.net_points(north, "custom:channel"))) == 0
 
 
 @cache

@@ -82,12 +82,20 @@ def test_a_chart_is_the_same_on_every_engine_and_can_be_drawn(
 
 @pytest.mark.parametrize(("name", "arguments"), CHARTS, ids=IDS)
 def test_a_chart_of_nothing_can_be_drawn(name: str, arguments: dict[str, Any]) -> None:
-    assert "<svg" in drawn(chart_of(ra.Redemptions(), name, arguments))
-    assert "<svg" in drawn(chart_of(load([redemption("a", 5)]), name, arguments))
-    untimed = load([redemption("a", 5, None, [reversal(1, 2, None)])], [coupon(1, None)])
-    assert "<svg" in drawn(chart_of(untimed, name, arguments))
-    decimal = load([redemption("a", 12.5, back=[reversal(1, 0.125)])], points="decimal")
-    assert "<svg" in drawn(chart_of(decimal, name, arguments))
+    custom = {"channel": None}
+    single = load([redemption("a", 5, custom=custom)])
+    untimed = redemption("a", 5, None, [reversal(1, 2, None)], custom=custom)
+    decimal = redemption("a", 12.5, back=[reversal(1, 0.125)], custom=custom)
+    bundles = [
+        single.filter(store_code="nowhere"),
+        single,
+        load([untimed], [coupon(1, None)]),
+        load([decimal], points="decimal"),
+    ]
+    if "custom:channel" not in arguments.get("by", ()):
+        bundles.append(ra.Redemptions())
+    for bundle in bundles:
+        assert "<svg" in drawn(chart_of(bundle, name, arguments))
 
 
 @pytest.mark.parametrize(("name", "arguments"), CHARTS, ids=IDS)

@@ -166,7 +166,7 @@ def test_cron_writes_the_report_and_mails_when_something_was_rejected(
     server.receive(BROKEN)
     mail = cron(server)
     assert mail.startswith("redemption report: exit 1\n")
-    assert "8 rejected: see the table rejects\n" in mail
+    assert f"8 rejected: see {server.report / 'rejects.parquet'}\n" in mail
     assert_same(tables(server.report), server.expected())
 
 

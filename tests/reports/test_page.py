@@ -209,6 +209,12 @@ def test_the_ledger_is_told_in_words(sample: str) -> None:
     ) in Page(sample).text
 
 
+def test_how_examples_name_answers_is_explained(sample: str) -> None:
+    text = Page(sample).text
+    assert re.search(r"\.jsonl\.gz#\d+/\d+", text)
+    assert "FILE#456/1 is the 456th answer in FILE, its 1st customer." in text
+
+
 def test_every_section_has_its_heading_its_chart_and_its_table(sample: str) -> None:
     page = Page(sample)
     ids = [attributes["id"] for tag, attributes in page.tags if tag == "section"]

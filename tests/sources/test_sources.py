@@ -369,24 +369,31 @@ def test_a_fifo_is_read_where_it_is_named_and_not_waited_for_elsewhere(tmp_path:
         (lambda d: d.as_uri(), "holds no files: is it the right directory"),
         (lambda d: (d / "missing.json").as_uri(), "missing.json does not exist"),
         (lambda d: "nonsense://bucket/x.json", "nonsense://bucket/x.json cannot be reached"),
+        (lambda d: "https://example.com/x.json", "elsewhere has to be downloaded first"),
+        (lambda d: "~/x.json", "~/x.json does not exist: write it out"),
+        (lambda d: "", "^'' does not exist"),
+        (lambda d: spreadsheet(d), "x.xlsx: the file is a spreadsheet, which is not read: save"),
+        (
+            lambda d: write(d / "x.7z", b"7z"),
+            "x.7z, line 1: the file is a .7z archive, which is not",
+        ),
         (lambda d: write(d / "README.md", b"# Exports\n").parent, "README.md holds no answers"),
         (lambda d: write(d / "x.json").parent, "x.json: the file is empty"),
         (lambda d: write(d / "x.json"), "x.json: the file is empty"),
         (lambda d: one_file(d).open(encoding="utf-8"), 'open it as binary, with mode "rb"'),
         (lambda d: io.StringIO("{}"), 'open it as binary, with mode "rb"'),
         (lambda d: (d / "out").open("wb"), "out cannot be read"),
-        (lambda d: 5, "a int is no source"),
-        (lambda d: None, "a NoneType is no source"),
-        (lambda d: [5], "a int is no source"),
-        (lambda d: [ANSWERS[0], "x.json"], "a str among payloads"),
-        (lambda d: iter([LINES[0], Path("x.json")]), "a PosixPath among payloads"),
-        (lambda d: [LINES[0], None], "a NoneType among payloads"),
+        (lambda d: 5, "a source cannot be of type int: give the path of a file or directory"),
+        (lambda d: None, "a source cannot be None: give the path"),
+        (lambda d: [5], "a source cannot be of type int"),
+        (lambda d: [ANSWERS[0], "x.json"], "a payload cannot be of type str: give dict or bytes"),
+        (lambda d: iter([LINES[0], Path("x.json")]), "a payload cannot be of type PosixPath"),
+        (lambda d: [LINES[0], None], "a payload cannot be None"),
         (lambda d: [], "the given list holds nothing to read"),
         (lambda d: iter(()), "tuple_iterator holds nothing to read"),
         (lambda d: LINES[0].decode(), "text is taken for a path"),
         (lambda d: json.dumps(ANSWERS), "text is taken for a path"),
         (lambda d: "<response></response>", "give it as bytes"),
-        (lambda d: "", " does not exist"),
         (lambda d: "a\0b", "does not exist"),
         (lambda d: b"", "payloads: the file is empty"),
         (lambda d: empty_zip(d, {}), "x.zip"),
@@ -402,6 +409,13 @@ def test_a_source_that_is_none_is_an_error(
         ra.load(source)
     if hasattr(source, "close"):
         source.close()
+
+
+def spreadsheet(directory: Path) -> Path:
+    with zipfile.ZipFile(directory / "x.xlsx", "w") as file:
+        file.writestr("[Content_Types].xml", '<?xml version="1.0"?><Types/>')
+        file.writestr("xl/worksheets/sheet1.xml", '<?xml version="1.0"?><worksheet/>')
+    return directory / "x.xlsx"
 
 
 def empty_zip(directory: Path, members: dict[str, bytes]) -> Path:
@@ -432,7 +446,7 @@ def test_what_is_no_export_by_its_name_is_passed_over(tmp_path: Path) -> None:
         r = ra.load([tmp_path / "export.jsonl", tmp_path / name])
         assert files(r) == (1, 1)
         assert list(r.rejects["source"]) == [str(tmp_path / name)]
-        with pytest.raises(ra.SourceError, match=r"no export|no answers"):
+        with pytest.raises(ra.SourceError, match=r"no export|no answers|an HTML page"):
             ra.load(tmp_path / name)
     assert files(ra.load([tmp_path / "export.jsonl", f"{tmp_path}/*.csv"])) == (1, 1)
 
