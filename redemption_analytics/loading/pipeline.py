@@ -167,10 +167,10 @@ class Pipeline:
         self._unknown.update(read.unknown)
         for name, number in read.unknown_in.items():
             self._unknown_in.setdefault(name, origin.of(number)[0])
-        for name, count, number in sorted(parsed.epochs, key=lambda epoch: epoch.first):
-            self._epochs[name] += count
-            source, record = origin.of(number)
-            self._epoch_in.setdefault(name, f"record {record} of {source}")
+        for epochs in sorted(parsed.epochs, key=lambda epochs: epochs.first):
+            self._epochs[epochs.name] += epochs.count
+            source, record = origin.of(epochs.first)
+            self._epoch_in.setdefault(epochs.name, f"record {record} of {source}")
         self._reject(origin, sorted(read.rejects, key=lambda reject: reject.record or 0))
         self._succeeded += pc.sum(tables["responses"]["success"]).as_py() or 0
         self._succeeded += len(tables["points"]) + len(tables["coupons"])
