@@ -192,15 +192,20 @@ def at_zero(key: str) -> Any:
     return answer(new(key, redeemed_time="1970-01-01 00:00:00", unknown=1))
 
 
-@pytest.mark.parametrize("size", [blocks.BLOCK_BYTES, 64])
-def test_the_example_of_a_field_is_of_the_first_record_by_time_and_name(size: int) -> None:
+@pytest.mark.parametrize(("size", "small"), [(blocks.BLOCK_BYTES, 256 << 10), (64, -1)])
+def test_the_example_of_a_field_is_of_the_first_record_by_time_and_name(
+    size: int, small: int
+) -> None:
     coupon = answer(coupons=[{"id": 1, "redeemed_time": "1970-01-01 00:00:00"}], mobile="448")
     exports = [
         export("2025-01-02/a", at_zero("d")),
         export("2025-01-01/b", at_zero("c")),
         export("2025-01-01/a", answer(new("a")), coupon, at_zero("b")),
     ]
-    with mock.patch.object(pipeline, "read_blocks", partial(read_blocks, size=size)):
+    with (
+        mock.patch.object(pipeline, "read_blocks", partial(read_blocks, size=size)),
+        mock.patch.object(blocks, "_SMALL", small),
+    ):
         r = ra.load(exports)
     assert found(r, "epoch_times") == (4, "redeemed_time in record 2 of 2025-01-01/a.jsonl")
     count, example = found(r, "unknown_fields")
