@@ -72,6 +72,7 @@ def _member(export: Export, member: Member, depth: int) -> Iterator[Export]:
         expected=export.expected and (not member.name or has_export_name(member.name)),
         identity=export.identity and f"{export.identity}/{member.place}",
         passed_over=passed_over,
+        archive=export.archive or export.name,
     )
     yield from members(found, depth + 1)
 

@@ -83,6 +83,8 @@ class Export:
         What tells answers of it from those of others that had its name before, in a warehouse.
     link
         Whether its name is a link's.
+    archive
+        The name of the archive that it is a member of.
     number
         Which of those it is that are called so; from the second on the name says it too.
     """
@@ -101,6 +103,7 @@ class Export:
     written: datetime | None = None
     edition: str = ""
     link: bool = False
+    archive: str | None = None
     number: int = 1
 
 
@@ -154,14 +157,22 @@ def renamed(exports: list[Export], pseudonym: Pseudonym) -> list[Export]:
     """Rename exports so that names tell nothing: a file may be called after a customer.
 
     The first 16 digits of the HMAC of ``source:`` and the name stand for it, so that who has the
-    key can tell which file is meant. The number of one of several with that name stays.
+    key can tell which file is meant; those of an archive stand below its name, and so together in
+    the order. The number of one of several with that name stays.
     """
     names = [_without_number(export) for export in exports]
-    found = pseudonym(pa.array([f"source:{name}" for name in names], pa.string())).to_pylist()
-    new = {
-        export.name: numbered(f"source-{digits[:_NAME_DIGITS]}", export.number)
-        for export, digits in zip(exports, found, strict=True)
+    every = {*names, *(export.archive for export in exports if export.archive)}
+    texts = pa.array([f"source:{name}" for name in every], pa.string())
+    hidden = {
+        name: digits[:_NAME_DIGITS]
+        for name, digits in zip(every, pseudonym(texts).to_pylist(), strict=True)
     }
+    new = {}
+    for export, name in zip(exports, names, strict=True):
+        own = hidden[name]
+        if export.archive and export.archive != name:
+            own = f"{hidden[export.archive]}/{own}"
+        new[export.name] = numbered(f"source-{own}", export.number)
     return [
         replace(export, name=new[export.name], twin=export.twin and new[export.twin])
         for export in exports

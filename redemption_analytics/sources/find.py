@@ -97,8 +97,9 @@ def _distinct(exports: Iterable[Export]) -> list[Export]:
 
     By which of its names a file is known does not depend on the order in which they were found.
     """
-    # Names of files are bytes, which need not be text.
-    found = [replace(e, name=e.name.encode(errors="backslashreplace").decode()) for e in exports]
+    found = [
+        replace(e, name=_text(e.name), archive=e.archive and _text(e.archive)) for e in exports
+    ]
     alike: defaultdict[str, list[int]] = defaultdict(list)
     for place, export in enumerate(found):
         if export.identity is not None:
@@ -125,6 +126,11 @@ def _distinct(exports: Iterable[Export]) -> list[Export]:
         if found[place].passed_over is None:
             found[place] = replace(found[place], passed_over=SAME, twin=found[first].name)
     return [export for place, export in enumerate(found) if place not in again]
+
+
+def _text(name: str) -> str:
+    """Return a name as text: names of files are bytes, which need not be any."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _preference(export: Export) -> tuple[bool, bool, bool, str, int, str]:
