@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _ALL_REJECTS = "all of them are in load(...).rejects, and in the folder rejects that convert writes"
 
+#: What is opened, and not loaded.
+_CONVERTED, _WAREHOUSE = "converted", "a warehouse"
+
 DONE, DONE_WITH_REJECTS, UNUSABLE = 0, 1, 2
 
 app = typer.Typer(
@@ -123,6 +126,70 @@ def convert(
 @app.command(cls=Command)
 @_reporting_errors
 @loading
+def ingest(
+    source: SourceArgument,
+    directory: Annotated[
+        str,
+        typer.Argument(
+            metavar="WAREHOUSE", help="A directory or URL (s3://…); made where it is not there yet."
+        ),
+    ],
+    strict: StrictOption = False,
+    options: LoadOptions = DEFAULTS,
+) -> None:
+    """Take what is new in exports into a warehouse; what was ingested before is not read again."""
+    defaults: dict[str, Any] = {**DEFAULTS}
+    # What is left out is as it was when the warehouse was made.
+    chosen: Any = {name: v for name, v in options.items() if v != defaults[name]}
+    done = ra.Warehouse(directory).ingest(_sources(source), **chosen)
+    _say(str(done))
+    rejected = sum(done.rejected.values())
+    if rejected:
+        _say(
+            f"{rejected:,} rejected: all of them are in Warehouse({directory!r}).open().rejects",
+            err=True,
+        )
+    raise typer.Exit(DONE_WITH_REJECTS if strict and rejected else DONE)
+
+
+WarehouseArgument = Annotated[
+    str, typer.Argument(metavar="WAREHOUSE", help="A directory or URL.", show_default=False)
+]
+
+
+@app.command(cls=Command)
+@_reporting_errors
+def history(warehouse: WarehouseArgument) -> None:
+    """Show the versions of a warehouse that can be opened, the oldest first."""
+    import pyarrow as pa
+
+    found = ra.Warehouse(warehouse).history()
+    _say(_table(pa.Table.from_pandas(found, preserve_index=False)))
+
+
+@app.command(cls=Command)
+@_reporting_errors
+def vacuum(
+    warehouse: WarehouseArgument,
+    keep: Annotated[int, typer.Option(min=1, help="How many of the newest versions stay.")] = 30,
+    grace: Annotated[
+        str,
+        typer.Option(
+            metavar="SPAN",
+            help="Versions that were the newest so long ago stay too, and files that are no older.",
+        ),
+    ] = "1D",
+) -> None:
+    """Take away a warehouse's old versions, and the files that no version names any more."""
+    done = ra.Warehouse(warehouse).vacuum(keep, grace=grace)
+    _say(
+        f"{len(done.versions):,} versions and {done.files:,} files ({done.size:,} bytes) taken away"
+    )
+
+
+@app.command(cls=Command)
+@_reporting_errors
+@loading
 def report(
     source: SourceArgument,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the report.")],
@@ -188,10 +255,7 @@ def audit(
     _tell(passed_over_text(r.files))
     _tell(audit_text(ra.audit(r)))
     _tell(rejected_text(r.rejects))
-    opened = _is_opened(source)
-    _leave(
-        _small(r.ledger), strict, f"see {Path(source[0], 'rejects')}" if opened else _ALL_REJECTS
-    )
+    _leave(_small(r.ledger), strict, _where_rejects_are(source))
 
 
 @app.command(cls=Command)
@@ -215,20 +279,44 @@ def sample(
 
 
 def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
-    """Load exports, or open a directory that was converted before."""
-    if _is_opened(source):
-        if named := given(options):
-            raise ra.UsageError(
-                f"{source[0]} is converted already, too late for {', '.join(named)}"
-            )
+    """Load exports, or open a directory that was converted before, or a warehouse."""
+    what = _opened_as(source)
+    if what is None:
+        return ra.load(_sources(source), **options)
+    if named := given(options):
+        raise ra.UsageError(f"{source[0]} is {what} already, too late for {', '.join(named)}")
+    if what == _CONVERTED:
         return ra.open(source[0], engine="duckdb")
-    return ra.load(_sources(source), **options)
+    return ra.Warehouse(source[0]).open("duckdb")
 
 
-def _is_opened(source: list[str]) -> bool:
-    from redemption_analytics.tables.outputs import is_converted
+def _opened_as(source: list[str]) -> str | None:
+    """Say what a source is that is opened, not loaded; None if it is loaded."""
+    from redemption_analytics.tables.outputs import is_converted, is_warehouse_directory
 
-    return len(source) == 1 and is_converted(source[0])
+    if len(source) != 1:
+        return None
+    if is_converted(source[0]):
+        return _CONVERTED
+    if is_warehouse_directory(source[0]):
+        return _WAREHOUSE
+    if "://" in source[0]:
+        from redemption_analytics.warehouse.log import is_warehouse
+
+        try:
+            return _WAREHOUSE if is_warehouse(source[0]) else None
+        except ra.RedemptionAnalyticsError:
+            return None  # Loading it will say what is wrong.
+    return None
+
+
+def _where_rejects_are(source: list[str]) -> str:
+    what = _opened_as(source)
+    if what == _CONVERTED:
+        return f"see {Path(source[0], 'rejects')}"
+    if what == _WAREHOUSE:
+        return f"all of them are in Warehouse({source[0]!r}).open().rejects"
+    return _ALL_REJECTS
 
 
 def _tell(text: str) -> None:

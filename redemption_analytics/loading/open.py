@@ -21,7 +21,12 @@ from redemption_analytics.sources.find import MOST_QUOTED
 from redemption_analytics.tables.arguments import path_of, public
 from redemption_analytics.tables.frames import connected, pandas_frame
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER, no_findings, no_ledger
-from redemption_analytics.tables.outputs import FOLDERS, is_converted, is_converted_table
+from redemption_analytics.tables.outputs import (
+    FOLDERS,
+    is_converted,
+    is_converted_table,
+    is_warehouse_directory,
+)
 from redemption_analytics.visible import shortened
 
 _AGAIN = "Convert the exports again, with overwrite=True"
@@ -75,6 +80,8 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
     reader = reader_of(engine)
     folder = path_of(path, "path")
     shown = shortened(str(folder), MOST_QUOTED)
+    if is_warehouse_directory(folder):
+        raise SourceError(f"{shown} is a warehouse: Warehouse(path).open() opens it")
     if not is_converted(folder):
         if is_converted_table(folder):
             raise SourceError(

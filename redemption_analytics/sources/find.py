@@ -36,7 +36,12 @@ from redemption_analytics.sources.listing import Listed, listed
 from redemption_analytics.sources.path_dates import date_in_name
 from redemption_analytics.sources.payload_columns import is_frame, payloads_of
 from redemption_analytics.sources.streams import ByteStream, Stream, spooled
-from redemption_analytics.tables.outputs import is_converted, is_converted_table, is_report
+from redemption_analytics.tables.outputs import (
+    is_converted,
+    is_converted_table,
+    is_report,
+    is_warehouse_directory,
+)
 from redemption_analytics.tables.passed_over import SAME
 from redemption_analytics.visible import shortened
 
@@ -290,6 +295,10 @@ def _from_directory(path: str) -> Iterator[Export]:
     if is_converted_table(path):
         raise NoSourceError(
             path, "is one table of a converted directory, and no export: open that directory"
+        )
+    if is_warehouse_directory(path):
+        raise NoSourceError(
+            path, "is a warehouse, and no export: open it with redemption_analytics.Warehouse"
         )
     if is_report(path):
         raise NoSourceError(

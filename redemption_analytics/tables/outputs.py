@@ -49,6 +49,15 @@ def have_tables(folders: Iterable[str]) -> bool:
     return 2 * len(set(folders) & {*FOLDERS}) > len(FOLDERS)
 
 
+def is_warehouse_directory(directory: str | os.PathLike[str]) -> bool:
+    """Check whether a directory is a warehouse: it has the entry of its first version.
+
+    >>> is_warehouse_directory("data_samples")
+    False
+    """
+    return os.path.isfile(os.path.join(directory, "log", f"{1:020}.json"))
+
+
 def is_report(directory: str | os.PathLike[str]) -> bool:
     """Check whether a report was written to a directory.
 
