@@ -157,7 +157,9 @@ def test_exit_status_1_says_done_with_rejects_under_strict(tmp_path: Path, comma
         (["report", GOOD, "--page"], "Missing argument 'DIR'"),
         (["report"], "Missing argument 'SOURCE'"),
         (["audit"], "Missing argument"),
-        (["ingest"], "No such command"),
+        (["ingest"], "Missing argument 'SOURCE'"),
+        (["ingest", GOOD], "Missing argument 'WAREHOUSE'"),
+        (["harvest"], "No such command"),
     ],
 )
 def test_exit_status_2_says_wrong_usage_or_unreadable_input(
