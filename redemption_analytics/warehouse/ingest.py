@@ -99,26 +99,6 @@ class Ingested:
     __repr__ = __str__
 
 
-@dataclass
-class _Read:
-    """What an ingest read.
-
-    Attributes
-    ----------
-    unit
-        The unit.
-    accounts, rejects
-        Rows for the tables ``files`` and ``rejects``.
-    merged
-        The pipeline that read it, which can merge it by itself.
-    """
-
-    unit: Unit
-    accounts: pa.Table
-    rejects: pa.Table
-    known: Known
-
-
 class Ingest:
     """Takes exports into a warehouse.
 
@@ -159,7 +139,8 @@ class Ingest:
                 LOG.info("%d exports, of which %d are known", len(exports), len(exports) - len(new))
                 if not new:
                     return Ingested(entry.version if entry else 0, 0, len(exports))
-                done = self._ingest(entry, known, new)
+                alone = len(new) == len(exports) and not known.again
+                done = self._ingest(entry, known, new, alone=alone)
                 if done is not None:
                     return replace(done, known=len(exports) - len(new))
         raise WriteError("the warehouse is written by others all the time: try again later")
@@ -168,8 +149,14 @@ class Ingest:
         stage = Stage([StagedUnit(self._store, unit) for unit in units_of(entry)])
         return Known(stage.exports, __version__, self._loading.hidden)
 
-    def _ingest(self, entry: Entry | None, known: Known, new: list[Export]) -> Ingested | None:
-        """Ingest new exports; None if another writer took some of them meanwhile."""
+    def _ingest(
+        self, entry: Entry | None, known: Known, new: list[Export], *, alone: bool
+    ) -> Ingested | None:
+        """Ingest new exports; None if another writer took some of them meanwhile.
+
+        That nothing comes of them is an error, but for such as are tried again or passed over where
+        they do not stand alone: beside those that are known they need not tell anything.
+        """
         linking = Linking(
             self._loading.options.identities,
             only_first=self._loading.options.only_first,
@@ -178,7 +165,12 @@ class Ingest:
         folder = self._scratch / uuid4().hex
         with Staging(folder, linking) as staging:
             pipeline = self._loading.pipeline(staging)
-            self._loading.gather(pipeline, known.named_apart(new), useful=True)
+            self._loading.gather(pipeline, known.named_apart(new))
+            if alone or any(
+                account.status != "passed over" and account.export.name not in known.again
+                for account in pipeline.accounts
+            ):
+                self._loading.check_some(pipeline, useful=True)
             unit = self._staged(pipeline, staging, known)
             for _ in range(_TRIES):
                 writing = Writing(self._store)
@@ -212,12 +204,6 @@ class Ingest:
             exports = exports.append_column(name, column)
         unit = uuid4().hex
         rows, links = staging.keep(self._store, unit, exports)
-        seen, rejected = Counter(pipeline.seen), Counter(pipeline.rejected)
-        files = Counter(accounts["status"].to_pylist())
-        # Of what is tried again only the last time counts.
-        again = len(known.again)
-        for counts, name in ((seen, "files"), (rejected, "files"), (files, "rejected")):
-            counts[name] -= again
         telling = [
             account.export.exported_at
             for account in pipeline.accounts
@@ -228,9 +214,8 @@ class Ingest:
             rows,
             links,
             pipeline.dating.read.isoformat(),
-            _some(seen),
-            _some(rejected),
-            _some(files),
+            _some(pipeline.seen),
+            _some(pipeline.rejected),
             max(telling).isoformat() if telling else None,
             _odd(pipeline),
         )
@@ -384,8 +369,12 @@ class Ingest:
                 rows = pa.concat_tables([shape, *(read_rows(self._store, f) for f in mine)])
                 again = pc.is_in(rows["source"], pa.array(known.again, pa.string()))
                 if table == "files":
-                    again = pc.and_(again, pc.equal(rows["status"], "rejected"))
-                gone = rows.filter(again)
+                    nothing = pc.and_(
+                        pc.equal(rows["records"], 0), pc.not_equal(rows["status"], "loaded")
+                    )
+                else:
+                    nothing = pc.is_null(rows["record"])
+                gone = rows.filter(pc.and_(again, nothing))
             if come.num_rows or gone.num_rows:
                 counts[table] = {"added": come.num_rows, "changed": 0, "removed": gone.num_rows}
                 kept = replaced(self._store, kept, (table, partition), gone, come, writing)
