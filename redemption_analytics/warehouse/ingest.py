@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redemption_analytics.atomic_directory import FULL, told_as_write_error
 from redemption_analytics.columns import TABLES
 from redemption_analytics.dating import TELLING
-from redemption_analytics.errors import WriteError
+from redemption_analytics.errors import SourceError, WriteError
 from redemption_analytics.loading.pipeline import GROWING, Loading, Pipeline, odd_example
 from redemption_analytics.merging.cases import CASES
 from redemption_analytics.merging.stores import GROUP_ROWS, Keep
@@ -33,6 +35,7 @@ from redemption_analytics.warehouse.books import CASES as CASES_TABLE
 from redemption_analytics.warehouse.books import READ, books_of
 from redemption_analytics.warehouse.changes import change_of
 from redemption_analytics.warehouse.delta import is_published, publish
+from redemption_analytics.warehouse.editions import renamed_apart
 from redemption_analytics.warehouse.files import (
     NO_QUARTER,
     Quarters,
@@ -129,8 +132,11 @@ class Ingest:
         WriteError
             If the warehouse cannot be written, or others write it all the time.
         """
-        exports = self._loading.exports(source)
-        with TemporaryDirectory(prefix="redemption-analytics-") as folder:
+        exports = _readable_again(self._loading.exports(source))
+        with (
+            TemporaryDirectory(prefix="redemption-analytics-") as folder,
+            told_as_write_error(Path(folder), FULL),
+        ):
             self._scratch = Path(folder)
             for _ in range(_TRIES):
                 entry = self._log.newest()
@@ -165,30 +171,37 @@ class Ingest:
         folder = self._scratch / uuid4().hex
         with Staging(folder, linking) as staging:
             pipeline = self._loading.pipeline(staging)
-            self._loading.gather(pipeline, known.named_apart(new))
+            named = known.named_apart(new)
+            self._loading.gather(pipeline, named)
             if alone or any(
                 account.status != "passed over" and account.export.name not in known.again
                 for account in pipeline.accounts
             ):
                 self._loading.check_some(pipeline, useful=True)
-            unit = self._staged(pipeline, staging, known)
+            name = uuid4().hex
+            with _left_out(self._store, name):
+                unit = self._staged(name, pipeline, staging)
             for _ in range(_TRIES):
-                writing = Writing(self._store)
-                made, counts = self._merged(entry, unit, pipeline, staging, known, writing)
+                with _left_out(self._store, name), Writing(self._store) as writing:
+                    made, counts = self._merged(entry, unit, pipeline, staging, known, writing)
+                # Where this fails it may have been done: all that was written stays.
                 if self._log.commit(made):
                     if is_published(self._store):
                         publish(self._store)
                     LOG.info("version %d: %s", made.version, counts)
                     return Ingested(made.version, len(new), 0, unit.rejected, counts)
                 LOG.info("another writer was first: once more, upon what it wrote")
-                self._store.delete([file.path for file in writing.written])
+                writing.throw_away()
                 entry = self._log.newest()
-                if any(map(self._known(entry).knows, new)):
+                known = self._known(entry)
+                if any(map(known.knows, new)):
                     self._store.delete(unit.paths)
                     return None
+                before, named = named, known.named_apart(new)
+                renamed_apart(self._store, unit, before, named, folder / "renamed.arrow")
         raise WriteError("the warehouse is written by others all the time: try again later")
 
-    def _staged(self, pipeline: Pipeline, staging: Staging, known: Known) -> Unit:
+    def _staged(self, unit: str, pipeline: Pipeline, staging: Staging) -> Unit:
         """Put what was read into the store, as a unit."""
         numbers = pipeline.dating.numbers
         accounts = files_table(pipeline.accounts, self._loading.hidden)
@@ -202,7 +215,6 @@ class Ingest:
         exports = accounts
         for name, column in columns.items():
             exports = exports.append_column(name, column)
-        unit = uuid4().hex
         rows, links = staging.keep(self._store, unit, exports)
         telling = [
             account.export.exported_at
@@ -379,6 +391,27 @@ class Ingest:
                 counts[table] = {"added": come.num_rows, "changed": 0, "removed": gone.num_rows}
                 kept = replaced(self._store, kept, (table, partition), gone, come, writing)
         return kept
+
+
+@contextmanager
+def _left_out(store: Store, unit: str) -> Iterator[None]:
+    """Leave nothing of a unit if an error comes."""
+    try:
+        yield
+    except BaseException:
+        with suppress(SourceError, WriteError):
+            store.delete([found.name for found in store.names(f"data/stage/{unit}")])
+        raise
+
+
+def _readable_again(exports: list[Export]) -> list[Export]:
+    """Keep payloads beside files, which another writer may take: then all is read once more."""
+    if all(export.open is None for export in exports):
+        return exports
+    return [
+        export if export.open is not None else replace(export, payloads=list(export.payloads))
+        for export in exports
+    ]
 
 
 def _gathered(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
