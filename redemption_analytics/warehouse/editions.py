@@ -44,10 +44,9 @@ def renamed_apart(
                     rest = pc.utf8_slice_codeunits(ids, len(was.name + was.edition))
                     named = pc.binary_join_element_wise(becomes.name + becomes.edition, rest, "")
                     ids = pc.if_else(pc.equal(rows["source"], was.name), named, ids)
-                new.write_batch(rows.set_column(_place(rows), "response_id", ids))
+                columns = {
+                    **dict(zip(rows.schema.names, rows.columns, strict=True)),
+                    "response_id": ids,
+                }
+                new.write_batch(pa.record_batch(list(columns.values()), schema=old.schema))
     store.put(unit.path("responses.arrow"), scratch)
-
-
-def _place(rows: pa.RecordBatch) -> int:
-    place: int = rows.schema.get_field_index("response_id")
-    return place

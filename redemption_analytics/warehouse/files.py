@@ -228,7 +228,7 @@ class Writing:
 
 def read_rows(store: Store, file: DataFile, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a data file, with all its columns or some."""
-    with pq.ParquetFile(store.open(file.path)) as opened:
+    with store.open(file.path, file.size) as source, pq.ParquetFile(source) as opened:
         return opened.read(columns=columns)
 
 

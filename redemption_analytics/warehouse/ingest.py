@@ -199,6 +199,7 @@ class Ingest:
                     return None
                 before, named = named, known.named_apart(new)
                 renamed_apart(self._store, unit, before, named, folder / "renamed.arrow")
+            self._store.delete(unit.paths)
         raise WriteError("the warehouse is written by others all the time: try again later")
 
     def _staged(self, unit: str, pipeline: Pipeline, staging: Staging) -> Unit:

@@ -290,7 +290,8 @@ class StagedUnit:
         Beside the columns of ``files`` they have ``_answers`` (how many each gave) and ``_number``
         (by which its redemptions name it; null where there are none).
         """
-        with pq.ParquetFile(self._store.open(self.unit.path("exports.parquet"))) as file:
+        path = self.unit.path("exports.parquet")
+        with self._store.open(path) as source, pq.ParquetFile(source) as file:
             return file.read()
 
     def tables(self, answers: Numbers) -> Tables:
