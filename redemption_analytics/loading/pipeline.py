@@ -99,13 +99,18 @@ class Loading:
         """Return a pipeline into tables that grow."""
         return Pipeline(keep, self.options.strict, self.options.limit)
 
-    def gather(self, pipeline: Pipeline, exports: list[Export], *, useful: bool) -> None:
-        """Read exports into the tables of a pipeline.
+    def gather(self, pipeline: Pipeline, exports: list[Export]) -> None:
+        """Read exports, which are in their order, into the tables of a pipeline."""
+        with _progress_bar(exports, self.options.progress) as advance:
+            pipeline.gather(exports, self.parser, self.options.workers, advance)
+
+    def check_some(self, pipeline: Pipeline, *, useful: bool) -> None:
+        """Check that something was read, unless that is not needed.
 
         Parameters
         ----------
-        pipeline, exports
-            The pipeline, and the exports in their order.
+        pipeline
+            The pipeline.
         useful
             Whether it is an error that answers are there, but all of them failed or were refused.
 
@@ -114,8 +119,6 @@ class Loading:
         SourceError
             If nothing of the source can be used.
         """
-        with _progress_bar(exports, self.options.progress) as advance:
-            pipeline.gather(exports, self.parser, self.options.workers, advance)
         if not self.options.allow_empty and (why := pipeline.why_empty(useful=useful)):
             raise SourceError(why)
 
@@ -132,11 +135,12 @@ def gather(
     keep
         Where the tables grow.
     useful
-        As :meth:`Loading.gather` takes it.
+        As :meth:`Loading.check_some` takes it.
     """
     loading = Loading.of(given)
     pipeline = loading.pipeline(keep)
-    loading.gather(pipeline, loading.exports(source), useful=useful)
+    loading.gather(pipeline, loading.exports(source))
+    loading.check_some(pipeline, useful=useful)
     return pipeline.finish(loading.parser, loading.hidden)
 
 

@@ -50,7 +50,7 @@ def public_with(
 
 
 def _public(function: Callable[P, T], signature: inspect.Signature) -> Callable[P, T]:
-    name = "Redemptions" if function.__name__ == "__init__" else function.__name__
+    name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
     first = next(iter(signature.parameters), "")
     of_bundle = first == "r" or function.__name__ in ("filter", "to_parquet")
 

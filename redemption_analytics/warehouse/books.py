@@ -45,18 +45,24 @@ def books_of(
         How many rows of each table hung on what merging refused.
     """
     cases = pa.concat_tables([read_rows(store, f) for f in files if f.table == CASES])
-    return _ledger(files, units, below), findings(
+    return _ledger(store, files, units, below), findings(
         [*findings_of(cases), *_odd(units), _now(store, files, units, cases)]
     )
 
 
-def _ledger(files: Sequence[DataFile], units: Sequence[Unit], below: Counter[str]) -> pa.Table:
+def _ledger(
+    store: Store, files: Sequence[DataFile], units: Sequence[Unit], below: Counter[str]
+) -> pa.Table:
     seen, rejected, met = Counter[str](), Counter[str](), Counter[str]()
     for unit in units:
         seen.update(unit.seen)
         rejected.update(unit.rejected)
-        met.update(unit.files)
     seen.subtract(below)
+    for file in files:
+        # What was tried again is in this table once, and in several units.
+        if file.table == "files":
+            met.update(read_rows(store, file, ["status"])["status"].to_pylist())
+    seen["files"], rejected["files"] = met.total(), met["rejected"]
     loaded = Counter[str]()
     for file in files:
         if file.table == "rejects" and file.partition != READ:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from redemption_analytics.columns import TABLES, key_of
-from redemption_analytics.errors import FaultError
+from redemption_analytics.errors import FaultError, WriteError
 from redemption_analytics.flattening.flatten import PARENTS, Tables
 from redemption_analytics.merging.stores import GROUP_ROWS, repetitive
 from redemption_analytics.parsing.digests import Numbers, numbers_of
@@ -117,20 +117,31 @@ class _File:
 
     def write(self, rows: pa.Table) -> int:
         """Write a row group; return how many rows there are."""
-        self._writer.write_table(rows, row_group_size=max(1, rows.num_rows))
+        with self._told():
+            self._writer.write_table(rows, row_group_size=max(1, rows.num_rows))
         self._rows += rows.num_rows
         return self._rows
 
     def close(self) -> DataFile:
         """End the file."""
-        self._writer.close()
-        size = self._path.stat().st_size
+        with self._told():
+            self._writer.close()
+            size = self._path.stat().st_size
         self._open.close()
         return DataFile(self._name, self._table, self._partition, self._rows, size)
 
     def throw_away(self, error: BaseException) -> None:
         """Leave nothing of the file."""
-        self._open.__exit__(type(error), error, None)
+        self._open.__exit__(type(error), error, error.__traceback__)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Leave nothing of the file if an error comes, and tell it as the store does."""
+        try:
+            yield
+        except BaseException as error:
+            self.throw_away(error)
+            raise
 
 
 class Writing:
@@ -158,10 +169,12 @@ class Writing:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._writer.shutdown(cancel_futures=True)
-        for file in self._open.values():
-            file.throw_away(error or RuntimeError())
         if error is not None:
-            self.throw_away()
+            for file in self._open.values():
+                with suppress(WriteError):
+                    file.throw_away(error)
+            with suppress(WriteError):
+                self.throw_away()
 
     def throw_away(self) -> None:
         """Remove what was written."""
@@ -215,7 +228,7 @@ class Writing:
 
 def read_rows(store: Store, file: DataFile, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a data file, with all its columns or some."""
-    with pq.ParquetFile(store.open(file.path)) as opened:
+    with store.open(file.path, file.size) as source, pq.ParquetFile(source) as opened:
         return opened.read(columns=columns)
 
 

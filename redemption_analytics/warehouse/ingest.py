@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redemption_analytics.atomic_directory import FULL, told_as_write_error
 from redemption_analytics.columns import TABLES
 from redemption_analytics.dating import TELLING
-from redemption_analytics.errors import WriteError
+from redemption_analytics.errors import SourceError, WriteError
 from redemption_analytics.loading.pipeline import GROWING, Loading, Pipeline, odd_example
 from redemption_analytics.merging.cases import CASES
 from redemption_analytics.merging.stores import GROUP_ROWS, Keep
@@ -33,6 +35,7 @@ from redemption_analytics.warehouse.books import CASES as CASES_TABLE
 from redemption_analytics.warehouse.books import READ, books_of
 from redemption_analytics.warehouse.changes import change_of
 from redemption_analytics.warehouse.delta import is_published, publish
+from redemption_analytics.warehouse.editions import renamed_apart
 from redemption_analytics.warehouse.files import (
     NO_QUARTER,
     Quarters,
@@ -99,26 +102,6 @@ class Ingested:
     __repr__ = __str__
 
 
-@dataclass
-class _Read:
-    """What an ingest read.
-
-    Attributes
-    ----------
-    unit
-        The unit.
-    accounts, rejects
-        Rows for the tables ``files`` and ``rejects``.
-    merged
-        The pipeline that read it, which can merge it by itself.
-    """
-
-    unit: Unit
-    accounts: pa.Table
-    rejects: pa.Table
-    known: Known
-
-
 class Ingest:
     """Takes exports into a warehouse.
 
@@ -149,8 +132,11 @@ class Ingest:
         WriteError
             If the warehouse cannot be written, or others write it all the time.
         """
-        exports = self._loading.exports(source)
-        with TemporaryDirectory(prefix="redemption-analytics-") as folder:
+        exports = _readable_again(self._loading.exports(source))
+        with (
+            TemporaryDirectory(prefix="redemption-analytics-") as folder,
+            told_as_write_error(Path(folder), FULL),
+        ):
             self._scratch = Path(folder)
             for _ in range(_TRIES):
                 entry = self._log.newest()
@@ -159,7 +145,8 @@ class Ingest:
                 LOG.info("%d exports, of which %d are known", len(exports), len(exports) - len(new))
                 if not new:
                     return Ingested(entry.version if entry else 0, 0, len(exports))
-                done = self._ingest(entry, known, new)
+                alone = len(new) == len(exports) and not known.again
+                done = self._ingest(entry, known, new, alone=alone)
                 if done is not None:
                     return replace(done, known=len(exports) - len(new))
         raise WriteError("the warehouse is written by others all the time: try again later")
@@ -168,8 +155,14 @@ class Ingest:
         stage = Stage([StagedUnit(self._store, unit) for unit in units_of(entry)])
         return Known(stage.exports, __version__, self._loading.hidden)
 
-    def _ingest(self, entry: Entry | None, known: Known, new: list[Export]) -> Ingested | None:
-        """Ingest new exports; None if another writer took some of them meanwhile."""
+    def _ingest(
+        self, entry: Entry | None, known: Known, new: list[Export], *, alone: bool
+    ) -> Ingested | None:
+        """Ingest new exports; None if another writer took some of them meanwhile.
+
+        That nothing comes of them is an error, but for such as are tried again or passed over where
+        they do not stand alone: beside those that are known they need not tell anything.
+        """
         linking = Linking(
             self._loading.options.identities,
             only_first=self._loading.options.only_first,
@@ -178,25 +171,38 @@ class Ingest:
         folder = self._scratch / uuid4().hex
         with Staging(folder, linking) as staging:
             pipeline = self._loading.pipeline(staging)
-            self._loading.gather(pipeline, known.named_apart(new), useful=True)
-            unit = self._staged(pipeline, staging, known)
+            named = known.named_apart(new)
+            self._loading.gather(pipeline, named)
+            if alone or any(
+                account.status != "passed over" and account.export.name not in known.again
+                for account in pipeline.accounts
+            ):
+                self._loading.check_some(pipeline, useful=True)
+            name = uuid4().hex
+            with _left_out(self._store, name):
+                unit = self._staged(name, pipeline, staging)
             for _ in range(_TRIES):
-                writing = Writing(self._store)
-                made, counts = self._merged(entry, unit, pipeline, staging, known, writing)
+                with _left_out(self._store, name), Writing(self._store) as writing:
+                    made, counts = self._merged(entry, unit, pipeline, staging, known, writing)
+                # Where this fails it may have been done: all that was written stays.
                 if self._log.commit(made):
                     if is_published(self._store):
                         publish(self._store)
                     LOG.info("version %d: %s", made.version, counts)
                     return Ingested(made.version, len(new), 0, unit.rejected, counts)
                 LOG.info("another writer was first: once more, upon what it wrote")
-                self._store.delete([file.path for file in writing.written])
+                writing.throw_away()
                 entry = self._log.newest()
-                if any(map(self._known(entry).knows, new)):
+                known = self._known(entry)
+                if any(map(known.knows, new)):
                     self._store.delete(unit.paths)
                     return None
+                before, named = named, known.named_apart(new)
+                renamed_apart(self._store, unit, before, named, folder / "renamed.arrow")
+            self._store.delete(unit.paths)
         raise WriteError("the warehouse is written by others all the time: try again later")
 
-    def _staged(self, pipeline: Pipeline, staging: Staging, known: Known) -> Unit:
+    def _staged(self, unit: str, pipeline: Pipeline, staging: Staging) -> Unit:
         """Put what was read into the store, as a unit."""
         numbers = pipeline.dating.numbers
         accounts = files_table(pipeline.accounts, self._loading.hidden)
@@ -210,14 +216,7 @@ class Ingest:
         exports = accounts
         for name, column in columns.items():
             exports = exports.append_column(name, column)
-        unit = uuid4().hex
         rows, links = staging.keep(self._store, unit, exports)
-        seen, rejected = Counter(pipeline.seen), Counter(pipeline.rejected)
-        files = Counter(accounts["status"].to_pylist())
-        # Of what is tried again only the last time counts.
-        again = len(known.again)
-        for counts, name in ((seen, "files"), (rejected, "files"), (files, "rejected")):
-            counts[name] -= again
         telling = [
             account.export.exported_at
             for account in pipeline.accounts
@@ -228,9 +227,8 @@ class Ingest:
             rows,
             links,
             pipeline.dating.read.isoformat(),
-            _some(seen),
-            _some(rejected),
-            _some(files),
+            _some(pipeline.seen),
+            _some(pipeline.rejected),
             max(telling).isoformat() if telling else None,
             _odd(pipeline),
         )
@@ -384,12 +382,37 @@ class Ingest:
                 rows = pa.concat_tables([shape, *(read_rows(self._store, f) for f in mine)])
                 again = pc.is_in(rows["source"], pa.array(known.again, pa.string()))
                 if table == "files":
-                    again = pc.and_(again, pc.equal(rows["status"], "rejected"))
-                gone = rows.filter(again)
+                    nothing = pc.and_(
+                        pc.equal(rows["records"], 0), pc.not_equal(rows["status"], "loaded")
+                    )
+                else:
+                    nothing = pc.is_null(rows["record"])
+                gone = rows.filter(pc.and_(again, nothing))
             if come.num_rows or gone.num_rows:
                 counts[table] = {"added": come.num_rows, "changed": 0, "removed": gone.num_rows}
                 kept = replaced(self._store, kept, (table, partition), gone, come, writing)
         return kept
+
+
+@contextmanager
+def _left_out(store: Store, unit: str) -> Iterator[None]:
+    """Leave nothing of a unit if an error comes."""
+    try:
+        yield
+    except BaseException:
+        with suppress(SourceError, WriteError):
+            store.delete([found.name for found in store.names(f"data/stage/{unit}")])
+        raise
+
+
+def _readable_again(exports: list[Export]) -> list[Export]:
+    """Keep payloads beside files, which another writer may take: then all is read once more."""
+    if all(export.open is None for export in exports):
+        return exports
+    return [
+        export if export.open is not None else replace(export, payloads=list(export.payloads))
+        for export in exports
+    ]
 
 
 def _gathered(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:

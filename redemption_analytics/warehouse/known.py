@@ -46,7 +46,7 @@ class Known:
     again: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._seen: dict[tuple[str, int | None, datetime, datetime | None], bool] = {}
+        self._seen: dict[tuple[str, int | None, datetime, datetime | None], tuple[str, bool]] = {}
         self._by_size: defaultdict[int, list[tuple[str, datetime, str]]] = defaultdict(list)
         self._times: Counter[str] = Counter()
         for table in self.exports:
@@ -54,7 +54,7 @@ class Known:
                 self._times[row["source"]] += row[ANSWERS] > 0
                 final = row["status"] == "loaded" or row[LIBRARY] == self.library or row["records"]
                 key = (row["source"], row["size"], row["exported_at"], row[WRITTEN])
-                self._seen[key] = bool(final)
+                self._seen[key] = row["status"], bool(final)
                 if row["digest"] is not None and final:
                     self._by_size[row["size"]].append(
                         (row["digest"], row["exported_at"], row["dated_by"])
@@ -91,9 +91,12 @@ class Known:
         if export.written is not None or export.passed_over is not None:
             found = self._seen.get((export.name, export.size, export.exported_at, export.written))
             if found is not None:
-                if not found:
+                status, final = found
+                if export.passed_over is not None and status == "passed over":
+                    return True
+                if not final:
                     self.again.append(export.name)
-                return found
+                return final
         if export.passed_over is not None or export.size is None or export.open is None:
             return False
         alike = [

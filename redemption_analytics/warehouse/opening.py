@@ -16,7 +16,6 @@ from redemption_analytics.loading.pipeline import GROWING, Loading
 from redemption_analytics.merging.cases import findings_of
 from redemption_analytics.moments import moment_name
 from redemption_analytics.redemptions import Redemptions
-from redemption_analytics.tables.arrow import arrow_schema_of
 from redemption_analytics.tables.ledger import (
     FINDINGS,
     LEDGER,
@@ -96,7 +95,7 @@ def known_on(
             entry = log.read(version)
             if [unit.name for unit in units_of(entry)] == whole:
                 return opened(store, entry, reader)
-    return _merged_again(store, newest, stage, made, loading, reader)
+    return _merged_again(store, newest, stage, made, moment, loading, reader)
 
 
 def _merged_again(
@@ -104,6 +103,7 @@ def _merged_again(
     newest: Entry,
     stage: Stage,
     made: list[Mask],
+    moment: datetime,
     loading: Loading,
     reader: Reader,
 ) -> Redemptions:
@@ -118,10 +118,9 @@ def _merged_again(
     for name in (*GROWING, "late_rejects"):
         table, own = whole_of(name), merged.tables[name]
         tables[table] = pa.concat_tables([tables[table], own]) if table in tables else own
-    tables["files"] = pa.concat_tables(
-        exports.filter(pa.array(mask)).select(arrow_schema_of("files").names)
-        for mask, exports in zip(made, stage.exports, strict=True)
-    )
+    # What was tried again is among the exports of several units, and once among the files.
+    files = pa.concat_tables([read_rows(store, file) for file in newest.tables["files"]])
+    tables["files"] = files.filter(pc.less_equal(files["exported_at"], moment))
     read = [read_rows(store, file) for file in newest.tables["rejects"] if file.partition == READ]
     rejects = pa.concat_tables([tables["rejects"].slice(0, 0), *read])
     here = pc.is_in(rejects["source"], tables["files"]["source"])

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from redemption_analytics.errors import UsageError
+from redemption_analytics.loading.option_checks import checked
 from redemption_analytics.options import DEFAULTS, LoadOptions
 from redemption_analytics.privacy import KEY_VARIABLE, pseudonym
 
@@ -37,7 +38,7 @@ def kept_options(
     """
     defaults: Mapping[str, Any] = {**DEFAULTS}
     fixed: dict[str, Any] = {name: given.get(name, defaults[name]) for name in FIXED}
-    fixed["keep_custom_fields"] = list(fixed["keep_custom_fields"])
+    fixed["keep_custom_fields"] = sorted({*checked(given).keep_custom_fields})
     if kept is not None:
         for name in FIXED:
             if given.get(name) is not None and fixed[name] != kept[name]:

@@ -47,8 +47,6 @@ class Unit:
         When it was read, in UTC.
     seen, rejected
         How many elements of each kind were met, and refused.
-    files
-        How many files have each status.
     newest
         The time of the newest export that tells it, of those with answers.
     odd
@@ -63,7 +61,6 @@ class Unit:
     read: str
     seen: dict[str, int]
     rejected: dict[str, int]
-    files: dict[str, int]
     newest: str | None
     odd: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
 
@@ -293,7 +290,8 @@ class StagedUnit:
         Beside the columns of ``files`` they have ``_answers`` (how many each gave) and ``_number``
         (by which its redemptions name it; null where there are none).
         """
-        with pq.ParquetFile(self._store.open(self.unit.path("exports.parquet"))) as file:
+        path = self.unit.path("exports.parquet")
+        with self._store.open(path) as source, pq.ParquetFile(source) as file:
             return file.read()
 
     def tables(self, answers: Numbers) -> Tables:
