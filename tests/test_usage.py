@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,15 @@ SOME = [
 ]
 
 
+@cache
+def loaded() -> ra.Redemptions:
+    return load(SOME, exported_at="2026-11-01")
+
+
 def tables() -> dict[str, pa.Table]:
-    r = load(SOME, exported_at="2026-11-01")
-    return {name: as_arrow(frame).replace_schema_metadata() for name, frame in r.tables.items()}
+    return {
+        name: as_arrow(frame).replace_schema_metadata() for name, frame in loaded().tables.items()
+    }
 
 
 def bundle(kind: str, given: dict[str, pa.Table] | None = None) -> ra.Redemptions:
@@ -262,7 +269,7 @@ WRONG_COLUMNS: dict[str, Callable[[pd.DataFrame], Any]] = {
 def test_a_column_of_a_wrong_type_is_named_where_a_function_cannot_work_with_it(
     column: str, tmp_path: Path
 ) -> None:
-    points = load(SOME).points
+    points = loaded().points
     r = ra.Redemptions(points=points.assign(**{column: WRONG_COLUMNS[column](points)}))
     functions: list[Callable[[], Any]] = [
         lambda: ra.reversal_curve(r, by=["store_code", "month"]),

@@ -38,7 +38,7 @@ def pair(
 ) -> tuple[ra.Redemptions, naive.Naive]:
     decimals = request.param == "decimal"
     directory = tmp_path_factory.mktemp("organisation")
-    customers = 500 if decimals else 600
+    customers = 150 if decimals else 200
     exports = write_sample(directory, customers=customers, exports=3, seed=7, damage=0.02)
     return ra.load(directory, points=request.param), naive.load(exports, decimals=decimals)
 

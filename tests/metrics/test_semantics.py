@@ -328,7 +328,7 @@ ADDITIVE: list[tuple[Any, tuple[str, ...], tuple[str, ...]]] = [
     (coupon_summary, COUPON_DIMENSIONS, ("coupons_redeemed", "discount_value")),
 ]
 at_random = settings(
-    max_examples=8 * TIMES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=4 * TIMES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
