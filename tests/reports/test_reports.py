@@ -141,8 +141,10 @@ def test_as_of_writes_the_report_of_an_earlier_day_again(tmp_path: Path) -> None
     # The audit, the ledger and the manifest tell of what was read.
     about_reading = {"audit.parquet", "ledger.parquet", "rejects.parquet", "manifest.json"}
     assert {name for name in then if then[name] != now[name]} <= about_reading
-    ra.write_reports(ra.load(exports), tmp_path / "whole", page=False)
-    assert written(tmp_path / "whole")["net_points.parquet"] != now["net_points.parquet"]
+    # Without as_of it would be another one.
+    assert len(ra.net_points(ra.load(exports), "month")) > len(
+        pd.read_parquet(tmp_path / "now" / "net_points.parquet")
+    )
 
 
 def test_without_as_of_the_newest_time_in_the_data_is_the_moment(tmp_path: Path) -> None:
@@ -163,7 +165,8 @@ def test_the_manifest_tells_what_was_read_and_what_was_written(
     assert (said["period"], said["as_of"]) == ("month", organisation.now.isoformat())
     assert said["ledger"] == organisation.ledger.to_dict("records")
     assert said["tables"] == {name: len(table) for name, table in organisation.tables.items()}
-    assert {row["source"] for row in said["read"]} == set(organisation.files["source"])
+    assert len(said["read"]) > 2
+    assert {row["source"] for row in said["read"]} == set(organisation.responses["source"])
     assert sum(row["responses"] for row in said["read"]) == len(organisation.responses)
     for name, told in said["files"].items():
         data = (report / name).read_bytes()
