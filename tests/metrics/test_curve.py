@@ -542,7 +542,11 @@ def test_curve_is_the_same_on_every_engine(
     )
 
 
-@pytest.mark.parametrize("by", BYS, ids="+".join)
+@pytest.mark.parametrize(
+    "by",
+    [("store_code", "program_id", "week"), ("customer_key", "redemption_purpose", "quarter")],
+    ids="+".join,
+)
 def test_groups_have_the_types_that_they_have_elsewhere(
     bundles: dict[str, ra.Redemptions], by: tuple[str, ...]
 ) -> None:

@@ -20,7 +20,6 @@ from payloads import answers, redemption
 from requirements_of_ci import needed
 
 import redemption_analytics as ra
-from redemption_analytics.sample import write_sample
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -133,16 +132,9 @@ def test_cron_starts_it_on_mondays_at_two_and_knows_whom_to_mail() -> None:
     assert "@" in variables["MAILTO"]
 
 
-def test_cron_writes_the_report_and_mails_nothing_when_all_is_well(
+def test_cron_of_monday_the_16th_reports_the_week_of_the_9th_and_mails_nothing(
     server: Server, flock: None
 ) -> None:
-    write_sample(server.root / "exports", customers=50, exports=2)
-    assert cron(server) == ""
-    assert_same(tables(server.report), server.expected())
-    assert f"written to {server.report}" in logged(server)
-
-
-def test_cron_of_monday_the_16th_reports_the_week_of_the_9th(server: Server, flock: None) -> None:
     redemptions = [
         redemption("last-week", 40, "2026-11-10 10:00:00"),
         redemption("this-morning", 7, "2026-11-16 01:30:00"),
@@ -150,6 +142,8 @@ def test_cron_of_monday_the_16th_reports_the_week_of_the_9th(server: Server, flo
     (server.root / "exports").mkdir()
     (server.root / "exports" / "2026-11-16T02-00.json").write_text(json.dumps(answers(redemptions)))
     assert cron(server) == ""
+    assert f"written to {server.report}" in logged(server)
+    assert_same(tables(server.report), server.expected())
     page = (server.report / "report.html").read_text("utf-8")
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
     assert "week of 9 November 2026" in text

@@ -308,13 +308,12 @@ def test_names_from_the_data_stay_text(tmp_path: Path) -> None:
     "r",
     [
         ra.Redemptions(),
-        load([redemption("a", 5)]),
         load([redemption("a", 5, None)], [coupon(1, None)]),
         load([redemption("a", 12.5, back=[reversal(1, 0.125)])], points="decimal"),
         load((), [coupon(1)]),
         load([redemption("a", 5, "0001-01-01"), redemption("b", 5, "9999-12-31")], [coupon(1)]),
     ],
-    ids=["nothing", "one", "no times", "decimal", "coupons only", "ends of the calendar"],
+    ids=["nothing", "no times", "decimal", "coupons only", "ends of the calendar"],
 )
 def test_a_page_of_little_or_nothing_can_be_written(tmp_path: Path, r: ra.Redemptions) -> None:
     html = page_of(r, tmp_path)
