@@ -37,7 +37,7 @@ PERIODS = ("day", "week", "month", "quarter", "year")
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("organisation")
-    write_sample(folder, customers=300, exports=3, seed=3)
+    write_sample(folder, customers=150, exports=3, seed=3)
     return folder
 
 
