@@ -67,9 +67,13 @@ def tables() -> dict[str, pa.Table]:
     }
 
 
-def bundle(kind: str, given: dict[str, pa.Table] | None = None) -> ra.Redemptions:
-    found = tables() if given is None else given
-    return ra.Redemptions(**{name: FRAMES[kind](table) for name, table in found.items()})
+def bundle(kind: str, given: dict[str, pa.Table]) -> ra.Redemptions:
+    return ra.Redemptions(**{name: FRAMES[kind](table) for name, table in given.items()})
+
+
+@cache
+def of_kind(kind: str) -> ra.Redemptions:
+    return bundle(kind, tables())
 
 
 @pytest.mark.parametrize("kind", FRAMES)
@@ -167,7 +171,7 @@ def test_signatures_show_every_option_with_its_default(function: Callable[..., A
     "value", [469, "469", 469.0, [469], ["469"], (469,), {469}, pd.Series([469])], ids=repr
 )
 def test_a_condition_is_read_by_the_schema_of_its_column(kind: str, value: Any) -> None:
-    chosen = bundle(kind).filter(program_id=value)
+    chosen = of_kind(kind).filter(program_id=value)
     assert as_arrow(chosen.points)["redemption_key"].to_pylist() == ["a"]
 
 
@@ -199,7 +203,7 @@ def test_a_condition_that_is_not_of_its_columns_type_is_refused(
     kind: str, column: str, value: Any
 ) -> None:
     with pytest.raises(ra.UsageError, match=rf"^filter: {column} is (a whole number|text), such"):
-        bundle(kind).filter(**{column: value})
+        of_kind(kind).filter(**{column: value})
 
 
 # Bundles made by hand
