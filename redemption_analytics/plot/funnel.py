@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -76,7 +77,12 @@ def reversal_funnel(
     '1 of 37 stands out (q below 1 %): station.till2. Rate of the others 6.8 %.'
     """
     columns = names(by, custom_of=r)
-    groups = grouped(r, measure(r, columns, as_of), columns, "redemptions", most=2000, newest=2000)
+    return drawn(r, measure(r, columns, as_of), columns)
+
+
+def drawn(r: Redemptions, outliers: Any, columns: Sequence[str]) -> alt.LayerChart:
+    """Draw the tests of groups, as the metric gives them."""
+    groups = grouped(r, outliers, columns, "redemptions", most=2000, newest=2000)
     tills = [row for row in groups.rows if row["p_value"] is not None]
     for row in tills:
         row["label"] = " · ".join(filter(None, (row.get("period"), row["label"])))

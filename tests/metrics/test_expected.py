@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cohorts import DAY, ENGINES, START, back, bundle, grouped, newest, pandas, units
+from engines import in_polars
 
 import redemption_analytics as ra
 from redemption_analytics.metrics.expected import _interval, expected_reversals
@@ -36,7 +37,7 @@ PERIODS = ("day", "week", "month", "quarter", "year")
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("organisation")
-    write_sample(folder, customers=300, exports=3, seed=3)
+    write_sample(folder, customers=150, exports=3, seed=3)
     return folder
 
 
@@ -307,7 +308,7 @@ def _by_pandas(r: ra.Redemptions, by: tuple[str, ...]) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("engine", ENGINES[1:])
-@pytest.mark.parametrize("by", BYS, ids="+".join)
+@pytest.mark.parametrize("by", [("store_code", "week"), ("day",)], ids="+".join)
 def test_expectation_is_the_same_on_every_engine(
     bundles: dict[str, ra.Redemptions], by: tuple[str, ...], engine: str
 ) -> None:
@@ -347,16 +348,17 @@ def chain_ladder(known: pd.DataFrame, months: pd.PeriodIndex, lags: int = 4) -> 
 def backtest(seed: int) -> pd.DataFrame:
     """At 24 month ends: what was expected, what the ladder says, and what came back in 90 days."""
     organisation = Organisation(1000, seed, start=date(2023, 1, 1), end=date(2025, 12, 31))
-    r = ra.load(organisation.answers("2025-12", as_of=datetime(2026, 6, 30)))
-    times = r.points[["redemption_key", "redeemed_time"]]
-    all_back = r.reversals.merge(times, on="redemption_key").dropna(subset="redeemed_time")
+    loaded = ra.load(organisation.answers("2025-12", as_of=datetime(2026, 6, 30)))
+    r = in_polars(loaded)
+    times = loaded.points[["redemption_key", "redeemed_time"]]
+    all_back = loaded.reversals.merge(times, on="redemption_key").dropna(subset="redeemed_time")
     rows = []
     for end in pd.date_range("2024-01-01", periods=24, freq="MS"):
         made = all_back[all_back["redeemed_time"] <= end]
         late = made["reversal_time"] > end
         soon = made["reversal_time"] <= end + timedelta(days=90)
         months = pd.period_range("2023-01", end.to_period("M") - 1, freq="M")
-        forecast = expected_reversals(r, as_of=end).iloc[0]
+        (forecast,) = expected_reversals(r, as_of=end).to_dicts()
         rows.append(
             {
                 "expected": forecast["expected_points"],
