@@ -73,8 +73,9 @@ private:
     u64 met = 0;
     bool strange = false;
     for (bool first = true;; first = false) {
-      at = after_space(at + 1);
-      if (end - at < ROOM || *at != '"') return nullptr;
+      if (end - at < ROOM) return nullptr;
+      at += 1 + (at[1] == ' ');
+      if (*at != '"' && (end - (at = skip_space(at, end)) < ROOM || *at != '"')) return nullptr;
       u32 field = *expected;
       const Field &likely = object.fields[field];
       if (field < object.count && is_quoted(at + 1, likely)) {
@@ -87,11 +88,9 @@ private:
         if (field == MOST_FIELDS) strange = true;
         else *expected = static_cast<u16>(field);
       }
-      if (*at <= ' ') at = skip_spaces(at, end);
-      if (end - at < LEFT || *at++ != ':') return nullptr;
-      at += *at == ' ';
-      if (*at <= ' ') at = skip_spaces(at, end);
-      if (at == end) return nullptr;
+      if (*at != ':' && (end - (at = skip_space(at, end)) < LEFT || *at != ':')) return nullptr;
+      at += 1 + (at[1] == ' ');
+      if (*at <= ' ' && end - (at = skip_spaces(at, end)) < LEFT) return nullptr;
       if (field == MOST_FIELDS) {
         at = passed(at);
       } else {
@@ -101,9 +100,8 @@ private:
         met |= bit;
         at = read(at, object.fields[field]);
       }
-      if (!at) return nullptr;
-      at = after_space(at);
-      if (at == end) return nullptr;
+      if (!at || at == end) return nullptr;
+      if (*at != ',' && (at = skip_space(at, end)) == end) return nullptr;
       if (*at == ',') continue;
       seen = met;
       foreign = strange;
@@ -111,19 +109,10 @@ private:
     }
   }
 
-  // So much is there from where a key begins, and from the colon after it: what is nearer to the end
+  // So much is there before a key, and where its colon or its value begins: what is nearer to the end
   // is for the tape.
-  static constexpr std::ptrdiff_t ROOM = 64, LEFT = 24;
+  static constexpr std::ptrdiff_t ROOM = 66, LEFT = 24;
   static constexpr u32 LONGEST_NAME = 32;
-
-  // Pass over white space, of which there is mostly none, or one blank.
-  [[gnu::always_inline]] const u8 *after_space(const u8 *at) const {
-    if (end - at > 1) {
-      at += *at == ' ';
-      if (*at > ' ') return at;
-    }
-    return skip_space(at, end);
-  }
 
   [[gnu::always_inline]] static bool is_quoted(const u8 *at, const Field &field) {
     if (field.length > LONGEST_NAME || at[field.length] != '"') return false;
@@ -179,8 +168,26 @@ private:
         }
       }
       at--;
+    } else if (field.kind == Kind::INTEGER || (field.kind == Kind::POINTS && !contract.decimal)) {
+      u64 number;
+      if (const u8 *after = digits_end(at, number)) {
+        row[THERE] |= u64(1) << field.column;
+        row[HEAD + field.column] = number;
+        return after;
+      }
     }
     return any(at, field, row);
+  }
+
+  // Read a number of a few digits, maybe as a text, of which all is there; nullptr if it is something else.
+  [[gnu::always_inline]] static const u8 *digits_end(const u8 *at, u64 &number) {
+    bool quoted = *at == '"';
+    const u8 *first = at + quoted, *digit = first;
+    number = 0;
+    while (is_digit(*digit) && digit - first < 18) number = number * 10 + (*digit++ - '0');
+    if (digit == first) return nullptr;
+    if (quoted) return *digit == '"' ? digit + 1 : nullptr;
+    return (*digit == ',' || *digit == '}') && (*first != '0' || digit - first == 1) ? digit : nullptr;
   }
 
   [[gnu::noinline]] const u8 *any(const u8 *at, const Field &field, u64 *row) {
