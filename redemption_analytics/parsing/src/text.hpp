@@ -33,6 +33,7 @@ inline Mask mask_of(Bytes a) { return static_cast<Mask>(_mm_movemask_epi8(a)); }
 inline int first_of(Mask mask) { return __builtin_ctz(mask); }
 constexpr Mask FULL = 0xffff;
 inline Mask first_bytes(std::size_t count) { return count >= 16 ? FULL : (1u << count) - 1; }
+inline Mask after_one(Mask mask) { return mask << 1; }
 inline Mask beyond_ascii(Bytes a) { return mask_of(a); }
 inline bool is_ascii(Bytes a) { return _mm_movemask_epi8(a) == 0; }
 #elif READER_NEON
@@ -54,6 +55,7 @@ constexpr Mask FULL = ~Mask(0);
 inline Mask first_bytes(std::size_t count) {
   return count >= 16 ? FULL : (Mask(1) << (4 * count)) - 1;
 }
+inline Mask after_one(Mask mask) { return mask << 4; }
 inline Mask beyond_ascii(Bytes a) { return mask_of(vcgeq_u8(a, all(0x80))); }
 inline bool is_ascii(Bytes a) { return vmaxvq_u8(a) < 0x80; }
 #else
@@ -99,6 +101,7 @@ inline Mask mask_of(Bytes a) {
 inline int first_of(Mask mask) { return __builtin_ctz(mask); }
 constexpr Mask FULL = 0xffff;
 inline Mask first_bytes(std::size_t count) { return count >= 16 ? FULL : (1u << count) - 1; }
+inline Mask after_one(Mask mask) { return mask << 1; }
 inline Mask beyond_ascii(Bytes a) { return mask_of(a); }
 inline bool is_ascii(Bytes a) { return mask_of(a) == 0; }
 #endif
@@ -233,16 +236,36 @@ inline const u8 *character_end(const u8 *at, const u8 *end, bool xml) {
   return !length || (xml && (code == 0xfffe || code == 0xffff)) ? nullptr : at + length;
 }
 
+// Find how many of sixteen bytes are whole characters of two or three bytes, or of one; 0 where some
+// are none, or have to be looked at one by one.
+inline std::size_t whole_characters(Bytes b) {
+  const Bytes goes_on = at_most(minus(b, all(0x80)), all(0x3f));
+  const Bytes two = at_most(minus(b, all(0xc2)), all(0x1d)), three = at_most(minus(b, all(0xe1)), all(0x0d));
+  const Bytes lead = either(two, three);
+  // Halves of surrogate pairs begin with one of these.
+  if (mask_of(equal(b, all(0xed)))) return 0;
+  if (mask_of(either(lead, goes_on)) != beyond_ascii(b)) return 0;
+  Mask after = after_one(mask_of(lead)) | after_one(after_one(mask_of(three)));
+  if ((after ^ mask_of(goes_on)) & FULL) return 0;
+  Mask last = mask_of(lead) & ~first_bytes(15), last_two = mask_of(three) & ~first_bytes(14);
+  return last_two ? static_cast<std::size_t>(first_of(last_two)) : last ? 15 : 16;
+}
+
 // Tell whether text is UTF-8; of XML, without the two characters that are none there.
 inline bool is_utf8(const u8 *at, const u8 *end, bool xml) {
   while (at < end) {
     if (end - at >= 16) {
-      Mask m = beyond_ascii(load(at));
+      Bytes b = load(at);
+      Mask m = beyond_ascii(b);
       if (!m) {
         at += 16;
         while (end - at >= 64 && is_ascii(either(either(load(at), load(at + 16)),
                                                  either(load(at + 32), load(at + 48)))))
           at += 64;
+        continue;
+      }
+      if (std::size_t whole = whole_characters(b)) {
+        at += whole;
         continue;
       }
       at += first_of(m);
