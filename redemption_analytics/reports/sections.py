@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics import plot
-from redemption_analytics.metrics.outliers import SIGNIFICANT
+from redemption_analytics.metrics.outliers import MIN_REDEMPTIONS, stands_out
 from redemption_analytics.options import Period
 from redemption_analytics.plot.groups import Groups, grouped, names_of
 from redemption_analytics.plot.look import number
@@ -190,18 +190,20 @@ def _expected(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
 def _tills(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
     outliers = tables["reversal_outliers.parquet"]
     tests = grouped(r, outliers, ["till_code"], "redemptions", most=len(outliers)).rows
-    found = [row for row in tests if row["q_value"] is not None and row["q_value"] < SIGNIFICANT]
+    found = [row for row in tests if stands_out(row)]
     chart = embedded(plot.reversal_funnel(r, "till_code", as_of))
     words = [
         *chart.said,
-        "Each mark is a till. Between the lines lie 95 % and 99.8 % of tills of that size if"
-        " only chance is at work. A till that stands out is a reason to look, not a verdict.",
+        "Each mark is a till. Between the lines lie 95 % and 99.8 % of tills of that size if they"
+        " differ by chance, and by nature as those that do not stand out. A till with fewer than"
+        f" {MIN_REDEMPTIONS} redemptions cannot stand out. One that does is a reason to look, not a"
+        " verdict.",
     ]
     columns: Columns = {
         "label": ("Till", "text"),
         "redemptions": ("Redemptions", "count"),
         "reversed_redemptions": ("Reversed", "count"),
-        "expected_reversed_redemptions": ("Expected by chance", "days"),
+        "expected_reversed_redemptions": ("At the rate of the others", "days"),
         "q_value": ("q value", "small"),
     }
     table = html_table("table-tills", (found or tests)[:_TILLS], columns)
