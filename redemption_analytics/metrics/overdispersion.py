@@ -8,6 +8,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from redemption_analytics.metrics.inference import COMMON
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 Whole: TypeAlias = npt.NDArray[np.int64]
 
@@ -16,9 +18,6 @@ _GRID = np.concatenate([[0.0], np.geomspace(1e-8, 0.9, 90)])
 
 #: What lies above the mean by more deviations than this counts as if it lay there.
 _USUAL = 2.5
-
-#: What standard deviation the rates of groups of one kind commonly have, as a share of their mean.
-_COMMON = 0.5
 
 _LOW_TAIL = NormalDist().inv_cdf(0.05)
 _ROUNDS = 20
@@ -104,7 +103,7 @@ def _limits(sums: Floats, groups: int) -> Floats:
     ninth = 2 / (9 * free)  # chi-squared, by E. B. Wilson and M. M. Hilferty
     low = free * max(1 - ninth + _LOW_TAIL * ninth**0.5, 0) ** 3
     best, upper = _reaching(squares, free), _reaching(squares, low)
-    common = _COMMON**2 * mean[:, 0] / np.maximum(1 - mean[:, 0], 1e-9)
+    common = COMMON**2 * mean[:, 0] / np.maximum(1 - mean[:, 0], 1e-9)
     return np.where(best > common, upper, np.minimum(upper, common))
 
 
