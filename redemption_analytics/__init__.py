@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from redemption_analytics.loading.convert import convert as convert
     from redemption_analytics.loading.load import load as load
     from redemption_analytics.loading.open import open as open  # noqa: A004
+    from redemption_analytics.metrics import compare_rates as compare_rates
     from redemption_analytics.metrics import coupon_summary as coupon_summary
     from redemption_analytics.metrics import expected_reversals as expected_reversals
     from redemption_analytics.metrics import net_points as net_points
@@ -48,6 +49,7 @@ _HOMES = {
     "ValidationError": "errors",
     "WriteError": "errors",
     "audit": "audits",
+    "compare_rates": "metrics",
     "convert": "loading.convert",
     "coupon_summary": "metrics",
     "expected_reversals": "metrics",

@@ -1,5 +1,6 @@
 """The metrics, each written once for every kind of frame."""
 
+from redemption_analytics.metrics.comparison import compare_rates
 from redemption_analytics.metrics.coupons import coupon_summary
 from redemption_analytics.metrics.curve import reversal_curve
 from redemption_analytics.metrics.durations import time_to_reversal
@@ -11,6 +12,7 @@ from redemption_analytics.metrics.outliers import reversal_outliers
 from redemption_analytics.metrics.rates import reversal_rates
 
 __all__ = [
+    "compare_rates",
     "coupon_summary",
     "expected_reversals",
     "kpis",
