@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from redemption_analytics.loading.open import open as open  # noqa: A004
     from redemption_analytics.metrics import compare_rates as compare_rates
     from redemption_analytics.metrics import coupon_summary as coupon_summary
+    from redemption_analytics.metrics import customers_to_review as customers_to_review
     from redemption_analytics.metrics import expected_reversals as expected_reversals
     from redemption_analytics.metrics import net_points as net_points
     from redemption_analytics.metrics import reversal_curve as reversal_curve
@@ -52,6 +53,7 @@ _HOMES = {
     "compare_rates": "metrics",
     "convert": "loading.convert",
     "coupon_summary": "metrics",
+    "customers_to_review": "metrics",
     "expected_reversals": "metrics",
     "kpis": "metrics",
     "load": "loading.load",

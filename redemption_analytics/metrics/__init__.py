@@ -10,10 +10,12 @@ from redemption_analytics.metrics.kpis import kpis
 from redemption_analytics.metrics.net import net_points
 from redemption_analytics.metrics.outliers import reversal_outliers
 from redemption_analytics.metrics.rates import reversal_rates
+from redemption_analytics.metrics.review import customers_to_review
 
 __all__ = [
     "compare_rates",
     "coupon_summary",
+    "customers_to_review",
     "expected_reversals",
     "kpis",
     "net_points",

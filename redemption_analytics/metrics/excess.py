@@ -32,11 +32,7 @@ def excess(redemptions: list[int], reversed_: list[int], least: int) -> dict[str
     comparable = proper & (n[proper].sum() > n)
     expected, p_values, q_values = (np.full(len(n), np.nan) for _ in range(3))
     if comparable.any():
-        pairs, which, times = np.unique(
-            np.column_stack([n, k])[comparable], axis=0, return_inverse=True, return_counts=True
-        )
-        means, chances = _against_others(pairs[:, 0], pairs[:, 1], times)
-        expected[comparable], p_values[comparable] = means[which], chances[which]
+        expected[comparable], p_values[comparable] = against_others(n[comparable], k[comparable])
     enough = comparable & (n >= least)
     q_values[enough] = false_discovery_rates(p_values[enough])
     columns = {
@@ -51,20 +47,33 @@ def _nulls_for_nan(values: Floats) -> Any:
     return pa.array(values, pa.float64(), from_pandas=True)
 
 
-def _against_others(n: Whole, k: Whole, times: Whole) -> tuple[Floats, Floats]:
-    """Return how many of n are expected at the rate of the others, and the chance of k or more.
+def against_others(n: Whole, k: Whole, times: Floats | float = 1.0) -> tuple[Floats, Floats]:
+    """Return how many are expected at the rate of all others, and the chance of so many or more.
 
-    ``times`` says how many groups have these numbers.
+    Parameters
+    ----------
+    n, k
+        Redemptions of each group, and how many of them were reversed. There is another group with
+        redemptions for each.
+    times
+        How much more is usual where the group is, for reasons that are not its own.
     """
-    others, back = (n * times).sum() - n, (k * times).sum() - k
-    spread = correlation_of_others(n, k, times)
-    pairs = n.astype(np.float64) * (n - 1)
+    groups, which, many = np.unique(
+        np.column_stack([n, k, np.broadcast_to(times, n.shape)]),
+        axis=0,
+        return_inverse=True,
+        return_counts=True,
+    )
+    sizes, counts = groups[:, 0].astype(np.int64), groups[:, 1].astype(np.int64)
+    others, back = n.sum() - sizes, k.sum() - counts
+    spread = correlation_of_others(sizes, counts, many)
+    pairs = groups[:, 0] * (groups[:, 0] - 1)
     # The rate of others who differ is known as well as that of so many who do not.
-    as_good_as = others / (1 + spread * ((pairs * times).sum() - pairs) / others)
-    rate = (back * (as_good_as / others) + 1) / (as_good_as + 1)
+    as_good_as = others / (1 + spread * ((pairs * many).sum() - pairs) / others)
+    rate = groups[:, 2] * (back * (as_good_as / others) + 1) / (as_good_as + 1)
     apart = 1 - (1 - 1 / (as_good_as + 2)) * (1 - spread)
-    chances = np.array([_tail(*group) for group in zip(k, n, rate, apart, strict=True)])
-    return n * (back / others), chances
+    chances = [_tail(*group) for group in zip(counts, sizes, rate, apart, strict=True)]
+    return (groups[:, 2] * sizes * (back / others))[which], np.array(chances)[which]
 
 
 def _tail(k: int, n: int, rate: float, correlation: float) -> float:

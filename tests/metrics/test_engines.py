@@ -41,6 +41,7 @@ FUNCTIONS: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
     (ra.kpis, {"by": BYS}),
     (ra.source_flows, {}),
     (ra.reversal_outliers, {"by": [by for by in BYS if by]}),
+    (ra.customers_to_review, {"min_reversed": [1], "false_alarms": [1.0]}),
     (ra.reversal_curve, {"by": CURVE_BYS, "weight": ["redemptions", "points"]}),
     (ra.time_to_reversal, {"by": BYS}),
     (ra.expected_reversals, {"by": CURVE_BYS, "as_of": [None, "2026-06-30"]}),
