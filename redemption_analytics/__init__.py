@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from redemption_analytics.loading.convert import convert as convert
     from redemption_analytics.loading.load import load as load
     from redemption_analytics.loading.open import open as open  # noqa: A004
+    from redemption_analytics.metrics import cohorts as cohorts
     from redemption_analytics.metrics import compare_rates as compare_rates
     from redemption_analytics.metrics import coupon_summary as coupon_summary
     from redemption_analytics.metrics import customers_to_review as customers_to_review
@@ -50,6 +51,7 @@ _HOMES = {
     "ValidationError": "errors",
     "WriteError": "errors",
     "audit": "audits",
+    "cohorts": "metrics",
     "compare_rates": "metrics",
     "convert": "loading.convert",
     "coupon_summary": "metrics",

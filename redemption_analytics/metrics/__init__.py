@@ -1,5 +1,6 @@
 """The metrics, each written once for every kind of frame."""
 
+from redemption_analytics.metrics.cohorts import cohorts
 from redemption_analytics.metrics.comparison import compare_rates
 from redemption_analytics.metrics.coupons import coupon_summary
 from redemption_analytics.metrics.curve import reversal_curve
@@ -13,6 +14,7 @@ from redemption_analytics.metrics.rates import reversal_rates
 from redemption_analytics.metrics.review import customers_to_review
 
 __all__ = [
+    "cohorts",
     "compare_rates",
     "coupon_summary",
     "customers_to_review",

@@ -124,16 +124,16 @@ def _customers(pairs: pd.DataFrame) -> pd.DataFrame:
     """Test customers, of whom is expected what is usual at their tills."""
     usual = _elsewhere(pairs, "till_code") * pairs[_N]
     expected = usual.groupby(pairs["customer_key"]).sum()
-    customers = pairs.groupby("customer_key", as_index=False)[_COUNTS].sum()
-    there = expected.loc[customers["customer_key"]].to_numpy() / customers[_N].to_numpy(np.float64)
+    customers: pd.DataFrame = pairs.groupby("customer_key", as_index=False)[_COUNTS].sum()
+    there = np.asarray(expected.loc[customers["customer_key"]]) / np.asarray(customers[_N])
     return _tested(customers, "customer", there)
 
 
 def _pairs(pairs: pd.DataFrame) -> pd.DataFrame:
     """Test customers at tills, with what others do there and they do elsewhere."""
-    known = pairs["till_code"].notna()
+    known = pairs["till_code"].notna().to_numpy()
     usual = np.maximum(_elsewhere(pairs, "till_code"), _elsewhere(pairs, "customer_key"))
-    return _tested(pairs[known], "customer at till", usual[known].to_numpy())
+    return _tested(pairs[known], "customer at till", np.asarray(usual)[known])
 
 
 def _elsewhere(pairs: pd.DataFrame, name: str) -> pd.Series:

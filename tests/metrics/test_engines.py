@@ -41,6 +41,7 @@ FUNCTIONS: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
     (ra.kpis, {"by": BYS}),
     (ra.source_flows, {}),
     (ra.reversal_outliers, {"by": [by for by in BYS if by]}),
+    (ra.cohorts, {"by": [(), "program_id", ["store_code", "custom:channel"]], "months": [4]}),
     (ra.customers_to_review, {"min_reversed": [1], "false_alarms": [1.0]}),
     (ra.reversal_curve, {"by": CURVE_BYS, "weight": ["redemptions", "points"]}),
     (ra.time_to_reversal, {"by": BYS}),

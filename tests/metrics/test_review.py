@@ -31,9 +31,10 @@ def bundle(*counts: tuple[str, str | None, int, int]) -> ra.Redemptions:
     )
 
 
-def others(
-    many: int = 60, *, till: str = "till", every: int = 3
-) -> list[tuple[str, str, int, int]]:
+Counts = list[tuple[str, str, int, int]]
+
+
+def others(many: int = 60, *, till: str = "till", every: int = 3) -> Counts:
     """Customers of whom every third has one of ten redemptions reversed."""
     return [(f"{till} {n}", till, 10, int(n % every == 0)) for n in range(many)]
 

@@ -38,6 +38,8 @@ CHARTS: list[tuple[str, dict[str, Any]]] = [
     ("source_flows", {}),
     ("source_flows", {"most": 3}),
     ("coverage", {}),
+    ("cohorts", {}),
+    ("cohorts", {"by": ["program_id"], "months": 3, "newest": 6}),
 ]
 IDS = [f"{name}-{arguments}" for name, arguments in CHARTS]
 
