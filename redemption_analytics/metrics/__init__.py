@@ -2,7 +2,7 @@
 
 from redemption_analytics.metrics.cohorts import cohorts
 from redemption_analytics.metrics.comparison import compare_rates
-from redemption_analytics.metrics.coupons import coupon_summary
+from redemption_analytics.metrics.coupons import coupon_performance, coupon_summary
 from redemption_analytics.metrics.curve import reversal_curve
 from redemption_analytics.metrics.durations import time_to_reversal
 from redemption_analytics.metrics.expected import expected_reversals
@@ -16,6 +16,7 @@ from redemption_analytics.metrics.review import customers_to_review
 __all__ = [
     "cohorts",
     "compare_rates",
+    "coupon_performance",
     "coupon_summary",
     "customers_to_review",
     "expected_reversals",

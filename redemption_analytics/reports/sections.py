@@ -238,7 +238,7 @@ def _flows(r: Redemptions, tables: Tables) -> Section:
 
 
 def _coupons(tables: Tables, period: Period, as_of: datetime) -> Section:
-    summary = tables["coupon_summary_by_series.parquet"].to_pylist()
+    summary = tables["coupon_performance.parquet"].to_pylist()
     if not summary:
         return Section(
             "coupons", "Coupons", "Coupons", ["There are no coupon redemptions in the data."]
@@ -251,20 +251,23 @@ def _coupons(tables: Tables, period: Period, as_of: datetime) -> Section:
     rows.sort(key=lambda row: -row["coupons_redeemed"])
     for row in rows:
         row["series"] = "no series" if row["series_id"] is None else str(row["series_id"])
+        row["share_off"] = None if row["percent_off"] is None else row["percent_off"] / 100
     if not over:
         return Section("coupons", "Coupons", "Coupons", ["No coupon redemption has a time."])
     total = sum(row["coupons_redeemed"] for row in rows)
-    money = sum(row["discount_value"] for row in rows)
+    money = sum(row["amount_off"] or 0 for row in rows)
     words = [
         f"In {period_name(max(over), period)}, {number(total)} coupons were redeemed; those that"
         f" take off an amount took off {money:,.2f} in the organisation's currency."
     ]
     columns: Columns = {
         "series": ("Coupon series", "text"),
+        "discount_type": ("Discount type", "text"),
         "coupons_redeemed": ("Coupons redeemed", "count"),
         "redeemers": ("Coupon redeemers", "count"),
         "codes": ("Codes", "count"),
-        "discount_value": ("Discount value", "money"),
+        "amount_off": ("Taken off, in money", "money"),
+        "share_off": ("Taken off, in percent", "percent"),
     }
     table = html_table("table-coupons", rows, columns)
     return Section(

@@ -38,6 +38,7 @@ FUNCTIONS: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
     (ra.reversal_rates, {"by": BYS}),
     (ra.reversal_rates, {"by": BYS[:3], "within": ["30D"], "as_of": [None, "2025-03-01"]}),
     (ra.coupon_summary, {"by": COUPON_BYS}),
+    (ra.coupon_performance, {"by": [(), "month", ["store_code", "custom:channel"]]}),
     (ra.kpis, {"by": BYS}),
     (ra.source_flows, {}),
     (ra.reversal_outliers, {"by": [by for by in BYS if by]}),
