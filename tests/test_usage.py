@@ -26,7 +26,10 @@ GOOD = "data_samples/2020-breakups.json"
 
 METRICS = [
     "audit",
+    "cohorts",
+    "coupon_performance",
     "coupon_summary",
+    "customers_to_review",
     "expected_reversals",
     "kpis",
     "net_points",

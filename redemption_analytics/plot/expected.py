@@ -69,7 +69,7 @@ def expected_reversals(
     >>> r = ra.load("data_samples/organisation")
     >>> chart = ra.plot.expected_reversals(r, by="program_id")
     >>> chart.title.subtitle[0]
-    '2,317 of 325,820 open points are expected back, with 95 % certainty 708 to 4,664.'
+    '3,245 of 325,820 open points are expected back, with 95 % certainty 1,150 to 6,066.'
     """
     columns = names(by, custom_of=r)
     groups = grouped(r, measure(r, columns, horizon, as_of), columns, "open_points", newest=newest)

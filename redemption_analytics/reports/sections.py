@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.metrics import reversal_rates
-from redemption_analytics.metrics.outliers import SIGNIFICANT
+from redemption_analytics.metrics.outliers import MIN_REDEMPTIONS, stands_out
 from redemption_analytics.options import Period
 from redemption_analytics.plot import curve, expected, flows, funnel, net, rates
 from redemption_analytics.plot.groups import Groups, grouped, names_of, plain_rows
@@ -191,18 +191,20 @@ def _expected(r: Redemptions, tables: Tables) -> Section:
 def _tills(r: Redemptions, tables: Tables) -> Section:
     outliers = tables["reversal_outliers.parquet"]
     tests = grouped(r, outliers, ["till_code"], "redemptions", most=len(outliers)).rows
-    found = [row for row in tests if row["q_value"] is not None and row["q_value"] < SIGNIFICANT]
+    found = [row for row in tests if stands_out(row)]
     chart = embedded(funnel.drawn(r, outliers, ["till_code"]))
     words = [
         *chart.said,
-        "Each mark is a till. Between the lines lie 95 % and 99.8 % of tills of that size if"
-        " only chance is at work. A till that stands out is a reason to look, not a verdict.",
+        "Each mark is a till. Between the lines lie 95 % and 99.8 % of tills of that size if they"
+        " differ by chance, and by nature as those that do not stand out. A till with fewer than"
+        f" {MIN_REDEMPTIONS} redemptions cannot stand out. One that does is a reason to look, not a"
+        " verdict.",
     ]
     columns: Columns = {
         "label": ("Till", "text"),
         "redemptions": ("Redemptions", "count"),
         "reversed_redemptions": ("Reversed", "count"),
-        "expected_reversed_redemptions": ("Expected by chance", "days"),
+        "expected_reversed_redemptions": ("At the rate of the others", "days"),
         "q_value": ("q value", "small"),
     }
     table = html_table("table-tills", (found or tests)[:_TILLS], columns)
@@ -237,7 +239,7 @@ def _flows(r: Redemptions, tables: Tables) -> Section:
 
 
 def _coupons(tables: Tables, period: Period, as_of: datetime) -> Section:
-    summary = tables["coupon_summary_by_series.parquet"].to_pylist()
+    summary = tables["coupon_performance.parquet"].to_pylist()
     if not summary:
         return Section(
             "coupons", "Coupons", "Coupons", ["There are no coupon redemptions in the data."]
@@ -250,20 +252,23 @@ def _coupons(tables: Tables, period: Period, as_of: datetime) -> Section:
     rows.sort(key=lambda row: -row["coupons_redeemed"])
     for row in rows:
         row["series"] = "no series" if row["series_id"] is None else str(row["series_id"])
+        row["share_off"] = None if row["percent_off"] is None else row["percent_off"] / 100
     if not over:
         return Section("coupons", "Coupons", "Coupons", ["No coupon redemption has a time."])
     total = sum(row["coupons_redeemed"] for row in rows)
-    money = sum(row["discount_value"] for row in rows)
+    money = sum(row["amount_off"] or 0 for row in rows)
     words = [
         f"In {period_name(max(over), period)}, {number(total)} coupons were redeemed; those that"
         f" take off an amount took off {money:,.2f} in the organisation's currency."
     ]
     columns: Columns = {
         "series": ("Coupon series", "text"),
+        "discount_type": ("Discount type", "text"),
         "coupons_redeemed": ("Coupons redeemed", "count"),
         "redeemers": ("Coupon redeemers", "count"),
         "codes": ("Codes", "count"),
-        "discount_value": ("Discount value", "money"),
+        "amount_off": ("Taken off, in money", "money"),
+        "share_off": ("Taken off, in percent", "percent"),
     }
     table = html_table("table-coupons", rows, columns)
     return Section(

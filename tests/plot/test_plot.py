@@ -39,6 +39,8 @@ CHARTS: list[tuple[str, dict[str, Any]]] = [
     ("source_flows", {}),
     ("source_flows", {"most": 3}),
     ("coverage", {}),
+    ("cohorts", {}),
+    ("cohorts", {"by": ["program_id"], "months": 3, "newest": 6}),
 ]
 IDS = [f"{name}-{arguments}" for name, arguments in CHARTS]
 #: The last one of each kind, which asks for most.
@@ -263,6 +265,20 @@ def test_control_limits_are_scipys_quantiles_interpolated(
     ((low, high),) = control_limits(rate, [n], share)
     assert low == pytest.approx(limit((1 - share) / 2), rel=1e-6, abs=1e-9)
     assert high == pytest.approx(limit((1 + share) / 2), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [7, 50, 1234])
+@pytest.mark.parametrize("apart", [0.002, 0.05])
+def test_control_limits_of_tills_that_differ_are_those_of_the_beta_binomial(
+    n: int, apart: float
+) -> None:
+    weight = 1 / apart - 1
+    law = stats.betabinom(n, 0.08 * weight, 0.92 * weight)
+    ((low, high),) = control_limits(0.08, [n], 0.95, apart)
+    assert law.ppf(0.025) - 1 <= low * n <= law.ppf(0.025)
+    assert law.ppf(0.975) - 1 <= high * n <= law.ppf(0.975)
+    ((inner_low, inner_high),) = control_limits(0.08, [n], 0.95)
+    assert low <= inner_low < inner_high < high
 
 
 def test_flows_hold_all_points_and_say_how_many_stayed_at_home() -> None:

@@ -31,7 +31,7 @@ FILES = {
     "net_points_posted": lambda r: ra.net_points(r, "month", "event"),
     "kpis": lambda r: ra.kpis(r, "month"),
     "coupon_summary": lambda r: ra.coupon_summary(r, "month"),
-    "coupon_summary_by_series": lambda r: ra.coupon_summary(r, ["series_id", "month"]),
+    "coupon_performance": lambda r: ra.coupon_performance(r, "month"),
     "reversal_curve": lambda r: ra.reversal_curve(r),
     "expected_reversals": lambda r: ra.expected_reversals(r),
     "reversal_curve_by_program": lambda r: ra.reversal_curve(r, "program_id"),

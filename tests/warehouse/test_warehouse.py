@@ -190,7 +190,7 @@ def test_a_warehouse_that_holds_nothing_is_told(warehouse: ra.Warehouse) -> None
         lambda: warehouse.open(as_known_on="2026-01-01"),
     ]
     for call in calls:
-        with pytest.raises((ra.SourceError, ra.UsageError), match="nothing yet|none yet"):
+        with pytest.raises((ra.SourceError, ra.UsageError), match=r"nothing yet|none yet"):
             call()
 
 
