@@ -15,7 +15,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pytest
 from answers import answer, cells, new, old, reversal
-from warehouses import assert_same, rows_of
+from warehouses import assert_same, before_commit, named, rows_of, stored
 
 import redemption_analytics as ra
 from redemption_analytics.privacy import KEY_VARIABLE
@@ -425,40 +425,25 @@ def test_a_warehouse_of_pseudonyms_holds_neither_its_key_nor_who_it_is_about(
     warehouse = ra.Warehouse(tmp_path / "warehouse")
     warehouse.ingest(path, pii="pseudonymize")
     warehouse.ingest(write(tmp_path / "exports", "2026-01-02", told))
-    for stored in (tmp_path / "warehouse").rglob("*"):
-        if stored.is_file():
-            data = stored.read_bytes()
-            if stored.suffix != ".json":
-                data += str(_rows_in(stored)).encode()
+    for path in (tmp_path / "warehouse").rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            if path.suffix != ".json":
+                data += str(_rows_in(path)).encode()
             for secret in (key, "44700900101", "MARK-n"):
-                assert secret.encode() not in data, stored
+                assert secret.encode() not in data, path
 
 
-def _rows_in(stored: Path) -> list[Any]:
-    if stored.suffix == ".arrow":
-        with pa.ipc.open_file(str(stored)) as file:
+def _rows_in(path: Path) -> list[Any]:
+    if path.suffix == ".arrow":
+        with pa.ipc.open_file(str(path)) as file:
             return list(file.read_all().to_pylist())
     import pyarrow.parquet as pq
 
-    return list(pq.read_table(stored).to_pylist())
+    return list(pq.read_table(path).to_pylist())
 
 
 # Vacuum.
-
-
-def stored(warehouse: ra.Warehouse) -> set[str]:
-    return {found.name for found in warehouse._store.names("data")}
-
-
-def named(warehouse: ra.Warehouse) -> set[str]:
-    """The files that the versions name, by the log alone."""
-    names: set[str] = set()
-    for version in warehouse._log.versions():
-        entry = warehouse._log.read(version)
-        names.update(file.path for file in entry.files)
-        units = {unit["name"] for unit in entry.state["units"]}
-        names.update(name for name in stored(warehouse) if name.split("/")[2] in units)
-    return names
 
 
 def test_vacuum_takes_old_versions_and_keeps_the_others_whole(
@@ -514,30 +499,6 @@ def test_an_ingest_beside_a_vacuum_is_unharmed(warehouse: ra.Warehouse, tmp_path
 
 
 # Other writers.
-
-
-class before_commit:  # noqa: N801
-    """Let something happen once, just before the next commit."""
-
-    def __init__(self, happens: Callable[[], Any]):
-        self._happens = happens
-        self._commit = Log.commit
-        self._done = False
-
-    def __enter__(self) -> None:
-        this = self
-
-        def commit(log: Log, entry: Any) -> bool:
-            if not this._done:
-                this._done = True
-                this._happens()
-            return this._commit(log, entry)
-
-        self._patch = mock.patch.object(Log, "commit", commit)
-        self._patch.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._patch.stop()
 
 
 @pytest.mark.parametrize("first", [0, 1], ids=["the first version", "a later version"])
