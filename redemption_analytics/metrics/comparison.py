@@ -13,6 +13,7 @@ from redemption_analytics.metrics.computed import handed_back, keys_of
 from redemption_analytics.metrics.grouping import By
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.lazy import frame, native
 
 _RATE, _COUNT = "redemption_reversal_rate", "redemptions"
 _MEASURES = (_COUNT, _RATE, "ci_low", "ci_high")
@@ -108,7 +109,7 @@ def compare_rates(before: Any, after: Any, on: By | None = None) -> Any:
 
 def _read(rates: Any, argument: str) -> pd.DataFrame:
     try:
-        table = as_arrow(rates)
+        table = as_arrow(native(frame(rates)))  # without the index of a part of pandas' frame
     except TypeError:
         table = None
     if table is None or not set(_MEASURES) <= set(table.column_names):

@@ -79,6 +79,13 @@ def test_periods_are_compared_by_what_on_names() -> None:
         ra.compare_rates(january, by, on="store_code")
 
 
+def test_rows_taken_out_of_a_frame_are_told_by_their_groups_not_by_their_places() -> None:
+    before = rates("store_code", east=(5, 1), north=(20, 4), south=(30, 3))
+    after = rates("store_code", north=(20, 4), south=(30, 3))
+    found = ra.compare_rates(before[before["store_code"] != "east"], after)
+    assert table(found, "store_code", "change") == [("north", 0.0), ("south", 0.0)]
+
+
 def test_the_null_group_is_compared_with_the_null_group() -> None:
     unplaced = load([redemption("a", 5, store=None), redemption("b", 5)])
     found = ra.compare_rates(*[ra.reversal_rates(unplaced, "store_code")] * 2)
