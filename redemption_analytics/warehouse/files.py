@@ -28,8 +28,8 @@ from redemption_analytics.warehouse.store import Store
 #: Rows of a file, about.
 FILE_ROWS = 4 * GROUP_ROWS
 
-#: So many rows wait at most, in all, for others of their quarter.
-_HELD_ROWS = 8 * GROUP_ROWS
+#: So many bytes of rows wait at most, in all, for others of their quarter.
+_HELD_BYTES = 64 << 20
 
 #: So many row groups wait to be encoded.
 _AHEAD = 2
@@ -157,6 +157,7 @@ class Writing:
         self._store = store
         self._waiting: dict[tuple[str, str], list[pa.Table]] = {}
         self._rows: Counter[tuple[str, str]] = Counter()
+        self._bytes: Counter[tuple[str, str]] = Counter()
         self._open: dict[tuple[str, str], _File] = {}
         # Encoding goes on beside reading, one row group at a time.
         self._writer = ThreadPoolExecutor(1)
@@ -192,14 +193,15 @@ class Writing:
         place = (table, partition)
         self._waiting.setdefault(place, []).append(rows)
         self._rows[place] += rows.num_rows
+        self._bytes[place] += rows.nbytes
         if self._rows[place] >= GROUP_ROWS:
             self._write(place)
-        while self._rows.total() > _HELD_ROWS:
-            self._write(max(self._rows, key=lambda place: self._rows[place]))
+        while self._bytes.total() > _HELD_BYTES:
+            self._write(max(self._bytes, key=lambda place: self._bytes[place]))
 
     def _write(self, place: tuple[str, str]) -> None:
         rows = pa.concat_tables(self._waiting.pop(place)).combine_chunks()
-        del self._rows[place]
+        del self._rows[place], self._bytes[place]
         self._writing.append(self._writer.submit(self._encode, place, rows))
         while len(self._writing) > _AHEAD:
             self._writing.popleft().result()
@@ -215,6 +217,8 @@ class Writing:
                 self._open[place] = _File(self._store, table, partition, group.schema, texts)
             if self._open[place].write(group) >= FILE_ROWS:
                 self.written.append(self._open.pop(place).close())
+        # Memory that other threads filled is not given back by itself.
+        pa.default_memory_pool().release_unused()
 
     def finish(self) -> None:
         """Write what waits."""

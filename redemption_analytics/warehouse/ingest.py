@@ -22,8 +22,9 @@ from redemption_analytics.columns import TABLES
 from redemption_analytics.dating import TELLING
 from redemption_analytics.errors import SourceError, WriteError
 from redemption_analytics.loading.pipeline import GROWING, Loading, Pipeline, odd_example
+from redemption_analytics.memory import system_memory
 from redemption_analytics.merging.cases import CASES
-from redemption_analytics.merging.stores import GROUP_ROWS, Keep
+from redemption_analytics.merging.stores import Keep
 from redemption_analytics.sources.accounts import files_table
 from redemption_analytics.sources.export import Export, by_number
 from redemption_analytics.sources.find import Source
@@ -53,6 +54,9 @@ from redemption_analytics.warehouse.stage import StagedUnit, Staging, Unit, unit
 from redemption_analytics.warehouse.store import Store
 
 LOG = logging.getLogger(__name__)
+
+#: About so much of a table is looked at together.
+_TOGETHER_BYTES = 16 << 20
 
 #: Where more answers than these are to be merged again, all are, on disk.
 MOST_ANSWERS = 300_000
@@ -134,6 +138,7 @@ class Ingest:
         """
         exports = _readable_again(self._loading.exports(source))
         with (
+            system_memory(),
             TemporaryDirectory(prefix="redemption-analytics-") as folder,
             told_as_write_error(Path(folder), FULL),
         ):
@@ -418,13 +423,13 @@ def _readable_again(exports: list[Export]) -> list[Export]:
 def _gathered(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """Put small batches together: what is done with each takes its time."""
     held: list[pa.Table] = []
-    rows = 0
+    size = 0
     for batch in batches:
         held.append(batch)
-        rows += batch.num_rows
-        if rows >= GROUP_ROWS:
+        size += batch.nbytes
+        if size >= _TOGETHER_BYTES:
             yield pa.concat_tables(held).combine_chunks()
-            held, rows = [], 0
+            held, size = [], 0
     if held:
         yield pa.concat_tables(held).combine_chunks()
 
