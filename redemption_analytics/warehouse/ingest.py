@@ -59,7 +59,7 @@ LOG = logging.getLogger(__name__)
 _TOGETHER_BYTES = 16 << 20
 
 #: Where more answers than these are to be merged again, all are, on disk.
-MOST_ANSWERS = 300_000
+MOST_ANSWERS = 100_000
 
 #: The tables whose changes are told in a line.
 _TOLD = ("points", "reversals", "coupons", "customers")

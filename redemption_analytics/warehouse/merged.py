@@ -25,6 +25,9 @@ Mask = npt.NDArray[np.bool_]
 #: So many answers are read at a time.
 _AT_A_TIME = 50_000
 
+#: So many answers are kept, to be merged once more.
+_KEPT = 100_000
+
 
 @dataclass(frozen=True)
 class Merged:
@@ -63,6 +66,7 @@ class Stage:
         self.units = units
         self.exports = [unit.exports() for unit in units]
         self._numbers: list[int] = []
+        self._read: dict[tuple[int, bytes], Tables] = {}
         self.dates: list[Dated] = []
         for unit, exports in zip(units, self.exports, strict=True):
             self._numbers.append(len(self.dates))
@@ -82,13 +86,24 @@ class Stage:
         masks
             For each unit which of its answers are chosen.
         """
+        few = sum(int(mask.sum()) for mask in masks) <= _KEPT
         for place, answers in self._runs(masks):
-            tables = self.units[place].tables(answers)
-            for name in ("points", "coupons"):
-                column = tables[name].schema.get_field_index(EXPORT)
-                numbers = tables[name][EXPORT].to_numpy() + np.int32(self._numbers[place])
-                tables[name] = tables[name].set_column(column, EXPORT, pa.array(numbers))
-            yield tables
+            if not few:
+                yield self._tables(place, answers)
+                continue
+            # What is merged without something new, and then with it, is mostly read in one run.
+            key = (place, answers.tobytes())
+            if key not in self._read:
+                self._read[key] = self._tables(place, answers)
+            yield self._read[key]
+
+    def _tables(self, place: int, answers: Numbers) -> Tables:
+        tables = self.units[place].tables(answers)
+        for name in ("points", "coupons"):
+            column = tables[name].schema.get_field_index(EXPORT)
+            numbers = tables[name][EXPORT].to_numpy() + np.int32(self._numbers[place])
+            tables[name] = tables[name].set_column(column, EXPORT, pa.array(numbers))
+        return tables
 
     def _runs(self, masks: Sequence[Mask]) -> Iterator[tuple[int, Numbers]]:
         """Divide answers into runs of one unit, in the order of (exported_at, name, record)."""
