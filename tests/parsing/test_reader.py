@@ -215,6 +215,12 @@ def outcome(data: bytes, **options: Any) -> ra.Redemptions | str:
 
 
 def assert_readers_agree(data: bytes, **options: Any) -> None:
+    # The native reader reads the last bytes of a block otherwise than those before.
+    for end in (b"", b"\n" * 64):
+        assert_tables_agree(data + end, **options)
+
+
+def assert_tables_agree(data: bytes, **options: Any) -> None:
     native = outcome(data, **options)
     with mock.patch.object(parser, "Reader", OracleReader):
         plain = outcome(data, **options)
@@ -239,15 +245,10 @@ def assert_adds_up(r: ra.Redemptions) -> None:
 quick = partial(settings, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-# The native reader reads the last bytes of a block otherwise than those before.
-@given(
-    st.lists(records(), min_size=1, max_size=4),
-    st.sampled_from(["int", "decimal"]),
-    st.sampled_from([b"", b"\n" * 64]),
-)
-@quick(max_examples=40)
-def test_both_readers_give_equal_tables(several: list[bytes], points: str, end: bytes) -> None:
-    assert_readers_agree(b"\n".join(several) + end, points=points)
+@given(st.lists(records(), min_size=1, max_size=4), st.sampled_from(["int", "decimal"]))
+@quick(max_examples=30)
+def test_both_readers_give_equal_tables(several: list[bytes], points: str) -> None:
+    assert_readers_agree(b"\n".join(several), points=points)
 
 
 @given(st.lists(answers(), min_size=1, max_size=3))
