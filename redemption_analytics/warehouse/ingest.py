@@ -144,12 +144,19 @@ class Ingest:
                 new = known.new(exports)
                 LOG.info("%d exports, of which %d are known", len(exports), len(exports) - len(new))
                 if not new:
+                    # Who ingested them may have died before they were published.
+                    self._publish()
                     return Ingested(entry.version if entry else 0, 0, len(exports))
                 alone = len(new) == len(exports) and not known.again
                 done = self._ingest(entry, known, new, alone=alone)
                 if done is not None:
                     return replace(done, known=len(exports) - len(new))
         raise WriteError("the warehouse is written by others all the time: try again later")
+
+    def _publish(self) -> None:
+        """Publish the versions, where others were."""
+        if is_published(self._store):
+            publish(self._store)
 
     def _known(self, entry: Entry | None) -> Known:
         stage = Stage([StagedUnit(self._store, unit) for unit in units_of(entry)])
@@ -186,8 +193,7 @@ class Ingest:
                     made, counts = self._merged(entry, unit, pipeline, staging, known, writing)
                 # Where this fails it may have been done: all that was written stays.
                 if self._log.commit(made):
-                    if is_published(self._store):
-                        publish(self._store)
+                    self._publish()
                     LOG.info("version %d: %s", made.version, counts)
                     return Ingested(made.version, len(new), 0, unit.rejected, counts)
                 LOG.info("another writer was first: once more, upon what it wrote")

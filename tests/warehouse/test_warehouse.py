@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -138,6 +139,17 @@ def test_the_same_path_with_new_content_gets_response_ids_of_its_own(
     assert set(r.responses["source"]) == {str(path)}
     assert sorted(r.points["redemption_key"]) == ["a", "b", "c"]
     assert adds_up(r)
+
+
+def test_a_stream_is_known_by_its_content(warehouse: ra.Warehouse, tmp_path: Path) -> None:
+    path = write(tmp_path, "2026-01-01", answer(new("a")))
+    for read in (1, 0, 0):
+        with path.open("rb") as stream:
+            assert warehouse.ingest(stream).read == read
+    for read in (1, 0):
+        assert warehouse.ingest(io.BytesIO(json.dumps(answer(new("b"))).encode())).read == read
+    assert warehouse.ingest(json.dumps(answer(new("b"))).encode()).read == 0
+    assert warehouse.ingest(path).read == 0
 
 
 def test_of_several_alike_one_is_read(warehouse: ra.Warehouse, tmp_path: Path) -> None:
