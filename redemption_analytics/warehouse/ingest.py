@@ -27,6 +27,7 @@ from redemption_analytics.merging.stores import GROUP_ROWS, Keep
 from redemption_analytics.sources.accounts import files_table
 from redemption_analytics.sources.export import Export, by_number
 from redemption_analytics.sources.find import Source
+from redemption_analytics.sources.listing import WAREHOUSE
 from redemption_analytics.tables.arrow import arrow_schema_of
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER
 from redemption_analytics.tables.parts import whole_of
@@ -132,7 +133,11 @@ class Ingest:
         WriteError
             If the warehouse cannot be written, or others write it all the time.
         """
-        exports = _readable_again(self._loading.exports(source))
+        # This warehouse may lie below its source, and has other files after each ingest.
+        found = self._loading.exports(source)
+        exports = _readable_again([e for e in found if e.passed_over != WAREHOUSE])
+        if not exports:
+            raise SourceError("the source holds nothing but warehouses: name what holds exports")
         with (
             TemporaryDirectory(prefix="redemption-analytics-") as folder,
             told_as_write_error(Path(folder), FULL),

@@ -206,6 +206,12 @@ def test_a_warehouse_that_holds_nothing_is_told(warehouse: ra.Warehouse) -> None
             call()
 
 
+@pytest.mark.parametrize("path", [5, None, b"warehouse", ["warehouse"]])
+def test_a_place_of_another_type_is_refused(path: Any) -> None:
+    with pytest.raises(ra.UsageError, match="Warehouse: path is a directory or a URL, not"):
+        ra.Warehouse(path)
+
+
 def test_a_directory_of_something_else_is_no_warehouse(tmp_path: Path) -> None:
     path = write(tmp_path / "exports", "2026-01-01", answer(new("a")))
     with pytest.raises(ra.SourceError, match="is no warehouse, and holds something else"):
@@ -420,6 +426,7 @@ def test_pseudonyms_are_under_one_key(
         warehouse.ingest(third)
     # What stands is opened without the key.
     assert len(warehouse.open().points) == 1
+    assert len(warehouse.open(as_known_on="2026-01-01").points) == 1
     monkeypatch.setenv(KEY_VARIABLE, keys[0])
     with pytest.raises(ra.UsageError, match="pii is 'pseudonymize' in this warehouse"):
         warehouse.ingest(third, pii="keep")
@@ -756,6 +763,28 @@ def test_strict_ingests_stop_at_the_first_reject_and_leave_nothing(
         warehouse.ingest([second, broken], on_error="raise")
     assert stored(warehouse) == before
     assert warehouse.ingest([second, broken]).rejected == {"points": 1}
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_warehouse_below_its_source_does_not_take_itself_in(
+    published: bool, tmp_path: Path
+) -> None:
+    second = write_nights(tmp_path)[1]
+    second.rename(tmp_path / "later")
+    warehouse = ra.Warehouse(tmp_path / "warehouse")
+    for _ in range(2):
+        assert warehouse.ingest(tmp_path).version == 1
+        if published:
+            warehouse.publish()
+    (tmp_path / "later").rename(second)
+    assert warehouse.ingest(tmp_path).version == 2
+    assert warehouse.ingest(tmp_path).version == 2
+    r = ra.load(tmp_path)
+    assert set(r.files["status"]) == {"loaded", "passed over"}
+    assert set(r.files["reason"].dropna()) >= {"a part of a warehouse, and no export"}
+    assert len(r.rejects) == 0
+    with pytest.raises(ra.SourceError, match=r"is a warehouse, and no export"):
+        warehouse.ingest(tmp_path / "warehouse")
 
 
 # Redemptions and customers that turn out otherwise.
