@@ -20,10 +20,12 @@ import pyarrow.compute as pc
 from redemption_analytics.atomic_directory import FULL, told_as_write_error
 from redemption_analytics.columns import TABLES
 from redemption_analytics.dating import TELLING
-from redemption_analytics.errors import SourceError, WriteError
+from redemption_analytics.errors import RejectedError, SourceError, WriteError
 from redemption_analytics.loading.pipeline import GROWING, Loading, Pipeline, odd_example
+from redemption_analytics.loading.provenance import said
 from redemption_analytics.merging.cases import CASES
 from redemption_analytics.merging.stores import GROUP_ROWS, Keep
+from redemption_analytics.parsing import Reject
 from redemption_analytics.sources.accounts import files_table
 from redemption_analytics.sources.export import Export, by_number
 from redemption_analytics.sources.find import Source
@@ -307,6 +309,7 @@ class Ingest:
             merged = stage.merged_into(
                 keep, everything, parser.flattening, {}, personal=parser.personal
             )
+            self._check_late(entry, merged)
             below.clear()
             rows = self._write_all(keep, merged, below, writing)
         counts = {}
@@ -353,6 +356,7 @@ class Ingest:
         flattening, personal = self._loading.parser.flattening, self._loading.parser.personal
         old = stage.merged(before, flattening, found.common_before, personal=personal)
         new = stage.merged(found.answers, flattening, found.common, personal=personal)
+        self._check_late(entry, new)
         below.update(new.below)
         below.subtract(old.below)
         before_tables, after_tables = placed(old.tables), placed(new.tables)
@@ -369,6 +373,16 @@ class Ingest:
                 for what, number in change.counts.items():
                     whole[what] += number
         return kept, counts
+
+    def _check_late(self, entry: Entry, merged: Merged) -> None:
+        """Check that merging refuses nothing that it did not before, where that is asked for."""
+        if self._loading.options.strict:
+            files = [f for f in entry.tables["rejects"] if f.partition != READ]
+            before = [row for file in files for row in read_rows(self._store, file).to_pylist()]
+            for row in merged.tables["late_rejects"].to_pylist():
+                if row not in before:
+                    source = row.pop("source")
+                    raise RejectedError(said(source, Reject("reversals", **row)))
 
     def _accounts(
         self,

@@ -787,6 +787,26 @@ def test_a_warehouse_below_its_source_does_not_take_itself_in(
         warehouse.ingest(tmp_path / "warehouse")
 
 
+@pytest.mark.parametrize("most", [0, 300_000], ids=["all merged again", "some merged again"])
+def test_strict_ingests_stop_at_a_reversal_that_stands_under_a_redemption_known_before(
+    warehouse: ra.Warehouse, most: int, tmp_path: Path
+) -> None:
+    first, second, third = (
+        write(tmp_path, f"2026-01-0{day}", answer(new(key, reversals=[reversal(id_)])))
+        for day, key, id_ in ((1, "a", 1), (2, "b", 1), (3, "c", 3))
+    )
+    with mock.patch.object(ingest, "MOST_ANSWERS", most):
+        warehouse.ingest(first)
+        before = stored(warehouse)
+        with pytest.raises(ra.RejectedError, match="reversal_id 1 of redemption a is also"):
+            warehouse.ingest(second, on_error="raise")
+        assert stored(warehouse) == before
+        warehouse.ingest(second)
+        # What was refused before is no reason to stop.
+        assert warehouse.ingest(third, on_error="raise").version == 3
+    assert_same(warehouse.open(), ra.load([first, second, third]))
+
+
 # Redemptions and customers that turn out otherwise.
 
 
