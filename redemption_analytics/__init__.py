@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from redemption_analytics.loading.convert import convert as convert
     from redemption_analytics.loading.load import load as load
     from redemption_analytics.loading.open import open as open  # noqa: A004
+    from redemption_analytics.metrics import cohorts as cohorts
+    from redemption_analytics.metrics import compare_rates as compare_rates
+    from redemption_analytics.metrics import coupon_performance as coupon_performance
     from redemption_analytics.metrics import coupon_summary as coupon_summary
+    from redemption_analytics.metrics import customers_to_review as customers_to_review
     from redemption_analytics.metrics import expected_reversals as expected_reversals
     from redemption_analytics.metrics import net_points as net_points
     from redemption_analytics.metrics import reversal_curve as reversal_curve
@@ -51,8 +55,12 @@ _HOMES = {
     "Warehouse": "warehouse.warehouse",
     "WriteError": "errors",
     "audit": "audits",
+    "cohorts": "metrics",
+    "compare_rates": "metrics",
     "convert": "loading.convert",
+    "coupon_performance": "metrics",
     "coupon_summary": "metrics",
+    "customers_to_review": "metrics",
     "expected_reversals": "metrics",
     "kpis": "metrics",
     "load": "loading.load",

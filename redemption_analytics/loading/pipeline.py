@@ -211,7 +211,9 @@ class Pipeline:
                     waiting.popleft()()
             finally:
                 pool.shutdown(cancel_futures=True)
+        # Whatever was read, every table has its columns.
         self.merging.add(_nothing(parser, self.dating))
+        self._keep.append("rejects", rejects_table([]))
 
     def _read(
         self, exports: list[Export], advance: Callable[[int], object], hasher: Executor
@@ -316,7 +318,6 @@ class Pipeline:
     def finish(self, parser: Parser, hidden: Pseudonym | None) -> tuple[pa.Table, pa.Table]:
         """Merge what was gathered, and finish its tables; return the ledger and the findings."""
         late, cases, now = self.merge(parser)
-        self._keep.append("rejects", rejects_table([]))
         if late.num_rows:
             self._keep.append("late_rejects", late)
             self.rejected["reversals"] += late.num_rows

@@ -69,7 +69,7 @@ def write_reports(
         The files. Parquet: ``net_points`` and ``reversal_rates`` (by period), the same
         ``_by_program``, ``_by_store`` and ``_by_till`` (and period),
         ``reversal_rates_settled_by_program`` (``within="30D"``), ``net_points_posted`` (by period,
-        ``basis="event"``), ``kpis``, ``coupon_summary`` (also ``_by_series``),
+        ``basis="event"``), ``kpis``, ``coupon_summary``, ``coupon_performance``,
         ``reversal_curve`` and ``expected_reversals`` (also ``_by_program``),
         ``reversal_outliers`` (of tills), ``source_flows``, ``audit``, ``ledger`` and ``rejects``
         (by their places, without their text). Then ``report.html``, one file that works offline,

@@ -23,6 +23,7 @@ from answers import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from payloads import TIMES
 
 import redemption_analytics as ra
 
@@ -103,7 +104,7 @@ def test_of_equally_new_ones_the_one_whose_name_comes_last_wins() -> None:
 
 
 @given(EXPORTS, st.randoms(use_true_random=False))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=5 * TIMES, deadline=None)
 def test_the_order_of_files_makes_no_difference(several: list[Any], random: Any) -> None:
     files = [(f"2025-01-0{day}", answers) for day, answers in enumerate(several, 1)]
     in_order = load(*(export(day, *answers) for day, answers in files))
@@ -115,7 +116,7 @@ def test_the_order_of_files_makes_no_difference(several: list[Any], random: Any)
 
 
 @given(EXPORTS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=5 * TIMES, deadline=None)
 def test_loading_twice_equals_loading_once(several: list[Any]) -> None:
     files = [(f"2025-01-0{day}", answers) for day, answers in enumerate(several, 1)]
     once = load(*(export(day, *answers) for day, answers in files))

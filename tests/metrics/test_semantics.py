@@ -362,7 +362,7 @@ def custom(r: ra.Redemptions, function: Any) -> list[str]:
 
 
 at_random = settings(
-    max_examples=8 * TIMES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=4 * TIMES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

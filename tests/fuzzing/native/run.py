@@ -97,7 +97,8 @@ def _texts() -> list[bytes]:
     from fuzzing.mutations import samples
     from fuzzing.packing import FORMS as TEXTS
 
-    found = samples()
+    # What is near the end is never read directly.
+    found = [text for sample in samples() for text in (sample, sample + b" " * 64)]
 
     @settings(
         max_examples=150,
@@ -108,7 +109,7 @@ def _texts() -> list[bytes]:
     )
     @given(st.lists(RECORDS, min_size=1, max_size=3), st.sampled_from(list(TEXTS)))
     def draw(records: list[object], form: str) -> None:
-        found.append(TEXTS[form](records).encode(errors="surrogatepass"))
+        found.append(TEXTS[form](records).encode(errors="surrogatepass") + b"\n" * 64)
 
     draw()
     return found
