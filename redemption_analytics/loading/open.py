@@ -185,11 +185,17 @@ def _read(parts: list[str]) -> pa.Table:
 
 def _duckdb() -> Reader:
     # One connection for all tables: relations of different ones cannot be joined.
+    import duckdb
+
     connection = connected()
-    return Reader(
-        lambda parts, _name: connection.read_parquet([_escaped(part) for part in parts]),
-        lambda table, _name: connection.from_arrow(table),
-    )
+
+    def of_files(parts: list[str], _name: str) -> duckdb.DuckDBPyRelation:
+        try:
+            return connection.read_parquet([_escaped(part) for part in parts])
+        except duckdb.Error as error:
+            raise OSError(str(error)) from error
+
+    return Reader(of_files, lambda table, _name: connection.from_arrow(table))
 
 
 def _escaped(path: str) -> str:

@@ -22,6 +22,7 @@ from redemption_analytics.merging.cases import LATE, cases_of
 from redemption_analytics.merging.fates import Fate, Rows
 from redemption_analytics.merging.partitions import ROW
 from redemption_analytics.merging.stores import Keep
+from redemption_analytics.merging.told import Given
 from redemption_analytics.sources.export import Export
 
 Times = npt.NDArray[np.datetime64]
@@ -103,7 +104,7 @@ class Dating:
         return self.numbers[export.name]
 
     def cases(
-        self, rows: Rows, fates: Mapping[str, Fate]
+        self, rows: Rows, fates: Mapping[str, Fate], given: Mapping[str, Given]
     ) -> tuple[list[pa.Table], datetime | None]:
         """Return the cases of times that cannot be, and what now is.
 
@@ -113,12 +114,14 @@ class Dating:
             The rows of the tables, not merged yet.
         fates
             Which rows of points, coupons and reversals stay when they are.
+        given
+            What these take over from those that go.
         """
         made = self._made(rows.keep)
         limits = np.array([self._limit(export) for export in self.exports], "datetime64[us]")
         found = _Plausible(made if made is not None and made.time() == time.min else None)
         for name in ("points", "coupons", "reversals"):
-            for timed, kind in self._timed(rows, fates[name]):
+            for timed, kind in self._timed(rows, fates[name], given[name]):
                 self._look(timed, kind, limits, found)
         now = made or found.newest
         if found.on_day is not None:
@@ -135,7 +138,7 @@ class Dating:
                 newest = made
         return newest
 
-    def _timed(self, rows: Rows, fate: Fate) -> Iterator[tuple[pa.Table, str]]:
+    def _timed(self, rows: Rows, fate: Fate, given: Given) -> Iterator[tuple[pa.Table, str]]:
         """Yield key, time and export of the rows that stay and have a time."""
         key, when = ("redemption_key", "redeemed_time")
         columns, kind = [key, when, EXPORT], "redemption"
@@ -145,7 +148,11 @@ class Dating:
             key, when, kind = "reversal_id", "reversal_time", "reversal"
             columns = [key, when, PARENT]
             of_points = self._exports_of(rows.keep)
+        start = 0
         for batch in rows.batches(fate.name, columns):
+            # A time that only an older export told is the row's, too.
+            batch = given.put_into(batch, start)
+            start += batch.num_rows
             child = fate.name == "reversals"
             exports = of_points[batch[PARENT].to_numpy()] if child else batch[EXPORT]
             stays = pa.array(fate.stays(batch[ROW].to_numpy()))

@@ -93,7 +93,7 @@ class Merging:
         odd = Oddities(keep)
         given = {name: self._given(rows, fate, odd) for name, fate in fates.items()}
         odd.vanished(rows, fates["points"], fates["reversals"])
-        late, now = self._dating.cases(rows, fates)
+        late, now = self._dating.cases(rows, fates, given)
         conflicts = pa.array(self.refused.conflicts, pa.string())
         cases = [*odd.cases(), *late, cases_of("conflicting_reversal", conflicts)]
         if flattening.pseudonym is not None:

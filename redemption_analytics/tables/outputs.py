@@ -16,6 +16,9 @@ FOLDERS = (*TABLES, LEDGER, FINDINGS)
 #: The first file of each.
 PART = "part-0.parquet"
 
+#: The entry of a warehouse's first version.
+FIRST_ENTRY = f"log/{1:020}.json"
+
 #: What lists the files of a report, and what tells it from any other manifest.
 MANIFEST, GENERATOR = "manifest.json", "redemption_analytics"
 
@@ -55,7 +58,7 @@ def is_warehouse_directory(directory: str | os.PathLike[str]) -> bool:
     >>> is_warehouse_directory("data_samples")
     False
     """
-    return os.path.isfile(os.path.join(directory, "log", f"{1:020}.json"))
+    return os.path.isfile(os.path.join(directory, FIRST_ENTRY))
 
 
 def is_report(directory: str | os.PathLike[str]) -> bool:

@@ -31,7 +31,8 @@ def renamed_apart(
     scratch
         A file to write.
     """
-    changed = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    pairs = zip(before, after, strict=True)
+    changed = [(was, becomes) for was, becomes in pairs if was.edition != becomes.edition]
     if not changed:
         return
     with store.open(unit.path("responses.arrow")) as source, pa.ipc.open_file(source) as old:

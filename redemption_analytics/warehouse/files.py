@@ -232,7 +232,11 @@ class Writing:
 
 def read_rows(store: Store, file: DataFile, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a data file, with all its columns or some."""
-    with store.open(file.path, file.size) as source, pq.ParquetFile(source) as opened:
+    with (
+        store.reading(file.path),
+        store.open(file.path, file.size) as source,
+        pq.ParquetFile(source) as opened,
+    ):
         return opened.read(columns=columns)
 
 

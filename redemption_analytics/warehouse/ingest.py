@@ -20,14 +20,17 @@ import pyarrow.compute as pc
 from redemption_analytics.atomic_directory import FULL, told_as_write_error
 from redemption_analytics.columns import TABLES
 from redemption_analytics.dating import TELLING
-from redemption_analytics.errors import SourceError, WriteError
+from redemption_analytics.errors import RejectedError, SourceError, WriteError
 from redemption_analytics.loading.pipeline import GROWING, Loading, Pipeline, odd_example
+from redemption_analytics.loading.provenance import said
 from redemption_analytics.memory import system_memory
 from redemption_analytics.merging.cases import CASES
 from redemption_analytics.merging.stores import Keep
+from redemption_analytics.parsing import Reject
 from redemption_analytics.sources.accounts import files_table
 from redemption_analytics.sources.export import Export, by_number
 from redemption_analytics.sources.find import Source
+from redemption_analytics.sources.listing import WAREHOUSE
 from redemption_analytics.tables.arrow import arrow_schema_of
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER
 from redemption_analytics.tables.parts import whole_of
@@ -136,7 +139,11 @@ class Ingest:
         WriteError
             If the warehouse cannot be written, or others write it all the time.
         """
-        exports = _readable_again(self._loading.exports(source))
+        # This warehouse may lie below its source, and has other files after each ingest.
+        found = self._loading.exports(source)
+        exports = _readable_again([e for e in found if e.passed_over != WAREHOUSE])
+        if not exports:
+            raise SourceError("the source holds nothing but warehouses: name what holds exports")
         with (
             system_memory(),
             TemporaryDirectory(prefix="redemption-analytics-") as folder,
@@ -149,12 +156,19 @@ class Ingest:
                 new = known.new(exports)
                 LOG.info("%d exports, of which %d are known", len(exports), len(exports) - len(new))
                 if not new:
+                    # Who ingested them may have died before they were published.
+                    self._publish()
                     return Ingested(entry.version if entry else 0, 0, len(exports))
                 alone = len(new) == len(exports) and not known.again
                 done = self._ingest(entry, known, new, alone=alone)
                 if done is not None:
                     return replace(done, known=len(exports) - len(new))
         raise WriteError("the warehouse is written by others all the time: try again later")
+
+    def _publish(self) -> None:
+        """Publish the versions, where others were."""
+        if is_published(self._store):
+            publish(self._store)
 
     def _known(self, entry: Entry | None) -> Known:
         stage = Stage([StagedUnit(self._store, unit) for unit in units_of(entry)])
@@ -191,8 +205,7 @@ class Ingest:
                     made, counts = self._merged(entry, unit, pipeline, staging, known, writing)
                 # Where this fails it may have been done: all that was written stays.
                 if self._log.commit(made):
-                    if is_published(self._store):
-                        publish(self._store)
+                    self._publish()
                     LOG.info("version %d: %s", made.version, counts)
                     return Ingested(made.version, len(new), 0, unit.rejected, counts)
                 LOG.info("another writer was first: once more, upon what it wrote")
@@ -301,6 +314,7 @@ class Ingest:
             merged = stage.merged_into(
                 keep, everything, parser.flattening, {}, personal=parser.personal
             )
+            self._check_late(entry, merged)
             below.clear()
             rows = self._write_all(keep, merged, below, writing)
         counts = {}
@@ -347,6 +361,7 @@ class Ingest:
         flattening, personal = self._loading.parser.flattening, self._loading.parser.personal
         old = stage.merged(before, flattening, found.common_before, personal=personal)
         new = stage.merged(found.answers, flattening, found.common, personal=personal)
+        self._check_late(entry, new)
         below.update(new.below)
         below.subtract(old.below)
         before_tables, after_tables = placed(old.tables), placed(new.tables)
@@ -363,6 +378,16 @@ class Ingest:
                 for what, number in change.counts.items():
                     whole[what] += number
         return kept, counts
+
+    def _check_late(self, entry: Entry, merged: Merged) -> None:
+        """Check that merging refuses nothing that it did not before, where that is asked for."""
+        if self._loading.options.strict:
+            files = [f for f in entry.tables["rejects"] if f.partition != READ]
+            before = [row for file in files for row in read_rows(self._store, file).to_pylist()]
+            for row in merged.tables["late_rejects"].to_pylist():
+                if row not in before:
+                    source = row.pop("source")
+                    raise RejectedError(said(source, Reject("reversals", **row)))
 
     def _accounts(
         self,

@@ -47,7 +47,7 @@ class Known:
 
     def __post_init__(self) -> None:
         self._seen: dict[tuple[str, int | None, datetime, datetime | None], tuple[str, bool]] = {}
-        self._by_size: defaultdict[int, list[tuple[str, datetime, str]]] = defaultdict(list)
+        self._by_size: defaultdict[int | None, list[tuple[str, datetime, str]]] = defaultdict(list)
         self._times: Counter[str] = Counter()
         for table in self.exports:
             for row in table.to_pylist():
@@ -56,9 +56,11 @@ class Known:
                 key = (row["source"], row["size"], row["exported_at"], row[WRITTEN])
                 self._seen[key] = row["status"], bool(final)
                 if row["digest"] is not None and final:
-                    self._by_size[row["size"]].append(
-                        (row["digest"], row["exported_at"], row["dated_by"])
-                    )
+                    # The size of a stream is not known before it is read.
+                    for size in (row["size"], None):
+                        self._by_size[size].append(
+                            (row["digest"], row["exported_at"], row["dated_by"])
+                        )
 
     def new(self, exports: Sequence[Export]) -> list[Export]:
         """Choose the exports that were not ingested before; of several that are alike the first."""
@@ -97,7 +99,7 @@ class Known:
                 if not final:
                     self.again.append(export.name)
                 return final
-        if export.passed_over is not None or export.size is None or export.open is None:
+        if export.passed_over is not None or export.open is None:
             return False
         alike = [
             digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.columns import TABLES
-from redemption_analytics.errors import UsageError
+from redemption_analytics.errors import SourceError, UsageError
 from redemption_analytics.flattening.flatten import Tables
 from redemption_analytics.loading.open import Reader
 from redemption_analytics.loading.pipeline import GROWING, Loading
@@ -25,6 +26,7 @@ from redemption_analytics.tables.ledger import (
     no_ledger,
 )
 from redemption_analytics.tables.parts import whole_of
+from redemption_analytics.visible import shortened
 from redemption_analytics.warehouse.books import READ
 from redemption_analytics.warehouse.files import read_rows
 from redemption_analytics.warehouse.known import ANSWERS
@@ -50,16 +52,28 @@ def opened(store: Store, entry: Entry, reader: Reader) -> Redemptions:
     for name in (*TABLES, LEDGER, FINDINGS):
         files = entry.tables[name]
         paths = [path for file in files if (path := store.path(file.path)) is not None]
-        if len(paths) == len(files):
-            frames[name] = reader.of_files(paths, name)
-        else:
+        if len(paths) < len(files):
             table = pa.concat_tables([read_rows(store, file) for file in files])
             frames[name] = reader.of_arrow(table, name)
+            continue
+        try:
+            frames[name] = reader.of_files(paths, name)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise SourceError(
+                f"{store.location}: the table {name} of version {entry.version} cannot be read"
+                f" ({shortened(str(error).splitlines()[0], 200)}): was it vacuumed meanwhile? Else"
+                " put its files back from a copy"
+            ) from error
     return Redemptions(**frames)
 
 
 def known_on(
-    store: Store, log: Log, newest: Entry, moment: datetime, loading: Loading, reader: Reader
+    store: Store,
+    log: Log,
+    newest: Entry,
+    moment: datetime,
+    loading: Callable[[], Loading],
+    reader: Reader,
 ) -> Redemptions:
     """Open what exports told that had been made until a moment.
 
@@ -75,7 +89,7 @@ def known_on(
     moment
         The moment.
     loading
-        How the warehouse reads exports.
+        How the warehouse reads exports; asked only where it is needed, for it may need a key.
     reader
         Makes frames.
 
@@ -95,7 +109,7 @@ def known_on(
             entry = log.read(version)
             if [unit.name for unit in units_of(entry)] == whole:
                 return opened(store, entry, reader)
-    return _merged_again(store, newest, stage, made, moment, loading, reader)
+    return _merged_again(store, newest, stage, made, moment, loading(), reader)
 
 
 def _merged_again(

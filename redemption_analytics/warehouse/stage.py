@@ -291,7 +291,11 @@ class StagedUnit:
         (by which its redemptions name it; null where there are none).
         """
         path = self.unit.path("exports.parquet")
-        with self._store.open(path) as source, pq.ParquetFile(source) as file:
+        with (
+            self._store.reading(path),
+            self._store.open(path) as source,
+            pq.ParquetFile(source) as file,
+        ):
             return file.read()
 
     def tables(self, answers: Numbers) -> Tables:
@@ -305,7 +309,8 @@ class StagedUnit:
         tables: Tables = {}
         rows: dict[str, Numbers] = {"responses": answers}
         for name in GROWING:
-            with _Staged(self._store, self.unit.path(f"{name}.arrow")) as staged:
+            path = self.unit.path(f"{name}.arrow")
+            with self._store.reading(path), _Staged(self._store, path) as staged:
                 if name == "responses":
                     tables[name] = staged.take(answers)
                     continue
@@ -327,12 +332,23 @@ class StagedUnit:
         return tables
 
 
+def _mapped(store: Store, path: str) -> Any:
+    """Map a file into memory, or read it where it lies elsewhere."""
+    local = store.path(path)
+    if local is None:
+        return pa.py_buffer(store.read(path))
+    try:
+        return pa.memory_map(local)
+    except OSError:
+        # The store says what is wrong.
+        return pa.py_buffer(store.read(path))
+
+
 class _Staged:
     """A table of a unit, of which chosen rows are read."""
 
     def __init__(self, store: Store, path: str):
-        local = store.path(path)
-        self._source = pa.memory_map(local) if local else pa.py_buffer(store.read(path))
+        self._source = _mapped(store, path)
         self._file = _opened(self._source)
 
     def __enter__(self) -> _Staged:
@@ -382,9 +398,9 @@ class _Kinds(Mapping[str, KindOfLinks]):
             raise KeyError(kind)
         if kind not in self._read:
             path = self._unit.path(f"links-{kind}.arrow")
-            local = self._store.path(path)
-            source = pa.memory_map(local) if local else pa.py_buffer(self._store.read(path))
-            self._read[kind] = KindOfLinks.from_arrow(pa.ipc.open_file(source).get_batch(0))
+            with self._store.reading(path):
+                batch = pa.ipc.open_file(_mapped(self._store, path)).get_batch(0)
+                self._read[kind] = KindOfLinks.from_arrow(batch)
         return self._read[kind]
 
     def __iter__(self) -> Iterator[str]:

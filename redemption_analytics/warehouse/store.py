@@ -12,7 +12,9 @@ from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from redemption_analytics.errors import UsageError, nearest
+import pyarrow as pa
+
+from redemption_analytics.errors import SourceError, UsageError, nearest
 from redemption_analytics.warehouse.bucket import SERVICES, Bucket
 from redemption_analytics.warehouse.directory import Directory
 from redemption_analytics.warehouse.stored import Stored, checked
@@ -124,6 +126,23 @@ class Store:
             If it cannot be read.
         """
         return self._kept.open(checked(name), size)
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """Tell of a file that holds something else than was written.
+
+        Raises
+        ------
+        SourceError
+            If Arrow cannot read it.
+        """
+        try:
+            yield
+        except pa.ArrowException as error:
+            raise SourceError(
+                f"{self.location}: {name} is damaged ({str(error).splitlines()[0]}): put it back"
+                " from a copy, or ingest all exports into a new warehouse"
+            ) from error
 
     def path(self, name: str) -> str | None:
         """Return the path on this machine, None where there is none."""

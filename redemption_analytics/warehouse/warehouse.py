@@ -6,7 +6,7 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 
-from redemption_analytics.errors import SourceError, UsageError
+from redemption_analytics.errors import SourceError, UsageError, refused
 from redemption_analytics.loading.open import Engine, reader_of
 from redemption_analytics.loading.option_checks import count
 from redemption_analytics.loading.pipeline import Loading
@@ -56,6 +56,8 @@ class Warehouse:
 
     @public
     def __init__(self, path: str | os.PathLike[str]):
+        if not isinstance(path, (str, os.PathLike)):
+            raise refused("path", "a directory or a URL", path)
         self._store = Store(path)
         self._log = Log(self._store)
 
@@ -138,8 +140,11 @@ class Warehouse:
         entry = self._entry(version)
         if moment is None:
             return opened(self._store, entry, reader)
-        whole, _ = kept_options({}, entry.options)
-        return known_on(self._store, self._log, entry, moment, Loading.of(whole), reader)
+
+        def loading() -> Loading:
+            return Loading.of(kept_options({}, entry.options)[0])
+
+        return known_on(self._store, self._log, entry, moment, loading, reader)
 
     def history(self) -> pd.DataFrame:
         """Return the versions that can be opened, the oldest first.

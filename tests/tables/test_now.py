@@ -70,6 +70,16 @@ def test_a_time_is_late_that_is_a_day_after_its_own_export(
     assert late_ones(ra.load(tmp_path)) == is_late
 
 
+def test_a_time_that_only_an_older_export_told_is_one_that_happened(tmp_path: Path) -> None:
+    told = redemption("a", 5, back=[reversal(1, 2, "2026-11-16 09:00:00")])
+    silent = redemption("a", 5, back=[reversal(1, 2, None)])
+    for day, item in (("2026-11-15", told), ("2026-11-16", silent)):
+        lines = (json.dumps(answer) for answer in answers([item]))
+        (tmp_path / f"{day}.jsonl").write_text("\n".join(lines))
+    r = ra.load(tmp_path)
+    assert r.reversals["reversal_time"].tolist() == [r.now] == [datetime(2026, 11, 16, 9)]
+
+
 def test_now_of_tables_put_together_by_hand_is_their_newest_time() -> None:
     times = pd.to_datetime(["2026-01-02 03:04:05", None]).astype("datetime64[us]")
     r = ra.load(answers([{"customer": "a", "id": i, "points_redeemed": 1} for i in (7, 8)]))

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from uuid import uuid4
 
 import pytest
@@ -23,14 +24,24 @@ def address_of_s3() -> Iterator[str]:
     """Where a server of S3's kind listens."""
     found = all(map(importlib.util.find_spec, ("moto", "flask", "flask_cors", "obstore")))
     needed("moto", found, "needs moto, flask and flask-cors: a server of S3's kind")
+    from moto.s3.responses import S3Response
     from moto.server import ThreadedMotoServer
 
+    # Between its look whether a name is there and its writing it, this server lets others in.
+    one_at_a_time, put = Lock(), S3Response.put_object
+
+    def put_alone(response: S3Response) -> object:
+        with one_at_a_time:
+            return put(response)
+
+    S3Response.put_object = put_alone
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+    S3Response.put_object = put
 
 
 @pytest.fixture

@@ -122,7 +122,10 @@ def test_a_warehouse_that_was_vacuumed_is_published_from_what_is_left(tmp_path: 
         assert_published(warehouse, version)
 
 
-def test_a_version_that_could_not_be_published_is_by_the_next_ingest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("then", [1, 2], ids=["of nothing new", "of something new"])
+def test_a_version_that_could_not_be_published_is_by_the_next_ingest(
+    then: int, tmp_path: Path
+) -> None:
     paths = write_nights(tmp_path / "exports")
     warehouse = ra.Warehouse(tmp_path / "warehouse")
     warehouse.ingest(paths[0])
@@ -134,6 +137,6 @@ def test_a_version_that_could_not_be_published_is_by_the_next_ingest(tmp_path: P
         warehouse.ingest(paths[1])
     # What was committed stays.
     assert_same(warehouse.open(), ra.load(paths[:2]))
-    warehouse.ingest(paths[2])
-    for version in (1, 2, 3):
+    warehouse.ingest(paths[then])
+    for version in range(1, then + 2):
         assert_published(warehouse, version)

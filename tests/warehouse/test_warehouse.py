@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -140,6 +141,17 @@ def test_the_same_path_with_new_content_gets_response_ids_of_its_own(
     assert adds_up(r)
 
 
+def test_a_stream_is_known_by_its_content(warehouse: ra.Warehouse, tmp_path: Path) -> None:
+    path = write(tmp_path, "2026-01-01", answer(new("a")))
+    for read in (1, 0, 0):
+        with path.open("rb") as stream:
+            assert warehouse.ingest(stream).read == read
+    for read in (1, 0):
+        assert warehouse.ingest(io.BytesIO(json.dumps(answer(new("b"))).encode())).read == read
+    assert warehouse.ingest(json.dumps(answer(new("b"))).encode()).read == 0
+    assert warehouse.ingest(path).read == 0
+
+
 def test_of_several_alike_one_is_read(warehouse: ra.Warehouse, tmp_path: Path) -> None:
     one = write(tmp_path / "one", "2026-01-01", answer(new("a")))
     (tmp_path / "two").mkdir()
@@ -192,6 +204,12 @@ def test_a_warehouse_that_holds_nothing_is_told(warehouse: ra.Warehouse) -> None
     for call in calls:
         with pytest.raises((ra.SourceError, ra.UsageError), match=r"nothing yet|none yet"):
             call()
+
+
+@pytest.mark.parametrize("path", [5, None, b"warehouse", ["warehouse"]])
+def test_a_place_of_another_type_is_refused(path: Any) -> None:
+    with pytest.raises(ra.UsageError, match="Warehouse: path is a directory or a URL, not"):
+        ra.Warehouse(path)
 
 
 def test_a_directory_of_something_else_is_no_warehouse(tmp_path: Path) -> None:
@@ -408,6 +426,7 @@ def test_pseudonyms_are_under_one_key(
         warehouse.ingest(third)
     # What stands is opened without the key.
     assert len(warehouse.open().points) == 1
+    assert len(warehouse.open(as_known_on="2026-01-01").points) == 1
     monkeypatch.setenv(KEY_VARIABLE, keys[0])
     with pytest.raises(ra.UsageError, match="pii is 'pseudonymize' in this warehouse"):
         warehouse.ingest(third, pii="keep")
@@ -744,6 +763,48 @@ def test_strict_ingests_stop_at_the_first_reject_and_leave_nothing(
         warehouse.ingest([second, broken], on_error="raise")
     assert stored(warehouse) == before
     assert warehouse.ingest([second, broken]).rejected == {"points": 1}
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_warehouse_below_its_source_does_not_take_itself_in(
+    published: bool, tmp_path: Path
+) -> None:
+    second = write_nights(tmp_path)[1]
+    second.rename(tmp_path / "later")
+    warehouse = ra.Warehouse(tmp_path / "warehouse")
+    for _ in range(2):
+        assert warehouse.ingest(tmp_path).version == 1
+        if published:
+            warehouse.publish()
+    (tmp_path / "later").rename(second)
+    assert warehouse.ingest(tmp_path).version == 2
+    assert warehouse.ingest(tmp_path).version == 2
+    r = ra.load(tmp_path)
+    assert set(r.files["status"]) == {"loaded", "passed over"}
+    assert set(r.files["reason"].dropna()) >= {"a part of a warehouse, and no export"}
+    assert len(r.rejects) == 0
+    with pytest.raises(ra.SourceError, match=r"is a warehouse, and no export"):
+        warehouse.ingest(tmp_path / "warehouse")
+
+
+@pytest.mark.parametrize("most", [0, 300_000], ids=["all merged again", "some merged again"])
+def test_strict_ingests_stop_at_a_reversal_that_stands_under_a_redemption_known_before(
+    warehouse: ra.Warehouse, most: int, tmp_path: Path
+) -> None:
+    first, second, third = (
+        write(tmp_path, f"2026-01-0{day}", answer(new(key, reversals=[reversal(id_)])))
+        for day, key, id_ in ((1, "a", 1), (2, "b", 1), (3, "c", 3))
+    )
+    with mock.patch.object(ingest, "MOST_ANSWERS", most):
+        warehouse.ingest(first)
+        before = stored(warehouse)
+        with pytest.raises(ra.RejectedError, match="reversal_id 1 of redemption a is also"):
+            warehouse.ingest(second, on_error="raise")
+        assert stored(warehouse) == before
+        warehouse.ingest(second)
+        # What was refused before is no reason to stop.
+        assert warehouse.ingest(third, on_error="raise").version == 3
+    assert_same(warehouse.open(), ra.load([first, second, third]))
 
 
 # Redemptions and customers that turn out otherwise.

@@ -267,3 +267,53 @@ def test_a_file_in_the_way_is_told_and_stays(tmp_path: Path) -> None:
         with pytest.raises((ra.WriteError, ra.SourceError), match=str(tmp_path / "file")):
             ra.Warehouse(place).ingest(paths)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+# What somebody else damaged.
+
+
+def damage(path: Path, how: str) -> None:
+    if how == "gone":
+        path.unlink()
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[:-20])
+    else:
+        path.write_bytes(b"damaged")
+
+
+@pytest.mark.parametrize("how", ["gone", "cut", "replaced"])
+def test_a_data_file_that_is_damaged_is_told_whatever_is_asked(how: str, tmp_path: Path) -> None:
+    paths = write_exports(tmp_path / "exports", 2)
+    warehouse = ra.Warehouse(tmp_path / "warehouse")
+    for path in paths:
+        warehouse.ingest(path)
+    entry = warehouse._log.read(2)
+    for file in entry.tables["points"]:
+        damage(tmp_path / "warehouse" / file.path, how)
+    other = tmp_path / "2026-02-01.json"
+    other.write_text(json.dumps(answer(new("shared", points_redeemed=1), user_id="1")))
+    calls = [
+        lambda: warehouse.open().points,
+        lambda: warehouse.open("pyarrow").points,
+        lambda: warehouse.open("duckdb").points,
+        lambda: warehouse.diff(1, 2),
+        lambda: warehouse.ingest(other),
+    ]
+    for call in calls:
+        with pytest.raises(ra.SourceError, match=r"points.*(vacuumed|is damaged|cannot be read)"):
+            call()
+    assert list(warehouse.history()["version"]) == [1, 2]
+
+
+@pytest.mark.parametrize("how", ["gone", "cut", "replaced"])
+@pytest.mark.parametrize("name", ["responses.arrow", "links-points.arrow", "exports.parquet"])
+def test_a_file_of_the_stage_that_is_damaged_is_told(how: str, name: str, tmp_path: Path) -> None:
+    paths = write_exports(tmp_path / "exports", 2)
+    warehouse = ra.Warehouse(tmp_path / "warehouse")
+    warehouse.ingest(paths[0])
+    (stage,) = (tmp_path / "warehouse" / "data" / "stage").iterdir()
+    damage(stage / name, how)
+    with pytest.raises(ra.SourceError, match=rf"{name}.*(vacuumed|is damaged)"):
+        warehouse.ingest(paths[1])
+    # What stands needs no stage.
+    assert len(warehouse.open().points) == 3
