@@ -99,7 +99,15 @@ def expected_reversals(
     Mathematics", 1997, chapter 12), its quantiles those of E. B. Wilson and M. M. Hilferty, "The
     distribution of chi-square", PNAS 17, 1931. It begins at 0 where the chance that nothing comes
     back is above 2.5 %, reaches what one redemption has where the chance that any does is, and ends
-    at open_points at the latest. ``benchmarks/reserve.py`` measures how often it holds the truth.
+    at open_points at the latest.
+
+    ``benchmarks/reserve.py`` simulates. Of intervals from 5 redemptions a year all held the truth,
+    of 50 too (they reach to 0 and far up); of 500 and of 5,000 some 95 %, the least 92 % at 500 and
+    rising rates. With 3 and 15 redemptions a day and rates that stay, rise or fall the mean error is
+    below a chain ladder's, and where rates change at or below that of a curve that weighs all
+    redemptions alike. Where they stay, that curve is better by some 2 % of the truth: the price of
+    following. Few reversals are followed late: with one in four days a rate that triples in three
+    years is some 18 % ahead of the estimate.
 
     Redemptions without a time are left out. By program, points that came back of no known program
     are taken from the redemption's open points in each program in proportion, so that open_points
