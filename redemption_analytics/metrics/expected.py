@@ -101,13 +101,13 @@ def expected_reversals(
     back is above 2.5 %, reaches what one redemption has where the chance that any does is, and ends
     at open_points at the latest.
 
-    ``benchmarks/reserve.py`` simulates. Of intervals from 5 redemptions a year all held the truth,
-    of 50 too (they reach to 0 and far up); of 500 and of 5,000 some 95 %, the least 92 % at 500 and
-    rising rates. With 3 and 15 redemptions a day and rates that stay, rise or fall the mean error is
-    below a chain ladder's, and where rates change at or below that of a curve that weighs all
-    redemptions alike. Where they stay, that curve is better by some 2 % of the truth: the price of
-    following. Few reversals are followed late: with one in four days a rate that triples in three
-    years is some 18 % ahead of the estimate.
+    ``benchmarks/reserve.py`` simulates, with rates that stay, rise and fall. Of a hundred intervals
+    each from 5 and 50 redemptions a year all held the truth (they are wide), from 500 there were 92
+    to 99, from 5,000 there were 93 to 96. With 3 and 15 redemptions a day the mean error is below a
+    chain ladder's, and where rates change at or below that of a curve that weighs all redemptions
+    alike. Where they stay, that curve is better by some 2 % of the truth: the price of following.
+    Few reversals are followed late: with one in four days the estimate is 18 % below the truth
+    while the rate triples in three years, and 35 % above it while it falls as much.
 
     Redemptions without a time are left out. By program, points that came back of no known program
     are taken from the redemption's open points in each program in proportion, so that open_points
