@@ -66,6 +66,7 @@ def against_others(n: Whole, k: Whole, times: Floats | float = 1.0) -> tuple[Flo
         return_inverse=True,
         return_counts=True,
     )
+    which = which.reshape(-1)  # NumPy 2.0 gives a column
     sizes, counts = groups[:, 0].astype(np.int64), groups[:, 1].astype(np.int64)
     others, back = n.sum() - sizes, k.sum() - counts
     spread = correlation_of_others(sizes, counts, many)
