@@ -103,8 +103,8 @@ def expected_reversals(
 
     ``benchmarks/reserve.py`` simulates, with rates that stay, rise and fall. Of a hundred intervals
     each from 5 and 50 redemptions a year all held the truth (they are wide), from 500 there were 92
-    to 99, from 5,000 there were 93 to 96. With 3, 15 and 60 redemptions a day the mean error is below
-    a chain ladder's, and where rates change at or below that of a curve that weighs all redemptions
+    to 99, from 5,000 there were 93 to 96. With 3, 15 and 60 redemptions a day the mean error is
+    below a chain ladder's, and where rates change below that of a curve that weighs all redemptions
     alike. Where they stay, that curve is better by some 2 % of the truth: the price of following.
     Few reversals are followed late: with one in four days the estimate is 18 % below the truth
     while the rate triples in three years, and 35 % above it while it falls as much.
