@@ -11,6 +11,8 @@ from redemption_analytics.metrics.binomial import probabilities
 from redemption_analytics.metrics.inference import false_discovery_rates
 from redemption_analytics.metrics.overdispersion import Floats, Whole, correlation_of_others
 
+_MOST_ALIKE = 0.95
+
 
 def excess(redemptions: list[int], reversed_: list[int], least: int) -> dict[str, pa.Array]:
     """Test each group against all others, as far as a rate means something for it.
@@ -64,16 +66,24 @@ def against_others(n: Whole, k: Whole, times: Floats | float = 1.0) -> tuple[Flo
         return_inverse=True,
         return_counts=True,
     )
+    which = which.reshape(-1)  # NumPy 2.0 gives a column
     sizes, counts = groups[:, 0].astype(np.int64), groups[:, 1].astype(np.int64)
     others, back = n.sum() - sizes, k.sum() - counts
     spread = correlation_of_others(sizes, counts, many)
     pairs = groups[:, 0] * (groups[:, 0] - 1)
     # The rate of others who differ is known as well as that of so many who do not.
     as_good_as = others / (1 + spread * ((pairs * many).sum() - pairs) / others)
-    rate = groups[:, 2] * (back * (as_good_as / others) + 1) / (as_good_as + 1)
+    rate = (back * (as_good_as / others) + 1) / (as_good_as + 1)
+    there = np.minimum(groups[:, 2] * rate, 1.0)
+    # Where twice as much is usual, groups differ by twice as much too.
+    spread = np.minimum(spread * _odds(there) / _odds(rate), _MOST_ALIKE)
     apart = 1 - (1 - 1 / (as_good_as + 2)) * (1 - spread)
-    chances = [_tail(*group) for group in zip(counts, sizes, rate, apart, strict=True)]
+    chances = [_tail(*group) for group in zip(counts, sizes, there, apart, strict=True)]
     return (groups[:, 2] * sizes * (back / others))[which], np.array(chances)[which]
+
+
+def _odds(rate: Floats) -> Floats:
+    return np.asarray(rate / np.maximum(1 - rate, 1e-9))
 
 
 def _tail(k: int, n: int, rate: float, correlation: float) -> float:

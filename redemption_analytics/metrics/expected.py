@@ -99,7 +99,15 @@ def expected_reversals(
     Mathematics", 1997, chapter 12), its quantiles those of E. B. Wilson and M. M. Hilferty, "The
     distribution of chi-square", PNAS 17, 1931. It begins at 0 where the chance that nothing comes
     back is above 2.5 %, reaches what one redemption has where the chance that any does is, and ends
-    at open_points at the latest. ``benchmarks/reserve.py`` measures how often it holds the truth.
+    at open_points at the latest.
+
+    ``benchmarks/reserve.py`` simulates, with rates that stay, rise and fall. Of a hundred intervals
+    each from 5 and 50 redemptions a year all held the truth (they are wide), from 500 there were 92
+    to 99, from 5,000 there were 93 to 96. With 3, 15 and 60 redemptions a day the mean error is
+    below a chain ladder's, and where rates change below that of a curve that weighs all redemptions
+    alike. Where they stay, that curve is better by some 2 % of the truth: the price of following.
+    Few reversals are followed late: with one in four days the estimate is 18 % below the truth
+    while the rate triples in three years, and 35 % above it while it falls as much.
 
     Redemptions without a time are left out. By program, points that came back of no known program
     are taken from the redemption's open points in each program in proportion, so that open_points

@@ -84,6 +84,11 @@ def customers_to_review(
     q_value is Benjamini and Hochberg's, over all customers and pairs with ``min_redemptions``.
     Redemptions of nobody known are left out, of no known till from the pairs.
 
+    In ``benchmarks/customers.py``, where one till reverses four times as much as others and honest
+    customers differ by nature with a standard deviation of half their mean rate, one of a hundred
+    lists of 300 customers names an honest one, and of those who reverse 60 % of some fifteen
+    redemptions every third is listed: a list without names is no acquittal.
+
     Examples
     --------
     >>> import redemption_analytics as ra
