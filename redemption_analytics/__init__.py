@@ -12,6 +12,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from redemption_analytics.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from redemption_analytics import plot as plot
     from redemption_analytics import schemas as schemas
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
     from redemption_analytics.loading.convert import convert as convert
     from redemption_analytics.loading.load import load as load
     from redemption_analytics.loading.open import open as open  # noqa: A004
+    from redemption_analytics.metrics import cohorts as cohorts
+    from redemption_analytics.metrics import compare_rates as compare_rates
+    from redemption_analytics.metrics import coupon_performance as coupon_performance
     from redemption_analytics.metrics import coupon_summary as coupon_summary
+    from redemption_analytics.metrics import customers_to_review as customers_to_review
     from redemption_analytics.metrics import expected_reversals as expected_reversals
     from redemption_analytics.metrics import net_points as net_points
     from redemption_analytics.metrics import reversal_curve as reversal_curve
@@ -36,8 +42,8 @@ if TYPE_CHECKING:
     from redemption_analytics.metrics.kpis import kpis as kpis
     from redemption_analytics.redemptions import Redemptions as Redemptions
     from redemption_analytics.reports.writing import write_reports as write_reports
+    from redemption_analytics.warehouse.warehouse import Warehouse as Warehouse
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "RedemptionAnalyticsError": "errors",
@@ -46,10 +52,15 @@ _HOMES = {
     "SourceError": "errors",
     "UsageError": "errors",
     "ValidationError": "errors",
+    "Warehouse": "warehouse.warehouse",
     "WriteError": "errors",
     "audit": "audits",
+    "cohorts": "metrics",
+    "compare_rates": "metrics",
     "convert": "loading.convert",
+    "coupon_performance": "metrics",
     "coupon_summary": "metrics",
+    "customers_to_review": "metrics",
     "expected_reversals": "metrics",
     "kpis": "metrics",
     "load": "loading.load",

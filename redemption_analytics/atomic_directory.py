@@ -36,14 +36,18 @@ except ImportError:  # Windows: there what a dead run left has to be removed by 
 _LOCK, _NEW, _OLD = "lock", "new", "old"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _REMEDIES = {
-    **dict.fromkeys(_FULL, "make room there, or name a directory on another disk"),
+    **dict.fromkeys(FULL, "make room there, or name a directory on another disk"),
     **dict.fromkeys(
         _CLOSED, "name a directory that may be written to, and whose parent directory may be"
     ),
-    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a file stands where a directory is needed"),
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EEXIST),
+        "a file stands where a directory is needed: name another, or move the file away",
+    ),
+    errno.ENOENT: "no directory can be made there: name another",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 
@@ -69,7 +73,7 @@ def check_replaceable(target: Path, own: Callable[[Path], set[str]], *, overwrit
     overwrite
         Whether a directory of this library's may be replaced.
     """
-    if _is_free(target):
+    if is_free(target):
         return
     if not target.is_dir():
         raise UsageError(f"{target} is a file: name a new or an empty directory")
@@ -84,7 +88,6 @@ def check_replaceable(target: Path, own: Callable[[Path], set[str]], *, overwrit
     if not overwrite:
         raise UsageError(
             f"{target} exists already: name another, or replace it with overwrite=True"
-            " (--overwrite)"
         )
 
 
@@ -110,15 +113,15 @@ def written_beside(
     # Unlike Path.resolve, this gives an endless link as it is, on every Python.
     target = Path(os.path.realpath(directory))
     with ExitStack() as stack:
-        with _told(target):
+        with told_as_write_error(target):
             _check_movable(target)
             work = stack.enter_context(_alone(target))
             check(target)
             fresh = work / _NEW
             fresh.mkdir()
-        with _told(target, _FULL):
+        with told_as_write_error(target, FULL):
             yield fresh
-        with _told(target):
+        with told_as_write_error(target):
             check(target)
             _flush(fresh)
             _put(fresh, target, work / _OLD)
@@ -133,10 +136,21 @@ def _check_movable(target: Path) -> None:
 
 
 @contextmanager
-def _told(target: Path, causes: tuple[int, ...] = ()) -> Iterator[None]:
-    """Return what a system error means for a target, of some causes only where any is given.
+def told_as_write_error(target: Path, causes: tuple[int, ...] = ()) -> Iterator[None]:
+    """Tell of a system error what it means for a target, and what to do about it.
 
-    What is read may fail too, and is then told by others.
+    Parameters
+    ----------
+    target
+        What is being written.
+    causes
+        The errors that are meant, all where none is named: what is read may fail too, and is then
+        told by others.
+
+    Raises
+    ------
+    WriteError
+        In place of the system's.
     """
     try:
         yield
@@ -146,7 +160,7 @@ def _told(target: Path, causes: tuple[int, ...] = ()) -> Iterator[None]:
         if causes and error.errno not in causes:
             raise
         cause = os.strerror(error.errno) if error.errno else str(error)
-        remedy = _REMEDIES.get(error.errno or 0, "what was there before is as it was")
+        remedy = _REMEDIES.get(error.errno or 0, "name another directory")
         named = f" ({error.filename})" if error.filename else ""
         raise WriteError(
             f"{target} cannot be written: {cause}{named}: {remedy}", error.errno
@@ -180,7 +194,7 @@ def _alone(target: Path) -> Iterator[Path]:
 def _clear(work: Path, target: Path) -> None:
     """Put back what was set aside, where nothing took its place; remove all else."""
     old = work / _OLD
-    if old.is_dir() and _is_free(target):
+    if old.is_dir() and is_free(target):
         with suppress(FileNotFoundError):
             target.rmdir()
         old.rename(target)
@@ -255,7 +269,8 @@ def _is_open_at(file: int, path: Path) -> bool:
         return False
 
 
-def _is_free(target: Path) -> bool:
+def is_free(target: Path) -> bool:
+    """Check whether nothing is there, or an empty directory."""
     return not target.exists() or (target.is_dir() and not any(target.iterdir()))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,9 +15,14 @@ from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.coverage import Kind, said_and_loaded, truncated
 from redemption_analytics.tables.lazy import Frame, frame, native
 from redemption_analytics.tables.passed_over import MAY_HOLD
+from redemption_analytics.tables.rejected import place
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
+
+#: How an example names an answer, and what that means: it is a response_id.
+_ANSWER = re.compile(r"#\d+/\d+\b")
+_NOTATION = "FILE#456/1 is the 456th answer in FILE, its 1st customer"
 
 _Check: TypeAlias = "Callable[[Redemptions], Frame]"
 
@@ -40,7 +46,7 @@ def audit(r: Redemptions, as_of: Moment | None = None) -> Any:
         Of the kind that the bundle holds, one row per check, in a fixed order, those that found
         nothing included: check, severity ("error": numbers are wrong; "warning": they may be;
         "info": good to know), count (how many cases) and example (one of them; null where there is
-        none). Examples name keys and places, never personal data.
+        none). Examples name keys and places, never personal data; FILE#456/1 is a response_id.
 
     Notes
     -----
@@ -79,6 +85,17 @@ def audit(r: Redemptions, as_of: Moment | None = None) -> Any:
         for name, severity, check in (*_CHECKS, _as_of_after_now(end(as_of, "as_of")))
     ]
     return native(nw.concat(rows))
+
+
+def notation(examples: Iterable[str]) -> str:
+    """Explain how examples name answers, if any does.
+
+    >>> notation(["reversal 7", "2026.jsonl#456/1: 3 said, 1 here"])
+    'FILE#456/1 is the 456th answer in FILE, its 1st customer'
+    >>> notation(["reversal 7"])
+    ''
+    """
+    return _NOTATION if any(map(_ANSWER.search, examples)) else ""
 
 
 def _truncated(kind: Kind) -> _Check:
@@ -225,9 +242,7 @@ def _merged_duplicates(r: Redemptions) -> Frame:
 
 
 def _rejected(r: Redemptions) -> Frame:
-    line = nw.concat_str(nw.lit(", line "), _text("line")).fill_null("")
-    path = nw.concat_str(nw.lit(", "), nw.col("path")).fill_null("")
-    return _cases(frame(r.rejects).select(example=nw.concat_str(nw.col("source"), line, path)))
+    return _cases(frame(r.rejects).select(example=place()))
 
 
 def _passed_over_files(r: Redemptions) -> Frame:

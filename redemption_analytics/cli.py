@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import redemption_analytics as ra
-from redemption_analytics.flags import given, loading
+from redemption_analytics.flags import Command, given, in_flags, loading, message
 from redemption_analytics.options import DEFAULTS, LoadOptions, Period
 from redemption_analytics.reports.extra import PAGE, REMEDY
 from redemption_analytics.signals import put_away_on_signals
@@ -23,6 +23,11 @@ from redemption_analytics.visible import visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_ALL_REJECTS = "all of them are in load(...).rejects, and in the folder rejects that convert writes"
+
+#: What is opened, and not loaded.
+_CONVERTED, _WAREHOUSE = "converted", "a warehouse"
 
 DONE, DONE_WITH_REJECTS, UNUSABLE = 0, 1, 2
 
@@ -67,7 +72,7 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except ra.RedemptionAnalyticsError as error:
-            _say(f"redemption-analytics: {error}", err=True)
+            _say(f"redemption-analytics: {message(error)}", err=True)
             raise typer.Exit(UNUSABLE) from None
         except BrokenPipeError:
             raise  # Nobody reads what is printed: the program knows how to end then.
@@ -90,7 +95,7 @@ def _sources(source: list[str]) -> Any:
     return found[0] if len(found) == 1 else found
 
 
-@app.command()
+@app.command(cls=Command)
 @_reporting_errors
 @loading
 def convert(
@@ -111,12 +116,78 @@ def convert(
     ledger = converted(_sources(source), directory, options, overwrite=overwrite)
     _say(_table(ledger))
     if any(ledger["passed_over"].to_pylist()):
-        _tell_passed_over(ra.open(directory, engine="pyarrow").files)
+        from redemption_analytics.printed import passed_over_text
+
+        _tell(passed_over_text(ra.open(directory, engine="duckdb").files))
     _say(f"\nwritten to {directory}")
-    _leave(ledger["rejected"].to_pylist(), strict)
+    _leave(ledger, strict, f"see {directory / 'rejects'}")
 
 
-@app.command()
+@app.command(cls=Command)
+@_reporting_errors
+@loading
+def ingest(
+    source: SourceArgument,
+    directory: Annotated[
+        str,
+        typer.Argument(
+            metavar="WAREHOUSE", help="A directory or URL (s3://…); made where it is not there yet."
+        ),
+    ],
+    strict: StrictOption = False,
+    options: LoadOptions = DEFAULTS,
+) -> None:
+    """Take what is new in exports into a warehouse; what was ingested before is not read again."""
+    defaults: dict[str, Any] = {**DEFAULTS}
+    # What is left out is as it was when the warehouse was made.
+    chosen: Any = {name: v for name, v in options.items() if v != defaults[name]}
+    done = ra.Warehouse(directory).ingest(_sources(source), **chosen)
+    _say(str(done))
+    rejected = sum(done.rejected.values())
+    if rejected:
+        _say(
+            f"{rejected:,} rejected: all of them are in Warehouse({directory!r}).open().rejects",
+            err=True,
+        )
+    raise typer.Exit(DONE_WITH_REJECTS if strict and rejected else DONE)
+
+
+WarehouseArgument = Annotated[
+    str, typer.Argument(metavar="WAREHOUSE", help="A directory or URL.", show_default=False)
+]
+
+
+@app.command(cls=Command)
+@_reporting_errors
+def history(warehouse: WarehouseArgument) -> None:
+    """Show the versions of a warehouse that can be opened, the oldest first."""
+    import pyarrow as pa
+
+    found = ra.Warehouse(warehouse).history()
+    _say(_table(pa.Table.from_pandas(found, preserve_index=False)))
+
+
+@app.command(cls=Command)
+@_reporting_errors
+def vacuum(
+    warehouse: WarehouseArgument,
+    keep: Annotated[int, typer.Option(min=1, help="How many of the newest versions stay.")] = 30,
+    grace: Annotated[
+        str,
+        typer.Option(
+            metavar="SPAN",
+            help="Versions that were the newest so long ago stay too, and files that are no older.",
+        ),
+    ] = "1D",
+) -> None:
+    """Take away a warehouse's old versions, and the files that no version names any more."""
+    done = ra.Warehouse(warehouse).vacuum(keep, grace=grace)
+    _say(
+        f"{len(done.versions):,} versions and {done.files:,} files ({done.size:,} bytes) taken away"
+    )
+
+
+@app.command(cls=Command)
 @_reporting_errors
 @loading
 def report(
@@ -138,6 +209,7 @@ def report(
 ) -> None:
     """Write a report: Parquet files, a manifest, and a page to read; show its main figures."""
     from redemption_analytics.moments import end
+    from redemption_analytics.printed import audit_text, passed_over_text, rejected_text
 
     end(as_of, "as_of")  # before anything is read
     r = _bundle(source, options)
@@ -155,18 +227,19 @@ def report(
     rates = _small(ra.reversal_rates(known, as_of=as_of))
     shown = ["redemptions", "reversed_redemptions", "redemption_reversal_rate"]
     _say(_table(rates.select([*shown, "points_reversal_rate"])))
-    _tell_audit(ra.audit(r, as_of))
-    _tell_passed_over(r.files)
+    _tell(audit_text(ra.audit(r, as_of)))
+    _tell(passed_over_text(r.files))
+    _tell(rejected_text(r.rejects))
     _say(f"\n{len(files)} files written to {directory}")
     read_it = Path(directory) / PAGE
     if read_it in files:
         _say(f"to read: {read_it}")
     elif page is None:
         _say(f"{PAGE} is left out: {REMEDY} adds it", err=True)
-    _leave(_small(r.ledger)["rejected"].to_pylist(), strict)
+    _leave(_small(r.ledger), strict, f"see {directory / 'rejects.parquet'}")
 
 
-@app.command()
+@app.command(cls=Command)
 @_reporting_errors
 @loading
 def audit(
@@ -175,14 +248,17 @@ def audit(
     options: LoadOptions = DEFAULTS,
 ) -> None:
     """Tell what to know about the data before trusting its numbers, and show the ledger."""
+    from redemption_analytics.printed import audit_text, passed_over_text, rejected_text
+
     r = _bundle(source, options)
     _say(_table(_small(r.ledger)))
-    _tell_passed_over(r.files)
-    _tell_audit(ra.audit(r))
-    _leave(_small(r.ledger)["rejected"].to_pylist(), strict)
+    _tell(passed_over_text(r.files))
+    _tell(audit_text(ra.audit(r)))
+    _tell(rejected_text(r.rejects))
+    _leave(_small(r.ledger), strict, _where_rejects_are(source))
 
 
-@app.command()
+@app.command(cls=Command)
 @_reporting_errors
 def sample(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the exports.")],
@@ -203,37 +279,50 @@ def sample(
 
 
 def _bundle(source: list[str], options: LoadOptions) -> ra.Redemptions:
-    """Load exports, or open a directory that was converted before."""
-    from redemption_analytics.tables.outputs import is_converted
-
-    if len(source) == 1 and is_converted(source[0]):
-        if named := given(options):
-            raise ra.UsageError(
-                f"{source[0]} is converted already, too late for {', '.join(named)}"
-            )
+    """Load exports, or open a directory that was converted before, or a warehouse."""
+    what = _opened_as(source)
+    if what is None:
+        return ra.load(_sources(source), **options)
+    if named := given(options):
+        raise ra.UsageError(f"{source[0]} is {what} already, too late for {', '.join(named)}")
+    if what == _CONVERTED:
         return ra.open(source[0], engine="duckdb")
-    return ra.load(_sources(source), **options)
+    return ra.Warehouse(source[0]).open("duckdb")
 
 
-def _tell_passed_over(files: Any) -> None:
-    from redemption_analytics.tables.passed_over import passed_over
+def _opened_as(source: list[str]) -> str | None:
+    """Say what a source is that is opened, not loaded; None if it is loaded."""
+    from redemption_analytics.tables.outputs import is_converted, is_warehouse_directory
 
-    found = passed_over(files)
-    if found:
-        _say("\npassed over:")
-    for one in found:
-        _say(f"{one.count:>7,}  {one.reason} (for example {one.example})")
+    if len(source) != 1:
+        return None
+    if is_converted(source[0]):
+        return _CONVERTED
+    if is_warehouse_directory(source[0]):
+        return _WAREHOUSE
+    if "://" in source[0]:
+        from redemption_analytics.warehouse.log import is_warehouse
+
+        try:
+            return _WAREHOUSE if is_warehouse(source[0]) else None
+        except ra.RedemptionAnalyticsError:
+            return None  # Loading it will say what is wrong.
+    return None
 
 
-def _tell_audit(found: Any) -> None:
-    import pyarrow.compute as pc
+def _where_rejects_are(source: list[str]) -> str:
+    what = _opened_as(source)
+    if what == _CONVERTED:
+        return f"see {Path(source[0], 'rejects')}"
+    if what == _WAREHOUSE:
+        return f"all of them are in Warehouse({source[0]!r}).open().rejects"
+    return _ALL_REJECTS
 
-    cases = _small(found).filter(pc.field("count") > 0)
-    _say("")
-    if not len(cases):
-        _say("audit: nothing found")
-        return
-    _say(_table(cases.rename_columns({"check": "audit"})))
+
+def _tell(text: str) -> None:
+    """Print a text after an empty line, with flags for options; nothing if there is none."""
+    if text:
+        _say(f"\n{in_flags(text)}")
 
 
 def _small(frame: Any) -> pa.Table:
@@ -249,9 +338,9 @@ def _table(table: pa.Table) -> str:
     return text_table(table)
 
 
-def _leave(counts: Iterable[Any], strict: bool) -> None:
-    """End the program, by how many elements of each kind were rejected."""
-    rejected = sum(map(int, counts))
+def _leave(ledger: pa.Table, strict: bool, where: str) -> None:
+    """End the program, by how much was rejected, and say where all of it stands."""
+    rejected = sum(ledger["rejected"].to_pylist())
     if rejected:
-        _say(f"{rejected:,} rejected: see the table rejects", err=True)
+        _say(f"{rejected:,} rejected: {where}", err=True)
     raise typer.Exit(DONE_WITH_REJECTS if strict and rejected else DONE)

@@ -76,6 +76,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {found[0]!r}?" if found else ""
 
 
+def kind_of(value: object) -> str:
+    """Say in an error what kind of thing a value is, after "is" or "be".
+
+    >>> kind_of(5), kind_of(None)
+    ('of type int', 'None')
+    """
+    return "None" if value is None else f"of type {type(value).__name__}"
+
+
 def refused(argument: str, takes: str, value: object) -> UsageError:
     """Return the error that says what an argument takes.
 

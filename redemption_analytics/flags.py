@@ -1,14 +1,17 @@
-"""The options of loading as flags of the command line, for every command that loads."""
+"""The options of loading as flags of the command line, and messages that speak of flags."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
+from redemption_analytics.errors import UsageError
 from redemption_analytics.options import DECLARED, DEFAULTS, LoadOptions
 
 #: How each option of loading is given on the command line.
@@ -79,6 +82,12 @@ _OTHERS: dict[str, tuple[Any, Any]] = {
 #: What flags are called, where that is not the option's name.
 _NAMES = {"on_error": "--fail-fast", "keep_custom_fields": "--keep-custom-field"}
 
+#: Arguments of the library that flags give: those of loading, and others of commands.
+_GIVEN = {*_FLAGS, "overwrite", "page", "period", "as_of"}
+
+#: How messages of the library write an argument.
+_WRITTEN = re.compile(rf'\b({"|".join(sorted(_GIVEN))})=(True\b|"[^"]*"|\d+)')
+
 
 def loading(command: Callable[..., None]) -> Callable[..., None]:
     """Add the flags of loading to a command, which takes them as its argument ``options``."""
@@ -117,7 +126,60 @@ def _options(values: dict[str, Any]) -> LoadOptions:
 def given(options: LoadOptions) -> list[str]:
     """Name the flags of the options that are not their defaults."""
     return [
-        _NAMES.get(name, f"--{name.replace('_', '-')}")
+        _flag(name)
         for name, value in options.items()
         if name != "allow_empty" and value != DEFAULTS[name]  # type: ignore[literal-required]
     ]
+
+
+def _flag(name: str) -> str:
+    return _NAMES.get(name, f"--{name.replace('_', '-')}")
+
+
+def in_flags(text: str) -> str:
+    """Return a text with flags in place of the arguments that it names as Python writes them.
+
+    >>> in_flags('load with points="decimal" to keep it; allow_empty=True goes on without')
+    'load with --points decimal to keep it; --allow-empty goes on without'
+    """
+    return _WRITTEN.sub(_as_flag, text)
+
+
+def _as_flag(written: re.Match[str]) -> str:
+    name, value = written.groups()
+    stands_alone = value == "True" or name == "on_error"
+    return _flag(name) if stands_alone else " ".join((_flag(name), value.strip('"')))
+
+
+def message(error: Exception) -> str:
+    """Return what an error of the library says, in flags.
+
+    >>> from redemption_analytics.errors import refused
+    >>> message(refused("max_record_bytes", "1 or more", 0))
+    '--max-record-bytes is 1 or more, not 0'
+    """
+    text = str(error)
+    if isinstance(error, UsageError) and error.argument in _GIVEN:
+        function = f"{error.function}: " if error.function else ""
+        text = text.removeprefix(function)
+        text = f"{_flag(error.argument)}{text.removeprefix(error.argument)}"
+    return in_flags(text)
+
+
+class Command(TyperCommand):
+    """A command that says what is wrong with its arguments in words that fit them."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse arguments; of one alone the command lacks where to write, not what to read."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")  # Pydantic's
+            if error.param is not None and error.param.name == "source":
+                found = self.make_parser(ctx).parse_args(args=given)[0]
+                error.param = next(  # type: ignore[assignment]
+                    (one for one in self.params if one.name == "directory" and found.get(one.name)),
+                    error.param,
+                )
+            raise

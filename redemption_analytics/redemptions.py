@@ -14,8 +14,9 @@ import pyarrow as pa
 from redemption_analytics.atomic_directory import check_replaceable, write_folders, written_beside
 from redemption_analytics.moments import Moment
 from redemption_analytics.schemas import MODELS
-from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.arguments import path_of, public
 from redemption_analytics.tables.arrow import empty
+from redemption_analytics.tables.custom_fields import custom_names
 from redemption_analytics.tables.filtering import filtered
 from redemption_analytics.tables.frames import (
     as_arrow,
@@ -106,6 +107,9 @@ source_breakups, custom_fields, rejects, files
     rejects: Any
     files: Any
 
+    #: The custom fields of the bundle that this one was chosen from.
+    _unfiltered: Any = None
+
     @public
     def __init__(
         self,
@@ -165,6 +169,15 @@ source_breakups, custom_fields, rejects, files
     def point_sums(self) -> dict[str, int]:
         """The points of each table that has whole ones, added up: exactly, past 2^63 too."""
         return point_sums(self.tables)
+
+    @cached_property
+    def custom_names(self) -> dict[str, list[str]]:
+        """The custom fields of "points" and of "coupon" redemptions, those filtered out included.
+
+        They are what ``by="custom:NAME"`` takes.
+        """
+        whole = self._unfiltered
+        return custom_names(self.custom_fields if whole is None else whole)
 
     @classmethod
     def from_arrow(
@@ -243,7 +256,10 @@ source_breakups, custom_fields, rejects, files
         """
         chosen = filtered(self.tables, since, until, as_of, conditions)
         findings = findings_of_now(now_as_of(self.now, as_of))
-        return Redemptions(**chosen, findings=frame_like(self.points, findings))
+        found = Redemptions(**chosen, findings=frame_like(self.points, findings))
+        whole = self._unfiltered
+        found._unfiltered = self.custom_fields if whole is None else whole
+        return found
 
     @public
     def to_parquet(self, directory: str | os.PathLike[str]) -> Path:
@@ -267,13 +283,14 @@ source_breakups, custom_fields, rejects, files
         WriteError
             If the disk is full, the directory may not be written to, or another run is writing it.
         """
+        target = path_of(directory, "directory")
         tables = {name: conformed(name, frame) for name, frame in self.tables.items()}
         books = {LEDGER: as_arrow(self.ledger), FINDINGS: with_now(self.findings, self.now)}
         plain = {name: table.replace_schema_metadata() for name, table in (tables | books).items()}
         check = partial(check_replaceable, own=converted_files, overwrite=True)
-        with written_beside(directory, check) as fresh:
+        with written_beside(target, check) as fresh:
             write_folders(plain, fresh)
-        return Path(directory)
+        return target
 
     def __repr__(self) -> str:
         return as_text(summary(self.tables, self.ledger))

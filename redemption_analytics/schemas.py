@@ -137,7 +137,10 @@ class Coupons(_Table, table="coupons"):
 
 
 class Points(_Table, table="points"):
-    """A points redemption."""
+    """A points redemption.
+
+    ``id`` is what editions without redemption_id told of it.
+    """
 
 
 class ProgramBreakups(_Table, table="program_breakups"):

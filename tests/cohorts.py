@@ -71,6 +71,14 @@ def pandas(frame: Any) -> pd.DataFrame:
 def units(
     raw: naive.Naive, by: Sequence[str], as_of: datetime, weight: str, horizon: int
 ) -> dict[naive.Group, list[Exits]]:
+    found = followed(raw, by, as_of, weight, horizon)
+    return {group: [exits for _, exits in rows] for group, rows in found.items()}
+
+
+def followed(
+    raw: naive.Naive, by: Sequence[str], as_of: datetime, weight: str, horizon: int
+) -> dict[naive.Group, list[tuple[int, Exits]]]:
+    """Days since the redemption, and exits, of each unit."""
     sizes: dict[tuple[Any, Any], dict[str, Any]] = defaultdict(lambda: {"n": 0, "out": 0})
     backs: dict[tuple[Any, Any], dict[int, Any]] = defaultdict(lambda: defaultdict(int))
     for key, program, reversal, numbers in naive._bookings(raw, by):
@@ -82,7 +90,7 @@ def units(
         else:
             for name, number in numbers.items():
                 sizes[key, program][name] += number
-    found: dict[naive.Group, list[Exits]] = {} if by else {(): []}
+    found: dict[naive.Group, list[tuple[int, Exits]]] = {} if by else {(): []}
     for (key, program), size in sizes.items():
         row = raw.points[key] | {"program_id": program}
         born = row["redeemed_time"]
@@ -107,7 +115,8 @@ def units(
         if left > 0:
             exits.append((min((as_of - born) // DAY, horizon + 1), False, left))
         if exits and whole > 0:
-            found.setdefault(naive._group(by, row, born), []).append(exits)
+            since = (as_of - born) // DAY
+            found.setdefault(naive._group(by, row, born), []).append((since, exits))
     return found
 
 

@@ -11,7 +11,7 @@ import redemption_analytics as ra
 
 @pytest.fixture
 def reports_of_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports without a page hold one table: for what is about where they are written, and when.
+    """Reports hold one table: for what is about where they are written, and when.
 
     All tables take seconds, however little they are of.
     """
@@ -20,3 +20,9 @@ def reports_of_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
         return {"net_points": ra.net_points(known, period)}
 
     monkeypatch.setattr("redemption_analytics.reports.writing.contents", contents)
+
+
+@pytest.fixture
+def page_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page of a report has no sections, which reports of one table have nothing for."""
+    monkeypatch.setattr("redemption_analytics.reports.page.render", lambda *_: "A page.\n")

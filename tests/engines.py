@@ -72,6 +72,12 @@ def of_every_kind(exports: Path, converted: Path, points: Any) -> Bundles:
     return {"pandas": r, **made, **opened}
 
 
+def in_polars(r: ra.Redemptions) -> ra.Redemptions:
+    """The same on Polars, which takes a fifth of pandas' time for little data."""
+    frames = r.tables | {"ledger": r.ledger, "findings": r.findings}
+    return ra.Redemptions(**{name: pl.DataFrame(as_arrow(frame)) for name, frame in frames.items()})
+
+
 def same(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=1e-12, abs_tol=1e-15) or one != one != other

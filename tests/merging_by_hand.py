@@ -70,6 +70,8 @@ def merged_by_hand(answers: list[tuple[str, Row]], keys: Mapping[Any, str]) -> B
 def _row(point: Row) -> Row:
     names = ("id", "redemption_id", "program_id", "points_redeemed", "transaction_number", "notes")
     row = {name: point.get(name) or None for name in (*names, "redeemed_time")}
+    if row["redemption_id"]:
+        row["id"] = None  # but a rank
     store = point.get("redeemed_store") or {}
     row |= {"store_code": store.get("code"), "store_name": store.get("name")}
     for where in ("redemption_breakup_by_program", "redemption_breakup_by_source", "reversals"):

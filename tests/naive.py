@@ -208,9 +208,9 @@ class Naive:
 
 
 def load(paths: Sequence[Path], decimals: bool = False) -> Naive:
-    """Reads files in the order of the dates in their names, and merges what is in them."""
+    """Reads files by the dates in their names, then by these, and merges what is in them."""
     naive = Naive(_places=3 if decimals else 0)
-    for path in sorted(paths, key=lambda p: re.findall(r"\d{4}-\d\d-\d\d", p.name)[-1]):
+    for path in sorted(paths, key=lambda p: (re.findall(r"\d{4}-\d\d-\d\d", p.name)[-1], str(p))):
         for payload in payloads(path):
             naive._add_answer(payload)
     ids: dict[Group, set[str]] = defaultdict(set)

@@ -136,7 +136,7 @@ CASES: dict[str, tuple[Callable[[], ra.Redemptions], int, str]] = {
     "rejected": (
         lambda: ra.load([with_points({"redeemed_time": "soon"})]),
         1,
-        "payloads, $.response.customer.redemptions.points.point[0].redeemed_time",
+        "payloads, record 1, $.response.customer.redemptions.points.point[0].redeemed_time",
     ),
 }
 _TIMED = {"redeemed_time": "2026-01-01 00:00:00"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def run(*args: object, **options: str) -> tuple[int, str, str]:
 
 def test_convert_writes_what_load_gives(tmp_path: Path) -> None:
     code, out, err = run("convert", SAMPLES, tmp_path / "out")
-    assert (code, err) == (0, "8 rejected: see the table rejects\n")
+    assert (code, err) == (0, f"8 rejected: see {tmp_path / 'out' / 'rejects'}\n")
     loaded, opened = ra.load(SAMPLES), ra.open(tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *loaded.tables,
@@ -42,6 +43,7 @@ def test_convert_writes_what_load_gives(tmp_path: Path) -> None:
     assert f"written to {tmp_path / 'out'}" in out
 
 
+@pytest.mark.usefixtures("reports_of_one_table")  # all others: see test_reports
 @pytest.mark.parametrize("command", ["report", "audit"])
 def test_a_converted_directory_is_as_good_as_the_exports(tmp_path: Path, command: str) -> None:
     exports = tmp_path / "exports"
@@ -67,18 +69,22 @@ def test_options_of_loading_are_refused_for_a_converted_directory(tmp_path: Path
 
 
 def test_report_writes_every_cut_and_sums_up(tmp_path: Path) -> None:
-    code, out, _ = run("report", SAMPLES / "organisation", tmp_path, "--period", "year")
+    exports = tmp_path / "exports"
+    write_sample(exports, customers=50, exports=2, seed=3)
+    target = tmp_path / "report"
+    code, out, _ = run("report", exports, target, "--period", "year")
     assert code == 0
     assert "24 files written" in out
-    assert len(list(tmp_path.iterdir())) == 24
-    assert f"to read: {tmp_path / 'report.html'}" in out
-    by_till = pd.read_parquet(tmp_path / "net_points_by_till.parquet")
+    assert len(list(target.iterdir())) == 24
+    assert f"to read: {target / 'report.html'}" in out
+    by_till = pd.read_parquet(target / "net_points_by_till.parquet")
     assert list(by_till.columns[:2]) == ["till_code", "year"]
-    total = ra.net_points(ra.load(SAMPLES / "organisation")).iloc[0]
+    total = ra.net_points(ra.load(exports)).iloc[0]
     assert by_till["net_points"].sum() == total["net_points"]
-    assert "truncated_points" in out
+    assert "merged_duplicates" in out
 
 
+@pytest.mark.usefixtures("reports_of_one_table")
 def test_report_without_a_page_says_so_only_where_it_was_not_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,11 +92,12 @@ def test_report_without_a_page_says_so_only_where_it_was_not_asked_for(
     assert (code, "to read" in out, err) == (0, False, "")
     monkeypatch.setattr(extra, "find_spec", lambda name: None)
     code, out, err = run("report", GOOD, tmp_path / "report")
-    assert (code, "23 files written" in out) == (0, True)
+    assert (code, "2 files written" in out) == (0, True)
     assert 'left out: pip install "redemption-analytics[report]" adds it' in err
     assert run("report", GOOD, tmp_path / "report", "--page")[0] == 2
 
 
+@pytest.mark.usefixtures("reports_of_one_table")
 def test_report_as_of_shows_the_figures_of_that_moment(tmp_path: Path) -> None:
     code, out, _ = run(
         "report", SAMPLES / "organisation", tmp_path, "--as-of", "2020-12-31", "--no-page"
@@ -144,13 +151,21 @@ def test_exit_status_1_says_done_with_rejects_under_strict(tmp_path: Path, comma
     [
         (["audit", "nowhere.json"], "nowhere.json does not exist"),
         (["audit", BAD, "--fail-fast"], "line 1, $.response.customer.redemptions.points.point[1]"),
-        (["audit", GOOD, "--timezone", "Middle-earth"], "IANA name"),
-        (["audit", GOOD, "--exported-at", "soon"], "exported_at is a time"),
+        (["audit", GOOD, "--timezone", "Middle-earth"], "analytics: --timezone is an IANA name"),
+        (["audit", GOOD, "--exported-at", "soon"], "analytics: --exported-at is a time"),
         (["audit", GOOD, "--pii", "pseudonymize"], "REDEMPTION_ANALYTICS_PII_KEY"),
-        (["report", GOOD, "report", "--as-of", "soon"], "as_of is a moment"),
-        (["report", GOOD, "report", "--period", "decade"], "--period"),
+        (["report", GOOD, "report", "--as-of", "soon"], "analytics: --as-of is a moment"),
+        (["report", GOOD, "report", "--period", "decade"], "'--period': 'decade' is not one of"),
+        (["audit", GOOD, "--customer-key", "x"], "'--customer-key': 'x' is not one of"),
+        (["audit", GOOD, "--pii", "pseudonymize"], "analytics: --pii pseudonymize needs a key"),
+        (["convert", GOOD], "Missing argument 'DIR'"),
+        (["convert", "--threads", "1", GOOD], "Missing argument 'DIR'"),
+        (["report", GOOD, "--page"], "Missing argument 'DIR'"),
+        (["report"], "Missing argument 'SOURCE'"),
         (["audit"], "Missing argument"),
-        (["ingest"], "No such command"),
+        (["ingest"], "Missing argument 'SOURCE'"),
+        (["ingest", GOOD], "Missing argument 'WAREHOUSE'"),
+        (["harvest"], "No such command"),
     ],
 )
 def test_exit_status_2_says_wrong_usage_or_unreadable_input(
@@ -163,6 +178,74 @@ def test_exit_status_2_says_wrong_usage_or_unreadable_input(
     assert said in " ".join(err.split())
     assert "Traceback" not in err
     assert not list(tmp_path.iterdir())
+
+
+def test_messages_speak_of_flags(tmp_path: Path) -> None:
+    assert run("convert", GOOD, tmp_path / "out")[0] == 0
+    (tmp_path / "failed.json").write_bytes(FAILED)
+    for args, said in (
+        (["convert", GOOD, tmp_path / "out"], "or replace it with --overwrite"),
+        (
+            ["convert", tmp_path / "failed.json", tmp_path / "new"],
+            ": --allow-empty goes on without",
+        ),
+        (["report", tmp_path / "failed.json", tmp_path / "new"], "--allow-empty writes it all the"),
+        (["audit", GOOD, "--max-record-bytes", "9"], "load with --max-record-bytes "),
+        (["audit", BAD], "12.5 is no whole number of points: load with --points decimal to keep"),
+        (["convert", tmp_path / "out", tmp_path / "new"], "give it to the commands report and"),
+    ):
+        _, out, err = run(*args)
+        assert said in out + err
+        assert "=" not in out + err
+
+
+def test_an_audit_says_why_elements_were_rejected_and_where_all_of_them_are(
+    tmp_path: Path,
+) -> None:
+    def answer(*points: Any) -> str:
+        items = [{"redemption_id": f"a{n}", "points_redeemed": p} for n, p in enumerate(points)]
+        customer = {"mobile": "1", "redemptions": {"points": {"point": items}}}
+        return json.dumps({"response": {"status": {"success": True}, "customer": customer}})
+
+    text = "\n".join((answer(1, "ten", "it's"), answer("ten", -5, 2), "no JSON", answer(-7)))
+    (tmp_path / "a.jsonl").write_text(text)
+    path = "$.response.customer.redemptions.points.point"
+    shown = [
+        "rejected:",
+        f"      3  'ten' is no number (for example a.jsonl, line 1, {path}[1].points_redeemed)",
+        f"      2  -5 is negative (for example a.jsonl, line 2, {path}[1].points_redeemed)",
+        "      1  not valid JSON: Expecting value (column 1) (a.jsonl, line 3, $)",
+    ]
+    code, out, err = run("audit", tmp_path / "a.jsonl")
+    assert code == 0
+    assert out.replace(f"{tmp_path}/", "").splitlines()[-4:] == shown
+    said = (
+        "6 rejected: all of them are in load(...).rejects, and in the folder rejects that convert"
+    )
+    assert err.startswith(said)
+    _, _, err = run("convert", tmp_path / "a.jsonl", tmp_path / "out")
+    assert err == f"6 rejected: see {tmp_path / 'out' / 'rejects'}\n"
+    _, again, err = run("audit", tmp_path / "out")
+    assert (again, err) == (out, f"6 rejected: see {tmp_path / 'out' / 'rejects'}\n")
+    assert len(pd.read_parquet(tmp_path / "out" / "rejects")) == 6
+
+
+def test_of_many_reasons_for_rejects_the_most_frequent_are_shown(tmp_path: Path) -> None:
+    fields = [name for n, name in enumerate("abcdefghijkl", 1) for _ in range(n)]
+    bad = [{"response": {"status": {"success": True}, "customer": {name: 1}}} for name in fields]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, bad)))
+    _, out, _ = run("audit", tmp_path / "a.jsonl")
+    shown = out[out.index("rejected:") :].splitlines()[1:]
+    assert [int(line.split()[0]) for line in shown] == [12, 11, 10, 9, 8, 7, 6, 5, 10]
+    assert shown[-1].endswith("for 4 other reasons")
+
+
+def test_how_examples_name_answers_is_explained_where_they_do(tmp_path: Path) -> None:
+    (tmp_path / "failed.json").write_bytes(FAILED)
+    _, out, _ = run("audit", tmp_path / "failed.json")
+    assert out.splitlines()[-2].endswith(f"{tmp_path / 'failed.json'}#1/1")
+    assert out.splitlines()[-1] == "FILE#456/1 is the 456th answer in FILE, its 1st customer"
+    assert "FILE#" not in run("audit", SAMPLES / "2025-sources.json")[1]
 
 
 def test_standard_input_is_a_source() -> None:

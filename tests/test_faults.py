@@ -24,6 +24,7 @@ from requirements_of_ci import needed
 import redemption_analytics as ra
 from redemption_analytics import atomic_directory
 from redemption_analytics.cli import UNUSABLE
+from redemption_analytics.sample import write_sample
 
 #: How often convert and report are killed; more take a while.
 KILLS = int(os.environ.get("REDEMPTION_ANALYTICS_KILLS", "2"))
@@ -36,6 +37,10 @@ _COMMAND = """
 import sys
 from redemption_analytics import cli, reports
 from redemption_analytics.loading import convert, pipeline
+if "--no-page" in sys.argv:  # as reports_of_one_table does
+    from redemption_analytics.metrics import net_points
+    from redemption_analytics.reports import writing
+    writing.contents = lambda r, known, period, as_of: {{"net_points": net_points(known, period)}}
 print("ready", flush=True)
 {before}
 cli.app(sys.argv[1:])
@@ -158,7 +163,7 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(command: str, tmp_path: P
     target = tmp_path / "target"
     WRITERS[command][0](target)
     before = written(target)
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))"
     code, err = ended(
         started(command, LARGE, target, *WRITERS[command][1], "--no-progress", before=limit)
     )
@@ -247,9 +252,26 @@ def test_a_file_in_the_way_is_told_and_stays(command: str, tmp_path: Path) -> No
     file.write_text("mine")
     with pytest.raises(ra.UsageError, match="file is a file: name a new or an empty directory"):
         write(file)
-    with pytest.raises(ra.WriteError, match="a file stands where a directory is needed"):
+    with pytest.raises(ra.WriteError, match="a file stands where a directory is needed: name"):
         write(file / "target")
     assert (file.read_text(), beside(file)) == ("mine", [])
+
+
+def test_samples_have_errors_with_remedies_as_other_output_has(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for target, said in (
+        (tmp_path / "file", "a file stands where a directory is needed: name another"),
+        (tmp_path / "file" / "x", "a file stands where a directory is needed: name another"),
+        (tmp_path / ("x" * 300), "choose a shorter name"),
+    ):
+        with pytest.raises(ra.WriteError, match=said):
+            write_sample(target, customers=1, exports=1)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="only Linux has /proc")
+def test_where_no_directory_can_be_made_another_is_asked_for(command: str) -> None:
+    with pytest.raises(ra.WriteError, match="no directory can be made there: name another"):
+        WRITERS[command][0](Path("/proc/target"))
 
 
 def test_directories_that_were_made_for_a_run_go_with_it(tmp_path: Path) -> None:

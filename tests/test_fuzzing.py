@@ -32,11 +32,11 @@ def drawn(examples: int) -> settings:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_invariants_hold(target: str) -> None:
-    drawn(8)(given(TARGETS[target])(check))()
+    drawn(4)(given(TARGETS[target])(check))()
 
 
 @given(st.lists(RIGHT_ANSWERS, min_size=1, max_size=3), st.sampled_from(["int", "decimal"]))
-@drawn(8)
+@drawn(4)
 def test_answers_mean_the_same_in_every_form(records: list[Any], points: str) -> None:
     assert_forms_agree(records, points)
 

@@ -633,7 +633,9 @@ def test_a_directory_with_all_that_a_directory_may_hold(tmp_path: Path) -> None:
             ra.load(folder / "s.json")
     assert r.points["redemption_id"].tolist() == ["a"]
     assert dict(zip(r.rejects["source"], r.rejects["reason"], strict=True)) == {
-        str(folder / "error.json"): "the file is no export: it holds neither JSON nor XML answers",
+        str(folder / "error.json"): (
+            "the file is an HTML page, as servers send in place of answers: ask for them again"
+        ),
         str(folder / "itself.json"): "the file cannot be read: Too many levels of symbolic links",
     }
 

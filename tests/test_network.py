@@ -53,7 +53,7 @@ def test_a_socket_would_be_noticed() -> None:
 
 
 def test_main_jobs_need_no_network(tmp_path: Path) -> None:
-    exports, converted, report = SAMPLES / "organisation", tmp_path / "c", tmp_path / "r"
+    exports, converted, report = SAMPLES / "2025-sources.json", tmp_path / "c", tmp_path / "r"
     assert run(MAIN, exports, converted, report, before=without_network()) == (0, "")
     assert (report / "report.html").exists()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +226,16 @@ def test_files_are_called_by_keyed_hashes(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert set(r.rejects["source"]) == {name}
     assert r.responses["response_id"][0] == f"{name}#1/1"
     assert set(ra.load(path, pii="drop").responses["source"]) != {name}
+
+
+def test_members_of_an_archive_are_called_by_its_hash_and_their_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(VARIABLE, KEY)
+    path = tmp_path / "447700900123.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("447700900124.json", data())
+    (name,) = ra.load(path, pii="pseudonymize").files["source"]
+    own = f"{path}/447700900124.json"
+    hashes = [pseudonym(f"source:{each}")[:16] for each in (path, own)]
+    assert name == f"source-{hashes[0]}/{hashes[1]}"

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ def test_a_signal_at_work_leaves_what_was_there_and_no_litter(
     work = tmp_path / ".out.redemption_analytics"
     while not (work / "new").exists():
         assert process.poll() is None
+        time.sleep(0.002)
     process.send_signal(number)
     assert process.communicate(timeout=60)[1] == ""
     assert process.returncode == 128 + number

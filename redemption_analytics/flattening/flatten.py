@@ -17,7 +17,7 @@ from redemption_analytics.privacy import Pseudonym
 #: Column that names the row of the parent table, by position; it never leaves the library.
 PARENT = "_parent"
 
-#: Column of redemptions that names the row of ``responses`` which told them, likewise.
+#: Column of customers and redemptions that names the row of ``responses`` which told them, too.
 ANSWER = "_answer"
 
 #: The table whose rows a child's ``_parent`` counts.
@@ -34,6 +34,17 @@ PARENTS = {
 HIDDEN = {name: f"_{name}" for name in IDENTITIES}
 
 Tables = dict[str, pa.Table]
+
+_NO_NUMBER = pa.scalar(None, pa.int64())
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """Times of a field that are the zero of Unix: how many, and the first record with one."""
+
+    name: str
+    count: int
+    first: int
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ class Flattening:
     pseudonym: Pseudonym | None = None
     kept_fields: Sequence[str] = ()
 
-    def tables(self, read: Mapping[str, pa.RecordBatch]) -> tuple[Tables, list[tuple[str, int]]]:
+    def tables(self, read: Mapping[str, pa.RecordBatch]) -> tuple[Tables, list[Epochs]]:
         """Flatten what was read.
 
         Parameters
@@ -70,9 +81,8 @@ class Flattening:
         dict of str to pyarrow.Table
             Tables by name, still with ``_parent`` columns in place of their parents' keys, and
             without ``source`` and ``exported_at``.
-        list of tuple of str and int
-            Times that are the zero of Unix, and so were taken for none: the field and the record
-            of each.
+        list of Epochs
+            Times that are the zero of Unix, and so were taken for none.
         """
         answers = _Answers(read["answers"], read["responses"])
         identities = self._identities(answers)
@@ -146,7 +156,7 @@ class Flattening:
 
     def _customers(self, answers: _Answers, keys: pa.Array, identities: list[pa.Array]) -> pa.Table:
         names = (*IDENTITIES, "firstname", "lastname")
-        columns = {"customer_key": keys} | {
+        columns = {"customer_key": keys, ANSWER: pa.array(np.arange(len(keys)))} | {
             name: self._personal(answers.told(name)) for name in names
         }
         if self.pseudonym:
@@ -163,7 +173,8 @@ class Flattening:
         read = points.columns
         columns = {
             "customer_key": customer_keys.take(points.parents),
-            "id": read["id"],
+            # Beside a redemption_id it is but the rank within the answer, which changes.
+            "id": pc.if_else(pc.is_null(read["redemption_id"]), read["id"], _NO_NUMBER),
             "redemption_id": read["redemption_id"],
             "program_id": read["program_id"],
             "points_redeemed": read["points_redeemed"],
@@ -239,9 +250,9 @@ class _Answers:
         numbers: np.ndarray[Any, Any] = customers.to_numpy()
         return numbers if self._places is None else self._places[numbers]
 
-    def records_of(self, rows: np.ndarray[Any, Any]) -> list[int]:
+    def records_of(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return the records of some rows."""
-        found: list[int] = self.records.take(pa.array(rows)).to_pylist()
+        found: np.ndarray[Any, Any] = self.records.take(pa.array(rows)).to_numpy()
         return found
 
 
@@ -255,21 +266,21 @@ class _List:
     parents
         The row of each one's parent.
     epochs
-        Fields with times around the zero of Unix, and the record of each such time.
+        Fields with times around the zero of Unix.
     """
 
     def __init__(self, columns: pa.RecordBatch, above: _Answers | _List):
         self.columns = columns
         self._above = above
         self.parents = pa.array(above.rows_of(columns["_parent"]))
-        self.epochs: list[tuple[str, int]] = []
+        self.epochs: list[Epochs] = []
 
     def rows_of(self, elements: pa.Int64Array) -> np.ndarray[Any, Any]:
         """Return the rows of some elements: they are as they were read."""
         numbers: np.ndarray[Any, Any] = elements.to_numpy()
         return numbers
 
-    def records_of(self, rows: np.ndarray[Any, Any]) -> list[int]:
+    def records_of(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return the records of some rows."""
         return self._above.records_of(self.parents.to_numpy()[rows])
 
@@ -282,7 +293,8 @@ class _List:
             return times
         none = pc.and_(pc.greater_equal(times, first), pc.less_equal(times, last))
         rows = pc.indices_nonzero(none).to_numpy()
-        self.epochs += [(name, record) for record in self.records_of(rows)]
+        if len(rows):
+            self.epochs.append(Epochs(name, len(rows), int(self.records_of(rows).min())))
         return pc.if_else(none, pa.scalar(None, times.type), times)
 
 
@@ -305,14 +317,14 @@ def _counted(answers: _Answers, loaded: dict[str, pa.Array]) -> dict[str, pa.Arr
             pc.and_not(some[own], some[other]),
             pc.and_(none, pc.and_not(told[own], told[other])),
         )
-        said[own] = pc.coalesce(said[own], pc.if_else(meant, count, pa.scalar(None, pa.int64())))
+        said[own] = pc.coalesce(said[own], pc.if_else(meant, count, _NO_NUMBER))
     return said
 
 
 def _bills(bills: pa.Int64Array) -> pa.Int64Array:
     """Read numbers of bills, some of which mean that there is none."""
     none = pc.is_in(bills, pa.array(NO_BILLS, pa.int64()))
-    return pc.if_else(none, pa.scalar(None, pa.int64()), bills)
+    return pc.if_else(none, _NO_NUMBER, bills)
 
 
 def _places(read: pa.RecordBatch) -> dict[str, pa.StringArray]:

@@ -15,7 +15,7 @@ from redemption_analytics.loading.pipeline import gather
 from redemption_analytics.merging.stores import OnDisk
 from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.sources.find import Source
-from redemption_analytics.tables.arguments import public_with
+from redemption_analytics.tables.arguments import path_of, public_with
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER
 from redemption_analytics.tables.outputs import converted_files
 from redemption_analytics.tables.parts import PARTS
@@ -86,8 +86,9 @@ def converted(
 ) -> pa.Table:
     """Convert as :func:`convert` does; return the ledger in Arrow."""
     checked(options)  # before anything is made
+    target = path_of(directory, "directory")
     check = partial(check_replaceable, own=converted_files, overwrite=flag("overwrite", overwrite))
-    with written_beside(directory, check) as fresh:
+    with written_beside(target, check) as fresh:
         with TemporaryDirectory(dir=fresh) as scratch, OnDisk(fresh, scratch, PARTS) as keep:
             books, found = gather(source, keep, options, useful=True)
             keep.finish()

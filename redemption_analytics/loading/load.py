@@ -39,7 +39,8 @@ def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
         ``"2026-11-20"`` or ``"2026-11-20T03:00"``, which may carry a UTC offset. By default the
         last date (and time) in each file's path tells, and where there is none the file's
         modification time (UTC). Where a redemption was seen more than once, the newest export wins,
-        and of equally new ones the later one read.
+        and of equally new ones that whose name comes last (payloads and frames have none, and count
+        in their order); so the order in which files are given changes nothing.
     on_error
         ``"quarantine"`` puts what does not fit the contract into ``rejects`` and goes on;
         ``"raise"`` stops there.

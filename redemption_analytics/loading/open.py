@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -12,15 +13,29 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from redemption_analytics.atomic_directory import is_free
 from redemption_analytics.columns import TABLES
 from redemption_analytics.errors import SourceError, UsageError, refused
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.sources.find import MOST_QUOTED
-from redemption_analytics.tables.arguments import public
-from redemption_analytics.tables.arrow import arrow_schema_of
+from redemption_analytics.tables.arguments import path_of, public
 from redemption_analytics.tables.frames import connected, pandas_frame
-from redemption_analytics.tables.outputs import FOLDERS, is_converted
+from redemption_analytics.tables.ledger import FINDINGS, LEDGER, no_findings, no_ledger
+from redemption_analytics.tables.outputs import (
+    FOLDERS,
+    is_converted,
+    is_converted_table,
+    is_warehouse_directory,
+)
 from redemption_analytics.visible import shortened
+
+_AGAIN = "Convert the exports again, with overwrite=True"
+_COLUMNS = {
+    **{name: list(columns) for name, columns in TABLES.items()},
+    LEDGER: no_ledger().column_names,
+    FINDINGS: no_findings().column_names,
+}
+_MOST_LISTED = 5
 
 Engine: TypeAlias = Literal["pandas", "duckdb", "polars", "pyarrow"]
 
@@ -48,7 +63,8 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
     Raises
     ------
     SourceError
-        If the directory holds no converted export, or a torn one.
+        If the directory holds no converted export, a torn one, or one of another version of the
+        library, whose tables have other columns.
     UsageError
         If the engine is unknown, or not installed.
 
@@ -61,56 +77,105 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
     >>> print(ra.net_points(ra.open(folder, engine="duckdb")).fetchall())
     [(2, 120, 30, 90)]
     """
-    if not isinstance(engine, str) or engine not in _ENGINES:
-        raise refused("engine", f"one of {', '.join(map(repr, _ENGINES))}", engine)
-    shown = shortened(os.fsdecode(path), MOST_QUOTED)
-    if not is_converted(path):
-        raise SourceError(f"{shown} holds no converted export: convert one into it first")
-    read = _ENGINES[engine]()
+    reader = reader_of(engine)
+    folder = path_of(path, "path")
+    shown = shortened(str(folder), MOST_QUOTED)
+    if is_warehouse_directory(folder):
+        raise SourceError(f"{shown} is a warehouse: Warehouse(path).open() opens it")
+    if not is_converted(folder):
+        if is_converted_table(folder):
+            raise SourceError(
+                f"{shown} is one table of a converted directory: open {folder.parent}"
+            )
+        where = "it first" if is_free(folder) else "a new directory, and open that"
+        raise SourceError(f"{shown} holds no converted export: convert exports into {where}")
     frames = {}
     for name in FOLDERS:
         try:
-            parts = _parts(Path(path) / name)
-            _check_whole(parts, name)
-            frames[name] = read(parts, name)
+            parts = _parts(folder / name)
+            if other := _other_columns(parts, name):
+                raise SourceError(
+                    f"{shown} was written by another version of redemption_analytics, or changed"
+                    f" since: its table {name} {other}. {_AGAIN}"
+                )
+            frames[name] = reader.of_files(parts, name)
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             detail = str(error).splitlines()[0]
             raise SourceError(
-                f"{shown} is torn: its table {name} cannot be read ({shortened(detail, 200)}):"
-                " convert the exports again"
+                f"{shown} is torn: its table {name} cannot be read ({shortened(detail, 200)})."
+                f" {_AGAIN}"
             ) from None
     return Redemptions(**frames)
 
 
 def _parts(folder: Path) -> list[str]:
     """List the files of a table, in the order of their rows."""
+    if not folder.is_dir():
+        raise FileNotFoundError("it has no folder, as where a version without it wrote the others")
     parts = [str(path) for path in folder.iterdir() if path.match("part-*.parquet")]
     if not parts:
         raise FileNotFoundError("its folder is empty")
     return sorted(parts)
 
 
-def _check_whole(parts: list[str], name: str) -> None:
-    """Check that files hold a table's columns: engines would find out later, each in its words."""
+def _other_columns(parts: list[str], name: str) -> str:
+    """Say how the columns of files are not a table's; nothing where they are.
+
+    Engines would find out later, each in its words. A column that is not there is not filled with
+    nulls: the exports may tell what this version reads of them, and the one that wrote did not.
+    """
+    wanted = _COLUMNS[name]
     for part in parts:
-        schema = pq.read_schema(part)
-        if name in TABLES and schema.names != arrow_schema_of(name).names:
-            raise ValueError("its columns are of another version")
+        here = pq.read_schema(part).names
+        lacking = [column for column in wanted if column not in here]
+        strange = [column for column in here if column not in wanted]
+        if lacking or strange:
+            lacks = f"lacks {', '.join(lacking)}" if lacking else ""
+            has = f"has {', '.join(strange[:_MOST_LISTED])} besides" if strange else ""
+            return shortened(" and ".join(filter(None, (lacks, has))), 200)
+        if here != wanted:
+            return "has its columns in another order"
+    return ""
 
 
-_Reader = Callable[[list[str], str], Any]
+@dataclass(frozen=True)
+class Reader:
+    """Makes frames of one engine, which belong together.
+
+    Attributes
+    ----------
+    of_files
+        Makes a frame of some Parquet files of a table, and the table's name.
+    of_arrow
+        Makes a frame of an Arrow table, and the table's name.
+    """
+
+    of_files: Callable[[list[str], str], Any]
+    of_arrow: Callable[[pa.Table, str], Any]
 
 
-def _pandas() -> _Reader:
-    def read(parts: list[str], name: str) -> pd.DataFrame:
-        table = _read(parts)
+def reader_of(engine: Engine) -> Reader:
+    """Return what makes frames of an engine.
+
+    Raises
+    ------
+    UsageError
+        If the engine is unknown, or not installed.
+    """
+    if not isinstance(engine, str) or engine not in _ENGINES:
+        raise refused("engine", f"one of {', '.join(map(repr, _ENGINES))}", engine)
+    return _ENGINES[engine]()
+
+
+def _pandas() -> Reader:
+    def of_arrow(table: pa.Table, name: str) -> pd.DataFrame:
         return pandas_frame(name, table) if name in TABLES else table.to_pandas()
 
-    return read
+    return Reader(lambda parts, name: of_arrow(_read(parts), name), of_arrow)
 
 
-def _pyarrow() -> _Reader:
-    return lambda parts, _name: _read(parts)
+def _pyarrow() -> Reader:
+    return Reader(lambda parts, _name: _read(parts), lambda table, _name: table)
 
 
 def _read(parts: list[str]) -> pa.Table:
@@ -118,10 +183,19 @@ def _read(parts: list[str]) -> pa.Table:
     return pa.concat_tables([pq.ParquetFile(part).read() for part in parts])
 
 
-def _duckdb() -> _Reader:
+def _duckdb() -> Reader:
     # One connection for all tables: relations of different ones cannot be joined.
+    import duckdb
+
     connection = connected()
-    return lambda parts, _name: connection.read_parquet([_escaped(part) for part in parts])
+
+    def of_files(parts: list[str], _name: str) -> duckdb.DuckDBPyRelation:
+        try:
+            return connection.read_parquet([_escaped(part) for part in parts])
+        except duckdb.Error as error:
+            raise OSError(str(error)) from error
+
+    return Reader(of_files, lambda table, _name: connection.from_arrow(table))
 
 
 def _escaped(path: str) -> str:
@@ -129,17 +203,20 @@ def _escaped(path: str) -> str:
     return glob.escape(path)
 
 
-def _polars() -> _Reader:
+def _polars() -> Reader:
     try:
         import polars
     except ImportError:
         raise UsageError(
             'engine="polars" needs Polars: pip install "redemption-analytics[polars]"'
         ) from None
-    return lambda parts, _name: polars.scan_parquet(parts, glob=False)
+    return Reader(
+        lambda parts, _name: polars.scan_parquet(parts, glob=False),
+        lambda table, _name: polars.from_arrow(table).lazy(),  # type: ignore[union-attr]
+    )
 
 
-_ENGINES: dict[str, Callable[[], _Reader]] = {
+_ENGINES: dict[str, Callable[[], Reader]] = {
     "pandas": _pandas,
     "duckdb": _duckdb,
     "polars": _polars,

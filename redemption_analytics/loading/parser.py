@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from redemption_analytics.contract import PointsType
-from redemption_analytics.flattening.flatten import Flattening, Tables
+from redemption_analytics.flattening.flatten import Epochs, Flattening, Tables
 from redemption_analytics.flattening.parents import settled
 from redemption_analytics.parsing import Read, Reader
 from redemption_analytics.reading.blocks import Block
@@ -27,13 +27,13 @@ class Parsed:
     read
         What else the reader tells of them.
     epochs
-        Times that are the zero of Unix, and so none: the field and the record of each.
+        Times that are the zero of Unix, and so none, by list.
     """
 
     tables: Tables
     merged: Counter[str]
     read: Read
-    epochs: Sequence[tuple[str, int]]
+    epochs: Sequence[Epochs]
 
 
 class Parser:

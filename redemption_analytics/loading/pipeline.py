@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -16,12 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.errors import RejectedError, SourceError
-from redemption_analytics.flattening.flatten import Flattening, Tables
-from redemption_analytics.loading.option_checks import checked
+from redemption_analytics.flattening.flatten import PARENTS, Flattening, Tables
+from redemption_analytics.loading.option_checks import Checked, checked
 from redemption_analytics.loading.parser import Parsed, Parser
 from redemption_analytics.loading.progress import progress_bar
-from redemption_analytics.loading.provenance import Origin, rejects_table, said, with_provenance
-from redemption_analytics.merging.conflicts import PATH
+from redemption_analytics.loading.provenance import (
+    Origin,
+    late_rejects,
+    rejects_table,
+    said,
+    with_provenance,
+)
+from redemption_analytics.merging.cases import findings_of
 from redemption_analytics.merging.export_times import Dating
 from redemption_analytics.merging.merge import Merging
 from redemption_analytics.merging.stores import Keep
@@ -31,16 +37,90 @@ from redemption_analytics.privacy import Pseudonym, pseudonym
 from redemption_analytics.reading.blocks import Block, Fault, batched
 from redemption_analytics.reading.files import read_blocks
 from redemption_analytics.sources.accounts import Account, files_table
-from redemption_analytics.sources.export import Export, renamed
+from redemption_analytics.sources.export import Export, in_order, renamed
 from redemption_analytics.sources.find import Source, find_exports
 from redemption_analytics.sources.streams import Stream
-from redemption_analytics.tables.ledger import Finding, findings, ledger
+from redemption_analytics.tables.ledger import NOW, Finding, findings, ledger
 from redemption_analytics.tables.parts import whole_of
 
-_ANYWAY = "allow_empty=True (--allow-empty) goes on without"
+_ANYWAY = "allow_empty=True goes on without"
+
+#: The tables that grow block by block, parents before what hangs on them.
+GROWING = ("responses", "customers", "coupons", "points", *PARENTS)
 
 #: What says more of why a file could not be read.
 _DETAIL = re.compile(r"[:,].*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How exports are loaded: checked options, and what they make.
+
+    Attributes
+    ----------
+    options
+        The options.
+    hidden
+        What replaces personal data; None where that stays.
+    parser
+        Parses blocks as the options say.
+    """
+
+    options: Checked
+    hidden: Pseudonym | None
+    parser: Parser
+
+    @classmethod
+    def of(cls, given: LoadOptions) -> Loading:
+        """Check options.
+
+        Raises
+        ------
+        UsageError
+            If one makes no sense.
+        """
+        options = checked(given)
+        hidden = pseudonym(options.pii)
+        flattening = Flattening(
+            options.identities, options.only_first, hidden, options.keep_custom_fields
+        )
+        return cls(options, hidden, Parser(flattening, options.points, options.zone))
+
+    def exports(self, source: Source) -> list[Export]:
+        """List the exports of a source."""
+        exports = find_exports(source, self.options.exported_at, personal=self.hidden is None)
+        if self.hidden is None:
+            return exports
+        exports = renamed(exports, self.hidden)
+        # Their order is that of the names that stay; under a random key these would change it.
+        return in_order(exports) if self.options.pii == "pseudonymize" else exports
+
+    def pipeline(self, keep: Keep) -> Pipeline:
+        """Return a pipeline into tables that grow."""
+        return Pipeline(keep, self.options.strict, self.options.limit)
+
+    def gather(self, pipeline: Pipeline, exports: list[Export]) -> None:
+        """Read exports, which are in their order, into the tables of a pipeline."""
+        with _progress_bar(exports, self.options.progress) as advance:
+            pipeline.gather(exports, self.parser, self.options.workers, advance)
+
+    def check_some(self, pipeline: Pipeline, *, useful: bool) -> None:
+        """Check that something was read, unless that is not needed.
+
+        Parameters
+        ----------
+        pipeline
+            The pipeline.
+        useful
+            Whether it is an error that answers are there, but all of them failed or were refused.
+
+        Raises
+        ------
+        SourceError
+            If nothing of the source can be used.
+        """
+        if not self.options.allow_empty and (why := pipeline.why_empty(useful=useful)):
+            raise SourceError(why)
 
 
 def gather(
@@ -55,29 +135,13 @@ def gather(
     keep
         Where the tables grow.
     useful
-        Whether it is an error that answers are there, but all of them failed or were refused.
+        As :meth:`Loading.check_some` takes it.
     """
-    options = checked(given)
-    hidden = pseudonym(options.pii)
-    parser = Parser(
-        Flattening(
-            options.identities,
-            options.only_first,
-            hidden,
-            options.keep_custom_fields,
-        ),
-        options.points,
-        options.zone,
-    )
-    exports = find_exports(source, options.exported_at, personal=hidden is None)
-    if hidden is not None:
-        exports = renamed(exports, hidden)
-    pipeline = Pipeline(keep, options.strict, options.limit)
-    with _progress_bar(exports, options.progress) as advance:
-        pipeline.gather(exports, parser, options.workers, advance)
-    if not options.allow_empty and (why := pipeline.why_empty(useful=useful)):
-        raise SourceError(why)
-    return pipeline.finish(parser, hidden)
+    loading = Loading.of(given)
+    pipeline = loading.pipeline(keep)
+    loading.gather(pipeline, loading.exports(source))
+    loading.check_some(pipeline, useful=useful)
+    return pipeline.finish(loading.parser, loading.hidden)
 
 
 def _progress_bar(
@@ -85,6 +149,23 @@ def _progress_bar(
 ) -> AbstractContextManager[Callable[[int], object]]:
     return progress_bar(
         sum(export.size or 0 for export in exports if not export.passed_over), progress
+    )
+
+
+@dataclass
+class Met:
+    """What the reader met that is odd: how often each name, and source and record of the first."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+
+def odd_example(check: str, name: str, source: str, record: int) -> str:
+    """Say where something odd was met."""
+    return (
+        f"{name} in {source}"
+        if check == "unknown_fields"
+        else (f"{name} in record {record} of {source}")
     )
 
 
@@ -96,14 +177,11 @@ class Pipeline:
         self._keep = keep
         self._strict = strict
         self._limit = limit
-        self._dating = Dating()
-        self._merging = Merging(keep, self._dating)
-        self._rejected: Counter[str] = Counter()
+        self.dating = Dating()
+        self.merging = Merging(keep, self.dating)
+        self.rejected: Counter[str] = Counter()
         self._first_reject: str | None = None
-        self._unknown: Counter[str] = Counter()
-        self._unknown_in: dict[str, str] = {}
-        self._epochs: Counter[str] = Counter()
-        self._epoch_in: dict[str, str] = {}
+        self.odd = {"unknown_fields": Met(), "epoch_times": Met()}
         self._succeeded = 0
         self.accounts: list[Account] = []
         self._account_of: dict[str, Account] = {}
@@ -133,6 +211,9 @@ class Pipeline:
                     waiting.popleft()()
             finally:
                 pool.shutdown(cancel_futures=True)
+        # Whatever was read, every table has its columns.
+        self.merging.add(_nothing(parser, self.dating))
+        self._keep.append("rejects", rejects_table([]))
 
     def _read(
         self, exports: list[Export], advance: Callable[[int], object], hasher: Executor
@@ -160,18 +241,18 @@ class Pipeline:
         read, tables = parsed.read, parsed.tables
         origin = self._origin(exports, read)
         self.seen.update(read.seen)
-        self._unknown.update(read.unknown)
+        unknown, epochs = self.odd["unknown_fields"], self.odd["epoch_times"]
+        unknown.counts.update(read.unknown)
         for name, number in read.unknown_in.items():
-            self._unknown_in.setdefault(name, origin.of(number)[0])
-        self._epochs.update(name for name, _ in parsed.epochs)
-        for name, number in parsed.epochs:
-            source, record = origin.of(number)
-            self._epoch_in.setdefault(name, f"record {record} of {source}")
+            unknown.first.setdefault(name, origin.of(number))
+        for one in sorted(parsed.epochs, key=lambda one: one.first):
+            epochs.counts[one.name] += one.count
+            epochs.first.setdefault(one.name, origin.of(one.first))
         self._reject(origin, sorted(read.rejects, key=lambda reject: reject.record or 0))
         self._succeeded += pc.sum(tables["responses"]["success"]).as_py() or 0
         self._succeeded += len(tables["points"]) + len(tables["coupons"])
-        self._merging.add(with_provenance(tables, origin, self._dating))
-        self._merging.merged.update(parsed.merged)
+        self.merging.add(with_provenance(tables, origin, self.dating))
+        self.merging.merged.update(parsed.merged)
 
     def _origin(self, exports: list[Export], read: Read) -> Origin:
         before = []
@@ -190,28 +271,8 @@ class Pipeline:
             error = SourceError if first.element == "files" else RejectedError
             raise error(said(source, first))
         self._first_reject = self._first_reject or said(source, first)
-        self._rejected.update(reject.element for reject in rejects)
+        self.rejected.update(reject.element for reject in rejects)
         self._keep.append("rejects", rejects_table(placed))
-
-    def _refuse_reversals(self, personal: bool) -> None:
-        """Refuse the reversals that merging found under two redemptions."""
-        refused = self._merging.refused
-        if not refused:
-            return
-        places = self._merging.answers([reversal.answer for reversal in refused.reversals])
-        placed = [
-            (
-                source,
-                Reject("reversals", record, None, PATH, one.reason, one.raw if personal else None),
-            )
-            for (source, record), one in zip(places, refused.reversals, strict=True)
-        ]
-        if self._strict:
-            raise RejectedError(said(*placed[0]))
-        self._rejected["reversals"] += len(placed)
-        # What hangs below a refused element is a part of it.
-        self.seen.subtract(self._merging.below)
-        self._keep.append("late_rejects", rejects_table(placed))
 
     def why_empty(self, *, useful: bool) -> str | None:
         """Return why no answers are there, or only failed and refused ones; None if some are."""
@@ -236,29 +297,45 @@ class Pipeline:
             )
         return f"{first.export.name} holds no answers, nor does any other file of the source"
 
+    def merge(self, parser: Parser) -> tuple[pa.Table, pa.Table, datetime | None]:
+        """Merge what was gathered.
+
+        Returns
+        -------
+        pyarrow.Table
+            The reversals that stood under two redemptions, and were refused.
+        pyarrow.Table
+            The cases of what is odd.
+        datetime or None
+            What now is.
+        """
+        cases, now = self.merging.finish(parser.flattening)
+        late = late_rejects(self.merging, personal=parser.personal)
+        if late and self._strict:
+            raise RejectedError(said(*late[0]))
+        return rejects_table(late), cases, now
+
     def finish(self, parser: Parser, hidden: Pseudonym | None) -> tuple[pa.Table, pa.Table]:
-        """Merge what was gathered; return the ledger and the findings."""
-        nothing = _nothing(parser, self._dating)
-        self._merging.add(nothing)
-        self._keep.append("rejects", rejects_table([]))
-        found = self._merging.finish(parser.flattening)
-        self._refuse_reversals(parser.personal)
+        """Merge what was gathered, and finish its tables; return the ledger and the findings."""
+        late, cases, now = self.merge(parser)
+        if late.num_rows:
+            self._keep.append("late_rejects", late)
+            self.rejected["reversals"] += late.num_rows
+            # What hangs below a refused element is a part of it.
+            self.seen.subtract(self.merging.below)
         self._keep.append("files", files_table(self.accounts, hidden))
-        loaded = _summed({name: self._keep.rows(name) for name in nothing})
         of_files = Counter(account.status for account in self.accounts)
+        loaded = _summed({name: self._keep.rows(name) for name in GROWING})
         loaded["files"] = of_files["loaded"]
         passed_over = {"files": of_files["passed over"]}
-        unknown = [
-            Finding("unknown_fields", count, f"{path} in {self._unknown_in[path]}")
-            for path, count in sorted(self._unknown.items())
+        odd = [
+            Finding(check, count, odd_example(check, name, *met.first[name]))
+            for check, met in self.odd.items()
+            for name, count in sorted(met.counts.items())
         ]
-        epochs = [
-            Finding("epoch_times", count, f"{name} in {self._epoch_in[name]}")
-            for name, count in sorted(self._epochs.items())
-        ]
-        merged = _summed(self._merging.merged)
-        books = ledger(self.seen, loaded, merged, self._rejected, passed_over)
-        return books, findings([*found, *epochs, *unknown])
+        books = ledger(self.seen, loaded, _summed(self.merging.merged), self.rejected, passed_over)
+        moment = [] if now is None else [Finding(NOW, 1, now.isoformat())]
+        return books, findings([*findings_of(cases), *moment, *odd])
 
 
 def _summed(counts: Mapping[str, int]) -> Counter[str]:

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.flattening.flatten import ANSWER, Tables
+from redemption_analytics.merging.conflicts import PATH
 from redemption_analytics.merging.export_times import EXPORT, Dating
+from redemption_analytics.merging.merge import Merging
 from redemption_analytics.parsing import Reject
 from redemption_analytics.sources.export import Export
 from redemption_analytics.tables.arrow import arrow_schema_of, declared
@@ -65,11 +67,12 @@ def with_provenance(tables: Tables, origin: Origin, dating: Dating) -> Tables:
     records = pa.array(numbers + np.subtract(origin.before, origin.starts)[blocks])
     rows_of = pa.array(blocks)
     names = pa.array([export.name for export in origin.exports], pa.string())
+    named = pa.array([export.name + export.edition for export in origin.exports], pa.string())
     made = pa.array([export.exported_at for export in origin.exports], pa.timestamp("us"))
     dated_by = pa.array([export.dated_by for export in origin.exports], pa.string())
     sources = names.take(rows_of)
     ids = pc.binary_join_element_wise(
-        pc.binary_join_element_wise(sources, records.cast(pa.string()), "#"),
+        pc.binary_join_element_wise(named.take(rows_of), records.cast(pa.string()), "#"),
         rows["position"].cast(pa.string()),
         "/",
     )
@@ -96,6 +99,24 @@ def rejects_table(placed: list[tuple[str, Reject]]) -> pa.Table:
         [getattr(reject, name) for _, reject in placed] for name in schema.names[1:]
     ]
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
+
+
+def late_rejects(merging: Merging, *, personal: bool) -> list[tuple[str, Reject]]:
+    """Return what merging refused, with its source: reversals that two redemptions have.
+
+    Parameters
+    ----------
+    merging
+        What merged.
+    personal
+        Whether personal data may be shown.
+    """
+    refused = merging.refused
+    places = merging.answers([reversal.answer for reversal in refused.reversals])
+    return [
+        (source, Reject("reversals", record, None, PATH, one.reason, one.raw if personal else None))
+        for (source, record), one in zip(places, refused.reversals, strict=True)
+    ]
 
 
 def said(source: str, reject: Reject) -> str:

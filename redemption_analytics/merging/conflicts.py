@@ -42,16 +42,13 @@ class Refused:
         Their rows, ascending.
     reversals
         What to tell of each.
-    ids
-        How many reversal_ids they have.
-    example
-        One of them.
+    conflicts
+        What to tell of each reversal_id.
     """
 
     rows: npt.NDArray[np.int64] = field(default_factory=_no_rows)
     reversals: tuple[RefusedReversal, ...] = ()
-    ids: int = 0
-    example: str | None = None
+    conflicts: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return len(self.rows) > 0
@@ -108,11 +105,12 @@ def _refused(keep: Keep, found: pd.DataFrame) -> Refused:
             strict=True,
         )
     )
-    id_, key, kept_by = min(
-        lost[["reversal_id", "redemption_key", "kept_by"]].itertuples(index=False, name=None)
+    others = lost.groupby(["reversal_id", "kept_by"])["redemption_key"].min()
+    conflicts = tuple(
+        f"reversal {id_} of redemption {kept_by} and of {key}"
+        for id_, kept_by, key in others.reset_index().itertuples(index=False, name=None)
     )
-    example = f"reversal {id_} of redemption {kept_by} and of {key}"
-    return Refused(lost[ROW].to_numpy(), refused, lost["reversal_id"].nunique(), example)
+    return Refused(lost[ROW].to_numpy(), refused, conflicts)
 
 
 def _values_at(keep: Keep, name: str, column: str, rows: pd.Series) -> np.ndarray:

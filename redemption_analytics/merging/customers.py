@@ -7,8 +7,9 @@ order in which they were seen, nor on what the identities look like: pseudonyms 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -20,24 +21,36 @@ from redemption_analytics.merging.partitions import partitions
 from redemption_analytics.merging.renaming import Renaming
 from redemption_analytics.merging.repeats import Repeats
 from redemption_analytics.merging.stores import Keep
+from redemption_analytics.parsing.digests import Numbers, numbers_of
 
 #: What more keys than these share is nobody's identity: a shop's own number, or "none".
-_MOST_KEYS = 50
+MOST_KEYS = 50
+
+#: For each identity numbers of values that more keys share, be they here or not.
+Common: TypeAlias = Mapping[str, Numbers]
 
 #: The columns in which identities may stand.
 IDENTITY_COLUMNS = [*IDENTITIES, *HIDDEN.values()]
 
 #: The values that keys have been seen with, for each identity.
 Values = tuple[frozenset[str], ...]
+_NONE: Values = (frozenset(),) * len(IDENTITIES)
 
 
 def united_customers(
-    keep: Keep, flattening: Flattening, repeats: Repeats
+    keep: Keep, flattening: Flattening, repeats: Repeats, common: Common
 ) -> tuple[Renaming, list[tuple[str, str]]]:
     """Find the keys that are one customer's.
 
     The final key is the strongest identity of them all. Where one identity alone may name customers
     (``customer_key="mobile"``) those who have none of it have no key.
+
+    Parameters
+    ----------
+    keep, flattening, repeats
+        The customers, how they were read, and what is known of the repeats of their keys.
+    common
+        What is known of values that are nobody's, where not all who share them are here.
 
     Returns
     -------
@@ -51,7 +64,8 @@ def united_customers(
     shared = {name: _shared(keep, flattening, repeats, name) for name in strengths[1:]}
     concerned = {key for groups in shared.values() for together in groups for key in together}
     values = _values_of(keep, flattening, concerned)
-    clusters = clustered({key: values[key] for key in sorted(values)})
+    nobodys = _nobodys(values, common, hidden=flattening.pseudonym is not None)
+    clusters = clustered({key: values[key] for key in sorted(values)}, nobodys)
     order = {name: place for place, name in enumerate(strengths)}
     names: dict[str, str | None] = {}
     for cluster in clusters:
@@ -73,12 +87,29 @@ def united_customers(
     return Renaming(names), split
 
 
-def clustered(values: Mapping[str, Values]) -> list[list[str]]:
+def _nobodys(values: Mapping[str, Values], common: Common, *, hidden: bool) -> Values:
+    """Find the values that too many keys share to be anybody's identity."""
+    found = []
+    for place, name in enumerate(IDENTITIES):
+        counts = Counter(value for own in values.values() for value in own[place])
+        many = {value for value, count in counts.items() if count > MOST_KEYS}
+        known = common.get(name)
+        if known is not None and len(known) and counts:
+            told = list(counts)
+            plain = told if hidden else [value.removeprefix(f"{name}:") for value in told]
+            numbers = numbers_of(pa.chunked_array([pa.array(plain, pa.string())]))
+            many |= {told[row] for row in np.flatnonzero(np.isin(numbers, known)).tolist()}
+        found.append(frozenset(many))
+    return tuple(found)
+
+
+def clustered(values: Mapping[str, Values], nobodys: Values = _NONE) -> list[list[str]]:
     """Return the keys together that are one customer's.
 
     Identities are gone through from the strongest to the weakest. Those who share a value and do
     not contradict one another, in that both have values of some identity and none in common, are
-    one; but who agrees with two that contradict each other stays by itself.
+    one; but who agrees with two that contradict each other stays by itself. Values that are
+    nobody's, of each identity, connect no one.
 
     >>> none = frozenset()
     >>> old = (none, none, frozenset({"447"}), none)
@@ -92,33 +123,32 @@ def clustered(values: Mapping[str, Values]) -> list[list[str]]:
     members = [[key] for key in values]
     known = [values[key] for key in values]
     for identity in range(len(IDENTITIES)):
-        near = _agreeing(known, identity)
+        near = _agreeing(known, identity, nobodys[identity])
         for group in _components(near):
             for one in _consistent(group, near, known):
                 first, *others = sorted(one)
                 for other in others:
                     members[first] += members[other]
                     members[other] = []
-                    known[other] = (frozenset(),) * len(IDENTITIES)
+                    known[other] = _NONE
                 sets = zip(*(values[key] for key in members[first]), strict=True)
                 known[first] = tuple(frozenset[str]().union(*each) for each in sets)
     return [cluster for cluster in members if len(cluster) > 1]
 
 
-def _agreeing(known: list[Values], identity: int) -> dict[int, set[int]]:
+def _agreeing(known: list[Values], identity: int, nobodys: frozenset[str]) -> dict[int, set[int]]:
     """Find for each who shares a value of an identity with it and does not contradict it."""
     having: defaultdict[str, list[int]] = defaultdict(list)
     for number, values in enumerate(known):
-        for value in values[identity]:
+        for value in values[identity] - nobodys:
             having[value].append(number)
     near: defaultdict[int, set[int]] = defaultdict(set)
     for together in having.values():
-        if 1 < len(together) <= _MOST_KEYS:
-            for place, one in enumerate(together):
-                for other in together[:place]:
-                    if not _contradict(known[one], known[other]):
-                        near[one].add(other)
-                        near[other].add(one)
+        for place, one in enumerate(together):
+            for other in together[:place]:
+                if not _contradict(known[one], known[other]):
+                    near[one].add(other)
+                    near[other].add(one)
     return near
 
 

@@ -16,13 +16,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics.dating import SLACK, TELLING
+from redemption_analytics.dating import SLACK, TELLING, DatedBy
 from redemption_analytics.flattening.flatten import PARENT
+from redemption_analytics.merging.cases import LATE, cases_of
 from redemption_analytics.merging.fates import Fate, Rows
 from redemption_analytics.merging.partitions import ROW
 from redemption_analytics.merging.stores import Keep
+from redemption_analytics.merging.told import Given
 from redemption_analytics.sources.export import Export
-from redemption_analytics.tables.ledger import NOW, Finding
 
 Times = npt.NDArray[np.datetime64]
 
@@ -32,7 +33,7 @@ EXPORT = "_export"
 
 @dataclass
 class _Plausible:
-    """Times that stay, looked through one by one: the newest of them, and those that cannot be.
+    """Times that stay, looked through batch by batch: the newest of them, and those that cannot be.
 
     Attributes
     ----------
@@ -41,16 +42,13 @@ class _Plausible:
     on_day
         The newest plausible time of the day that is asked for.
     late
-        How many are after their own export.
-    example
-        One of them.
+        Cases of those after their own export.
     """
 
     day: datetime | None
     newest: datetime | None = None
     on_day: datetime | None = None
-    late: int = 0
-    example: str | None = None
+    late: list[pa.Table] = field(default_factory=list)
 
     def see(self, times: Times) -> None:
         """Note plausible times."""
@@ -63,29 +61,52 @@ class _Plausible:
                 self.on_day = max(self.on_day or datetime.min, here.max().item())
 
 
+@dataclass(frozen=True)
+class Dated:
+    """When an export was made.
+
+    Attributes
+    ----------
+    exported_at, dated_by
+        As the export says.
+    read
+        When it was read, in UTC.
+    """
+
+    exported_at: datetime
+    dated_by: DatedBy
+    read: datetime
+
+
 @dataclass
 class Dating:
     """The exports that redemptions came from, by number, and how it is known when they were made.
 
     Attributes
     ----------
+    exports
+        When each was made.
     read
-        When they are read, in UTC.
+        When those are read that get their numbers now, in UTC.
+    numbers
+        The numbers of these, by name.
     """
 
+    exports: list[Dated] = field(default_factory=list)
     read: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None))
-    _numbers: dict[int, int] = field(default_factory=dict)
-    _exports: list[Export] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)
 
     def number(self, export: Export) -> int:
         """Return the number of an export."""
-        if id(export) not in self._numbers:
-            self._numbers[id(export)] = len(self._exports)
-            self._exports.append(export)
-        return self._numbers[id(export)]
+        if export.name not in self.numbers:
+            self.numbers[export.name] = len(self.exports)
+            self.exports.append(Dated(export.exported_at, export.dated_by, self.read))
+        return self.numbers[export.name]
 
-    def findings(self, rows: Rows, fates: Mapping[str, Fate]) -> list[Finding]:
-        """Return what now is, and which times cannot be.
+    def cases(
+        self, rows: Rows, fates: Mapping[str, Fate], given: Mapping[str, Given]
+    ) -> tuple[list[pa.Table], datetime | None]:
+        """Return the cases of times that cannot be, and what now is.
 
         Parameters
         ----------
@@ -93,20 +114,19 @@ class Dating:
             The rows of the tables, not merged yet.
         fates
             Which rows of points, coupons and reversals stay when they are.
+        given
+            What these take over from those that go.
         """
         made = self._made(rows.keep)
-        limits = np.array([self._limit(export) for export in self._exports], "datetime64[us]")
+        limits = np.array([self._limit(export) for export in self.exports], "datetime64[us]")
         found = _Plausible(made if made is not None and made.time() == time.min else None)
         for name in ("points", "coupons", "reversals"):
-            for timed, kind in self._timed(rows, fates[name]):
+            for timed, kind in self._timed(rows, fates[name], given[name]):
                 self._look(timed, kind, limits, found)
         now = made or found.newest
         if found.on_day is not None:
             now = found.on_day
-        return [
-            Finding("times_after_export", found.late, found.example),
-            Finding(NOW, int(now is not None), None if now is None else now.isoformat()),
-        ]
+        return found.late, now
 
     def _made(self, keep: Keep) -> datetime | None:
         """Return the time of the newest export that tells when it was made."""
@@ -118,7 +138,7 @@ class Dating:
                 newest = made
         return newest
 
-    def _timed(self, rows: Rows, fate: Fate) -> Iterator[tuple[pa.Table, str]]:
+    def _timed(self, rows: Rows, fate: Fate, given: Given) -> Iterator[tuple[pa.Table, str]]:
         """Yield key, time and export of the rows that stay and have a time."""
         key, when = ("redemption_key", "redeemed_time")
         columns, kind = [key, when, EXPORT], "redemption"
@@ -128,7 +148,11 @@ class Dating:
             key, when, kind = "reversal_id", "reversal_time", "reversal"
             columns = [key, when, PARENT]
             of_points = self._exports_of(rows.keep)
+        start = 0
         for batch in rows.batches(fate.name, columns):
+            # A time that only an older export told is the row's, too.
+            batch = given.put_into(batch, start)
+            start += batch.num_rows
             child = fate.name == "reversals"
             exports = of_points[batch[PARENT].to_numpy()] if child else batch[EXPORT]
             stays = pa.array(fate.stays(batch[ROW].to_numpy()))
@@ -145,21 +169,31 @@ class Dating:
         late = times > limits[exports]
         found.see(times[~late])
         if late.any():
-            first = int(np.argmax(late))
-            made = self._exports[exports[first]].exported_at
-            if found.example is None:
-                found.example = (
-                    f"{kind} {rows['key'][first]}: {times[first].item():%Y-%m-%d},"
-                    f" exported {made:%Y-%m-%d}"
-                )
-            found.late += int(late.sum())
+            own = rows.filter(pa.array(late))
+            made = pa.array([export.exported_at for export in self.exports], pa.timestamp("us"))
+            said = pc.binary_join_element_wise(
+                f"{kind} ",
+                own["key"].cast(pa.string()),
+                ": ",
+                _day(own["time"]),
+                ", exported ",
+                _day(made.take(own[EXPORT].combine_chunks())),
+                "",
+            )
+            found.late.append(cases_of(LATE, said))
 
-    def _limit(self, export: Export) -> datetime:
+    @staticmethod
+    def _limit(export: Dated) -> datetime:
         """Return the last time that is plausible in an export."""
         made = export.exported_at
         if export.dated_by not in TELLING:
-            made = max(made, self.read)
+            made = max(made, export.read)
         elif made.time() == time.min:
             # Of which only the date is known, it may be of that day's last minute.
             made = min(made, datetime.max - SLACK) + timedelta(days=1)
         return min(made, datetime.max - SLACK) + SLACK
+
+
+def _day(times: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Write the day of times."""
+    return times.cast(pa.date32(), safe=False).cast(pa.string())

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
 
 import numpy as np
@@ -19,8 +20,9 @@ import pyarrow.compute as pc
 
 from redemption_analytics.errors import FaultError
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Flattening, Tables
+from redemption_analytics.merging.cases import cases_of
 from redemption_analytics.merging.conflicts import Refused, refused_reversals
-from redemption_analytics.merging.customers import IDENTITY_COLUMNS, united_customers
+from redemption_analytics.merging.customers import IDENTITY_COLUMNS, Common, united_customers
 from redemption_analytics.merging.export_times import Dating
 from redemption_analytics.merging.fates import HANGING, KEYS, Fate, Rows, met, versions
 from redemption_analytics.merging.match_editions import settled_editions
@@ -29,7 +31,6 @@ from redemption_analytics.merging.renaming import Renaming
 from redemption_analytics.merging.repeats import Repeats
 from redemption_analytics.merging.stores import Change, Keep
 from redemption_analytics.merging.told import Given
-from redemption_analytics.tables.ledger import Finding
 
 
 class Merging:
@@ -48,12 +49,13 @@ class Merging:
         How many rows of each table hung on these.
     """
 
-    def __init__(self, keep: Keep, dating: Dating):
+    def __init__(self, keep: Keep, dating: Dating, common: Common | None = None):
         self.merged: Counter[str] = Counter()
         self.refused = Refused()
         self.below: Counter[str] = Counter()
         self._keep = keep
         self._dating = dating
+        self._common: Common = common or {}
         self._old = False
         columns = {name: [key] for name, key in KEYS.items()}
         columns["customers"] += IDENTITY_COLUMNS
@@ -72,8 +74,8 @@ class Merging:
             self._repeats.add(name, table)
         self._old |= tables["points"]["redemption_id"].null_count > 0
 
-    def finish(self, flattening: Flattening) -> list[Finding]:
-        """Merge what was added, and tell what only merging can see.
+    def finish(self, flattening: Flattening) -> tuple[pa.Table, datetime | None]:
+        """Merge what was added; return the cases of what is odd about it, and what now is.
 
         Raises
         ------
@@ -81,7 +83,7 @@ class Merging:
             If a key is there twice after that.
         """
         keep = self._keep
-        customers, split = united_customers(keep, flattening, self._repeats)
+        customers, split = united_customers(keep, flattening, self._repeats, self._common)
         redemptions = settled_editions(keep, customers) if self._old else Renaming()
         rows = Rows(keep, customers, redemptions, self._repeats)
         fates = {name: met(rows, name, self.refused.rows) for name in KEYS}
@@ -91,19 +93,19 @@ class Merging:
         odd = Oddities(keep)
         given = {name: self._given(rows, fate, odd) for name, fate in fates.items()}
         odd.vanished(rows, fates["points"], fates["reversals"])
-        found = [*odd.findings(), *self._dating.findings(rows, fates)]
-        if self.refused:
-            found.append(Finding("conflicting_reversal", self.refused.ids, self.refused.example))
-        if flattening.pseudonym is not None and split:
+        late, now = self._dating.cases(rows, fates, given)
+        conflicts = pa.array(self.refused.conflicts, pa.string())
+        cases = [*odd.cases(), *late, cases_of("conflicting_reversal", conflicts)]
+        if flattening.pseudonym is not None:
             # The tables do not show it where they have no identities.
-            name, key = min(split)
-            found.append(Finding("split_customers", len(split), f"the {name} of customer {key}"))
+            said = [f"the {name} of customer {key}" for name, key in split]
+            cases.append(cases_of("split_customers", pa.array(said, pa.string())))
         self._rewrite(rows, fates, given)
-        return found
+        return pa.concat_tables(cases), now
 
     def answers(self, numbers: list[int]) -> list[tuple[str, int]]:
         """Return source and record of some answers, by their numbers."""
-        wanted, places = np.unique(numbers, return_inverse=True)
+        wanted, places = np.unique(np.array(numbers, np.int64), return_inverse=True)
         found: list[tuple[str, int]] = []
         start = 0
         for batch in self._keep.batches("responses", ["source", "record"]):

@@ -1,8 +1,6 @@
-"""Findings of merging, for the audit: what is odd about what was seen several times."""
+"""Cases for the audit: what is odd about what was seen several times."""
 
 from __future__ import annotations
-
-from collections import defaultdict
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +9,12 @@ import pyarrow.compute as pc
 
 from redemption_analytics.dating import TELLING
 from redemption_analytics.flattening.flatten import ANSWER, PARENT
+from redemption_analytics.merging.cases import cases_of
 from redemption_analytics.merging.fates import Fate, Rows
 from redemption_analytics.merging.partitions import ROW
 from redemption_analytics.merging.restatements import Restating
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.versions import Mask, Versions
-from redemption_analytics.tables.ledger import Finding
 
 _KINDS = {"points": "redemption", "coupons": "coupon redemption"}
 
@@ -27,7 +25,7 @@ class Oddities:
     def __init__(self, keep: Keep):
         self._keep = keep
         self._restating = Restating()
-        self._found: defaultdict[str, list[Finding]] = defaultdict(list)
+        self._found: list[pa.Table] = []
         self._exports: tuple[npt.NDArray[np.int64], Mask] | None = None
 
     def look(self, name: str, several: Versions) -> None:
@@ -42,8 +40,9 @@ class Oddities:
 
     def _note(self, check: str, name: str, several: Versions, wrong: Mask) -> None:
         if wrong.any():
-            keys = several.table["redemption_key"].filter(wrong).unique().to_pylist()
-            self._found[check].append(Finding(check, len(keys), f"{_KINDS[name]} {min(keys)}"))
+            keys = several.table["redemption_key"].filter(pa.array(wrong)).unique()
+            named = pc.binary_join_element_wise(_KINDS[name], keys, " ")
+            self._found.append(cases_of(check, named))
 
     def _undated(self, several: Versions) -> Mask:
         """Mark what was seen in several exports, one of which does not say when it was made.
@@ -74,17 +73,11 @@ class Oddities:
             parents = batch[PARENT].to_numpy()
             gone = reversals.stays(batch[ROW].to_numpy()) & ~points.stays(parents, "reversals")
             if gone.any():
-                first = batch.filter(gone).sort_by("reversal_id").slice(0, 1).to_pylist()[0]
-                example = "reversal {reversal_id} of redemption {redemption_key}".format(**first)
-                self._found["vanished_reversals"].append(
-                    Finding("vanished_reversals", int(gone.sum()), example)
-                )
+                own = batch.filter(pa.array(gone))
+                ids, keys = own["reversal_id"].cast(pa.string()), own["redemption_key"]
+                named = pc.binary_join_element_wise("reversal ", ids, " of redemption ", keys, "")
+                self._found.append(cases_of("vanished_reversals", named))
 
-    def findings(self) -> list[Finding]:
+    def cases(self) -> list[pa.Table]:
         """Return what was found."""
-        found = [
-            Finding(check, sum(f.count for f in each), min(f.example or "" for f in each))
-            for check, each in self._found.items()
-        ]
-        restated, example = self._restating.found(self._keep)
-        return [*found, Finding("restated", restated, example)]
+        return [*self._found, self._restating.cases(self._keep)]

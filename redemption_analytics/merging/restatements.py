@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from redemption_analytics.contract import DECIMAL_PLACES
 from redemption_analytics.flattening.flatten import PARENT
+from redemption_analytics.merging.cases import CASES, RESTATED, cases_of, points_in_words
 from redemption_analytics.merging.fates import BREAKUPS
 from redemption_analytics.merging.stores import Keep
-from redemption_analytics.merging.versions import Versions
+from redemption_analytics.merging.versions import Mask, Numbers, Versions, codes_of
+
+#: What is told of a restated redemption: its own points come before those of its reversals.
+_TOLD = pa.schema(
+    [
+        ("redemption_key", pa.string()),
+        ("reversal_id", pa.int64()),
+        ("example", pa.string()),
+        ("moved", pa.float64()),
+    ]
+)
 
 
 @dataclass
@@ -26,8 +36,8 @@ class Restating:
     reversed count likewise, reversal by reversal.
     """
 
-    _seen: list[pd.DataFrame] = field(default_factory=list)
-    _back: list[pd.DataFrame] = field(default_factory=list)
+    _seen: list[tuple[pd.DataFrame, pa.Array, pa.Array]] = field(default_factory=list)
+    _back: list[pa.Table] = field(default_factory=list)
 
     def look(self, versions: Versions) -> None:
         """Look at redemptions."""
@@ -37,59 +47,77 @@ class Restating:
         if wrong.any():
             columns = ["redemption_key", "points_redeemed", "program_id"]
             table = versions.table.select(columns).filter(wrong)
+            starts = _starts(versions.codes[wrong])
+            listed, several = _listed(table["points_redeemed"], starts)
+            keys = table["redemption_key"].combine_chunks().take(pa.array(starts))
+            said = pc.binary_join_element_wise("redemption ", keys, ": ", listed, "")
+            others = pc.binary_join_element_wise(said, ", by other shares", "")
             programs = table["program_id"].cast(pa.string())
             rows = table.set_column(2, "program_id", programs).to_pandas(
                 types_mapper={pa.string(): pd.StringDtype(na_value=np.nan)}.get
             )
             rows["row"] = versions.rows[wrong]
-            self._seen.append(rows)
+            self._seen.append((rows, keys, pc.if_else(pa.array(several), said, others)))
 
     def look_at_reversals(self, versions: Versions) -> None:
         """Look at reversals, by what was given back."""
         wrong = versions.changed("points_reversed")
         if wrong.any():
             columns = ["redemption_key", "reversal_id", "points_reversed"]
-            rows = versions.table.select(columns).filter(wrong).to_pandas()
-            self._back.append(rows)
+            table = versions.table.select(columns).filter(wrong)
+            starts = _starts(versions.codes[wrong])
+            steps = np.abs(np.diff(table["points_reversed"].to_numpy(), prepend=0))
+            steps[starts] = 0
+            moved = np.add.reduceat(steps.astype(float), starts)
+            listed, _ = _listed(table["points_reversed"], starts)
+            first = table.select(columns[:2]).take(pa.array(starts)).combine_chunks()
+            keys, ids = (first[name].combine_chunks() for name in columns[:2])
+            said = pc.binary_join_element_wise(
+                "redemption ", keys, ", reversal ", ids.cast(pa.string()), ": ", listed, ""
+            )
+            self._back.append(pa.table([keys, ids, said, pa.array(moved)], schema=_TOLD))
 
-    def found(self, keep: Keep) -> tuple[int, str | None]:
-        """Count the redemptions, and say of one what was told, and how many points moved in all."""
-        moved = [*map(partial(_of_redemptions, keep), self._seen), *map(_of_reversals, self._back)]
-        if not moved:
-            return 0, None
-        all_moved = pd.concat(moved)
-        keys = sorted(set(all_moved.index))
-        return len(keys), f"{self._said(keys[0])}; {_number(all_moved.sum())} points moved in all"
-
-    def _said(self, key: str) -> str:
-        for rows in self._seen:
-            own = rows[rows["redemption_key"] == key]
-            if len(own):
-                points = _listed(own["points_redeemed"])
-                several = ", then " in points
-                return f"redemption {key}: {points if several else f'{points}, by other shares'}"
-        for rows in self._back:
-            own = rows[rows["redemption_key"] == key]
-            if len(own):
-                one = own[own["reversal_id"] == own["reversal_id"].iloc[0]]
-                reversal = one["reversal_id"].iloc[0]
-                points = _listed(one["points_reversed"])
-                return f"redemption {key}, reversal {reversal}: {points}"
-        return f"redemption {key}"
+    def cases(self, keep: Keep) -> pa.Table:
+        """Say of each redemption what was told, and how many of its points moved."""
+        told = self._back
+        for rows, keys, said in self._seen:
+            ids = pa.nulls(len(keys), pa.int64())
+            moved = pa.array(_of_redemptions(keep, rows).to_numpy())
+            told.append(pa.table([keys, ids, said, moved], schema=_TOLD))
+        if not told:
+            return CASES.empty_table()
+        every = pa.concat_tables(told)
+        codes, _ = codes_of(every["redemption_key"])
+        ids = every["reversal_id"]
+        order = np.lexsort((pc.fill_null(ids, 0).to_numpy(), pc.is_valid(ids).to_numpy(), codes))
+        starts = _starts(codes[order])
+        moved = every["moved"].to_numpy()[order]
+        return cases_of(
+            RESTATED,
+            every["example"].take(pa.array(order[starts])),
+            pa.array(np.add.reduceat(moved, starts)),
+        )
 
 
-def _listed(points: pd.Series) -> str:
-    told = [_number(value) for value in points]
-    return ", then ".join(v for n, v in enumerate(told) if not n or v != told[n - 1])
+def _starts(codes: Numbers) -> Numbers:
+    """Return where each run of equal numbers starts."""
+    return np.flatnonzero(np.diff(codes, prepend=-1))
 
 
-def _number(points: float) -> str:
-    rounded = round(float(points), DECIMAL_PLACES)
-    return str(int(points)) if rounded == int(rounded) else str(rounded)
+def _listed(points: pa.ChunkedArray, starts: Numbers) -> tuple[pa.Array, Mask]:
+    """Say for each run of versions what points they tell, and whether these are several."""
+    values = points.to_numpy()
+    other = np.ones(len(values), bool)
+    other[1:] = values[1:] != values[:-1]
+    other[starts] = True
+    ends = np.append(np.cumsum(other)[starts] - 1, other.sum())
+    texts = points_in_words(points.filter(pa.array(other)).combine_chunks())
+    lists = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), texts)
+    return pc.binary_join(lists, ", then "), np.diff(ends) > 1
 
 
 def _of_redemptions(keep: Keep, rows: pd.DataFrame) -> pd.Series:
-    """Return how many points of each redemption moved."""
+    """Return how many points of each redemption moved, in the order of the rows."""
     shares = _shares(keep, rows)
     # As far as breakups are told, they say what came under which program.
     by_breakup = rows["redemption_key"].isin(shares["key"])
@@ -131,12 +159,6 @@ def _shares(keep: Keep, rows: pd.DataFrame) -> pd.DataFrame:
                 )
             )
     return pd.concat(parts) if parts else pd.DataFrame(columns=["key", "row", "label", "points"])
-
-
-def _of_reversals(rows: pd.DataFrame) -> pd.Series:
-    steps = rows.groupby("reversal_id")["points_reversed"].diff().abs().fillna(0)
-    by_key: pd.Series = steps.groupby(rows["redemption_key"]).sum()
-    return by_key
 
 
 def _moved(shares: pd.DataFrame) -> pd.Series:

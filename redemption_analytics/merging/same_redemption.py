@@ -21,6 +21,8 @@ class Redemption:
 
     Attributes
     ----------
+    id
+        What an edition without redemption_id calls it; 0 beside one.
     said
         For each of the agreeing columns, the values that were told.
     reversals
@@ -72,9 +74,7 @@ def united(redemptions: list[Redemption]) -> list[Redemption]:
 
 
 def _order(redemption: Redemption) -> tuple[int, int, str]:
-    # Of those that have one, a redemption_id; the id beside it is a rank in some answer.
-    id_ = 0 if redemption.named == "redemption_id" else redemption.id
-    return id_, redemption.rank, redemption.key
+    return redemption.id, redemption.rank, redemption.key
 
 
 def _of_one_id(redemptions: list[Redemption]) -> list[Redemption]:

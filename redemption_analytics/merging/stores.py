@@ -207,7 +207,7 @@ class _Growing:
             self._writer = pq.ParquetWriter(
                 self.path,
                 final.schema,
-                use_dictionary=_repetitive(final) or False,
+                use_dictionary=repetitive(final) or False,
             )
         self._writer.write_table(final, row_group_size=max(1, table.num_rows))
         if self._marks:
@@ -248,7 +248,7 @@ class _Growing:
                 yield batch
 
 
-def _repetitive(table: pa.Table) -> list[str]:
+def repetitive(table: pa.Table) -> list[str]:
     """Choose the columns that a dictionary makes smaller."""
     top = table.slice(0, _LOOKED_AT)
     return [

@@ -137,7 +137,7 @@ class Given:
             self._folder = None
 
     def put_into(self, batch: pa.Table, start: int) -> pa.Table:
-        """Fill the rows of a batch with what only older ones told."""
+        """Fill the rows of a batch with what only older ones told, as far as it has the columns."""
         end = start + batch.num_rows
         for stretch in range(start // PARTITION_ROWS, -(-end // PARTITION_ROWS)):
             values = self._stretch(stretch)
@@ -148,6 +148,8 @@ class Given:
             if not inside.any():
                 continue
             for place, branch in enumerate(self.parts):
+                if branch[0] not in batch.column_names:
+                    continue
                 rows = np.flatnonzero(inside & ((gives >> np.uint32(place)) & 1 == 1))
                 if len(rows):
                     which = np.full(batch.num_rows, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -113,6 +114,70 @@ def age(as_of: datetime) -> nw.Expr:
     return since // DAY
 
 
+@dataclass(frozen=True)
+class Followed:
+    """What is followed from its redemption on.
+
+    Attributes
+    ----------
+    units : frame
+        Each unit: the columns of :func:`unit` and of the groups, size (redemptions or points), gone
+        (what of it was reversed up to the horizon) and since (whole days since its redemption).
+    events : frame
+        What was reversed of a unit on a day: the same columns of groups, age (in days) and size.
+    kind
+        The type of sizes.
+    """
+
+    units: Frame
+    events: Frame
+    kind: nw.dtypes.DType
+
+    @classmethod
+    def of(
+        cls,
+        units: Frame,
+        backs: Frame,
+        by: Sequence[str],
+        weight: Weight,
+        days: int,
+        as_of: datetime,
+    ) -> Followed:
+        """Follow units up to a moment, those without a time left out."""
+        key = unit(by)
+        units = units.filter(~nw.col("redeemed_time").is_null())
+        if weight == "points":
+            kind = units.collect_schema()["points_redeemed"]
+            units, events = _points_back(units, backs, key, kind)
+        else:
+            kind = nw.Int64()
+            units, events = _first_reversals(units, backs, key)
+        events = events.filter(nw.col("age") <= days)
+        gone = events.group_by(*key).agg(gone=nw.col("size").sum())
+        units = units.join(gone, on=key, how="left").with_columns(
+            gone=exact(nw.col("gone").fill_null(0), kind), since=age(as_of).cast(nw.Int64)
+        )
+        return cls(units, events, kind)
+
+    def leaving(self, columns: Sequence[str], days: int) -> Frame:
+        """Return as rows what leaves those at risk at which age, reversed (1) or not (0).
+
+        What is watched past the horizon leaves on the day after it.
+        """
+        left = self.units.with_columns(
+            size=exact(nw.col("size") - nw.col("gone"), self.kind),
+            age=nw.when(nw.col("since") <= days)
+            .then(nw.col("since"))
+            .otherwise(nw.lit(days + 1, nw.Int64)),
+        )
+        return nw.concat(
+            [
+                some.select(*columns, "age", "size", reversed=nw.lit(flag, nw.Int64))
+                for some, flag in ((self.events, 1), (left.filter(nw.col("size") > 0), 0))
+            ]
+        )
+
+
 def exits(
     units: Frame, backs: Frame, by: Sequence[str], weight: Weight, days: int, as_of: datetime
 ) -> Frame:
@@ -124,33 +189,12 @@ def exits(
         A row for each pair of exits that some units of a group have, an exit with itself among
         them: the columns of ``by``, age (in days) and reversed (1 or 0) of the one, other_age
         and other_reversed of the other, size (what left, in the rows of an exit with itself) and
-        product (the sum over units of the product of their sizes). What is watched past the horizon
-        leaves on the day after it. In order, so that what is computed from them in floating point
-        is the same each time.
+        product (the sum over units of the product of their sizes). In order, so that what is
+        computed from them in floating point is the same each time.
     """
     key = unit(by)
-    columns = list(dict.fromkeys([*key, *by]))
-    units = units.filter(~nw.col("redeemed_time").is_null())
-    if weight == "points":
-        kind = units.collect_schema()["points_redeemed"]
-        units, events = _points_back(units, backs, key, kind)
-    else:
-        kind = nw.Int64()
-        units, events = _first_reversals(units, backs, key)
-    events = events.filter(nw.col("age") <= days)
-    gone = events.group_by(*key).agg(gone=nw.col("size").sum())
-    left = units.join(gone, on=key, how="left").with_columns(
-        size=exact(nw.col("size") - nw.col("gone").fill_null(0).cast(kind), kind),
-        age=nw.when(age(as_of) <= days).then(age(as_of)).otherwise(nw.lit(days + 1)),
-    )
-    rows = nw.concat(
-        [
-            some.select(
-                *columns, nw.col("age").cast(nw.Int64), "size", reversed=nw.lit(flag, nw.Int64)
-            )
-            for some, flag in ((events, 1), (left.filter(nw.col("size") > 0), 0))
-        ]
-    )
+    followed = Followed.of(units, backs, by, weight, days, as_of)
+    rows, kind = followed.leaving(list(dict.fromkeys([*key, *by])), days), followed.kind
     wanted = [*by, "age", "reversed", "other_age", "other_reversed", "size", "product"]
     size = nw.col("size").cast(nw.Float64)
     alone = (

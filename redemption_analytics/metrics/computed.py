@@ -27,14 +27,15 @@ def numbered(
     """
     if not by:
         return [np.zeros(len(table), np.int64) for table in tables], pd.DataFrame(index=[0])
-    rows = pd.concat([_keys(table, by) for table in tables], ignore_index=True)
+    rows = pd.concat([keys_of(table, by) for table in tables], ignore_index=True)
     numbers = rows.groupby(list(by), dropna=False).ngroup().to_numpy()
     _, first = np.unique(numbers, return_index=True)
     ends = np.cumsum([len(table) for table in tables])
     return np.split(numbers, ends[:-1]), rows.iloc[first]
 
 
-def _keys(table: pa.Table, by: Sequence[str]) -> pd.DataFrame:
+def keys_of(table: pa.Table, by: Sequence[str]) -> pd.DataFrame:
+    """Return columns of a table as pandas has them, whole numbers with nulls too."""
     types: dict[pa.DataType, Any] = {
         pa.int64(): pd.Int64Dtype(),
         pa.string(): Text.type,

@@ -117,7 +117,7 @@ def reversal_curve(
     3    3        2         1              0.5    0.09    0.994
     4    4        1         0              0.5    0.09    0.994
     """
-    groups = names(by, _ALLOWED, custom=True)
+    groups = names(by, _ALLOWED, custom_of=r)
     days = whole_days(horizon, "horizon")
     if weight not in WEIGHTS:
         raise UsageError(f"weight is {' or '.join(map(repr, WEIGHTS))}, not {weight!r}")

@@ -64,7 +64,7 @@ def time_to_reversal(r: Redemptions, by: By = (), as_of: Moment | None = None) -
       store_code  reversals  mean_days  median_days  p90_days
     0      north          1       3.08         3.08      3.08
     """
-    groups = names(by, custom=True)
+    groups = names(by, custom_of=r)
     _, backs = units_and_reversals(watched(r, groups, moment_or_now(as_of, r.now)), groups)
     days = nw.col("elapsed") / DAY
     rows = backs.filter(~nw.col("elapsed").is_null()).with_columns(

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
-from redemption_analytics.contract import DECIMAL_PLACES
-from redemption_analytics.metrics.at_risk import age, exits, unit, units_and_reversals, watched
+from redemption_analytics.metrics.at_risk import Followed, age, unit, units_and_reversals, watched
 from redemption_analytics.metrics.computed import handed_back, numbered
+from redemption_analytics.metrics.forecast import Level, Open, at_risk, delays
 from redemption_analytics.metrics.grouping import By, names
-from redemption_analytics.metrics.inference import Z_95
-from redemption_analytics.metrics.survival import Curves, Floats, Whole
 from redemption_analytics.moments import Moment, Span, whole_days
 from redemption_analytics.options import PERIODS
 from redemption_analytics.tables.arguments import public
@@ -28,9 +24,6 @@ from redemption_analytics.tables.points import exact, rounded
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
-
-_TAIL = 0.025
-_NO_SKEWNESS = 1e-6
 
 
 @public
@@ -77,24 +70,44 @@ def expected_reversals(
 
     Notes
     -----
-    With F the curve of points (:func:`redemption_analytics.reversal_curve`, ``weight="points"``),
-    an open point of age a, in whole days, comes back with the chance
-    (F(horizon) - F(a)) / (1 - F(a)). Each group has its own curve, but not each period: a period
-    is seen at too few ages to foresee the next, so those of one program, say, share the curve of
-    the program. From the age on that no redemption of a group has reached, as in a store that is
-    new, its curve goes on with the hazards of all groups together. It is assumed that reversals go
-    on as they did; where no reversal was ever seen, none is expected, and the interval does not
-    warn that there might be.
+    With u the share of points that comes back in the end, and g(a) the part of these that is back
+    at age a, an open point of age a comes back with the chance u (1 - g(a)) / (1 - u g(a)).
+
+    g is how soon points come back: the curve of points in terms of its end
+    (:func:`redemption_analytics.reversal_curve`, ``weight="points"``, but those who leave during a
+    day are at risk for half of it). u is what came back over what would have if all did, the sum of
+    points times g at their age now: actual over exposed, the "used-up premium" of the Cape Cod
+    method (S. Gluck, "Balancing development and trend in loss reserve analysis", Proceedings of the
+    Casualty Actuarial Society 84, 1997). Rates rise and fall, so the recent weigh more: a
+    redemption weighs half as much as one that is younger by as many days as hold 60 reversed
+    redemptions (14 to 730).
+
+    Each group has its own u and g, but not each period: a period is seen at too few ages to foresee
+    the next, so those of one program, say, share what is known of the program. A small group leans
+    on all together: of g by what ten reversals tell, of u as far as groups of one kind are alike,
+    whose rates have a standard deviation of half their mean. At an age that no redemption of a
+    group has reached it goes on with the hazards of all. Where all are few, one reversal evenly
+    over the days stands beside those that were seen.
 
     The interval holds two uncertainties. A redemption's open points come back together or not at
     all, each redemption on its own: with n points at chance p that is a variance of n^2 p (1 - p),
-    the most that is possible. And the curve is an estimate: the variance that this adds is the sum
-    of the squares of each redemption's influence on the sum expected (as in Williams, see
-    reversal_curve). The sum is skew when it hangs on few redemptions, so the interval is that of a
-    gamma distribution shifted to the same mean, variance and skewness (N. L. Bowers et al.,
-    "Actuarial Mathematics", 1997, chapter 12), its quantiles those of E. B. Wilson and M. M.
-    Hilferty, "The distribution of chi-square", PNAS 17, 1931. It begins at 0 where the chance that
-    nothing comes back is above 2.5 %, and ends at open_points at the latest.
+    the most that is possible. And u is an estimate: H. Jeffreys' beta distribution after as many
+    redemptions as the weighted ones are worth (L. Kish, "Survey Sampling", 1965), so that nothing
+    ever reversed does not mean that nothing will be. Few data so give a wide interval, up to all or
+    nothing. The sum is skew when it hangs on few redemptions, so the interval is that of a gamma
+    distribution shifted to the same mean, variance and skewness (N. L. Bowers et al., "Actuarial
+    Mathematics", 1997, chapter 12), its quantiles those of E. B. Wilson and M. M. Hilferty, "The
+    distribution of chi-square", PNAS 17, 1931. It begins at 0 where the chance that nothing comes
+    back is above 2.5 %, reaches what one redemption has where the chance that any does is, and ends
+    at open_points at the latest.
+
+    ``benchmarks/reserve.py`` simulates, with rates that stay, rise and fall. Of a hundred intervals
+    each from 5 and 50 redemptions a year all held the truth (they are wide), from 500 there were 92
+    to 99, from 5,000 there were 93 to 96. With 3, 15 and 60 redemptions a day the mean error is
+    below a chain ladder's, and where rates change below that of a curve that weighs all redemptions
+    alike. Where they stay, that curve is better by some 2 % of the truth: the price of following.
+    Few reversals are followed late: with one in four days the estimate is 18 % below the truth
+    while the rate triples in three years, and 35 % above it while it falls as much.
 
     Redemptions without a time are left out. By program, points that came back of no known program
     are taken from the redemption's open points in each program in proportion, so that open_points
@@ -105,26 +118,36 @@ def expected_reversals(
     >>> import redemption_analytics as ra
     >>> r = ra.load("data_samples/organisation")
     >>> ra.expected_reversals(r, by="program_id", as_of="2026-11-20T00:00").round(1)
-       program_id  open_redemptions  open_points  expected_points   low    high
-    0         469               955       165913            782.1   0.0  2225.6
-    1         973               274        43630            150.6   0.0   718.5
-    2        1234               462        67650           1141.7  78.3  2886.5
-    3        1886               336        48627            243.1   0.0   923.7
+       program_id  open_redemptions  open_points  expected_points    low    high
+    0         469               955       165913            955.0   25.5  2522.7
+    1         973               274        43630            222.5    0.0  1039.5
+    2        1234               462        67650           1342.8  149.4  3207.7
+    3        1886               336        48627            339.3    0.0  1119.3
     """
-    groups = names(by, custom=True)
+    groups = names(by, custom_of=r)
     days = whole_days(horizon, "horizon")
     moment = moment_or_now(as_of, r.now)
     moved = watched(r, groups, moment)
     units, backs = units_and_reversals(moved, groups)
     curved = [name for name in groups if name not in PERIODS]
-    counts = as_arrow(native(exits(units, backs, curved, "points", days, moment)))
-    still_open = as_arrow(native(_open(moved, units, backs, groups, days, moment)))
-    (curve, curve_of_row), curve_keys = numbered(curved, counts, still_open)
+    followed = Followed.of(units, backs, curved, "points", days, moment)
+    leaving, cohorts, still_open = (
+        as_arrow(native(rows))
+        for rows in (
+            _leaving(followed, curved, days),
+            _cohorts(followed, curved),
+            _open(moved, units, backs, groups, days, moment),
+        )
+    )
+    (left, cohort, curve_of_row), curves = numbered(curved, leaving, cohorts, still_open)
     (group,), keys = numbered(groups, still_open)
     curve_of = np.zeros(len(keys), np.int64)
     curve_of[group] = curve_of_row
-    curves = Curves.of(counts, curve, len(curve_keys), days)
-    return handed_back(r.points, keys, _forecast(curves, curve_of, still_open, group))
+    reversals = np.bincount(cohort, cohorts["reversals"].to_numpy(), minlength=len(curves))
+    delay = delays(*at_risk(leaving, left, len(curves), days), reversals)
+    level = Level.of(cohorts, cohort, delay).taken(curve_of)
+    found = Open.of(still_open, group, len(keys), days).forecast(level, delay[curve_of])
+    return handed_back(r.points, keys, found)
 
 
 def _open(
@@ -198,63 +221,30 @@ def _without_unknown(rows: Frame, moved: Movements, kind: nw.dtypes.DType) -> Fr
     return rows.with_columns(points=points).filter(nw.col("points") > 0)
 
 
-def _forecast(
-    curves: Curves, curve_of: Whole, still_open: pa.Table, group: Whole
-) -> dict[str, npt.NDArray[Any]]:
-    """Sum chances over open points; a row for each group, ``curve_of`` naming its curve."""
-    many, days = len(curve_of), curves.at_risk.shape[1]
-    ages = still_open["age"].to_numpy()
-
-    def by_age(name: str) -> npt.NDArray[Any]:
-        values = still_open[name].to_numpy()
-        table = np.zeros((many, days), values.dtype)
-        table[group, ages] = values
-        return table
-
-    points, squares, cubes = by_age("points"), by_age("squares"), by_age("cubes")
-    everyone = curves.together()
-    own = (curves.at_risk > 0)[curve_of]
-    hazard = np.where(own, curves.hazard[curve_of], everyone.hazard)
-    at_risk = np.where(own, curves.at_risk[curve_of], everyone.at_risk)
-    # What is out after a day and still out at the end: the product of what stays on later days.
-    stays = np.hstack([1 - hazard[:, 1:], np.ones((many, 1))])
-    out = np.cumprod(stays[:, ::-1], axis=1)[:, ::-1]
-    chance = 1 - out
-    expected = (points * chance).sum(axis=1)
-    process = (squares * chance * out).sum(axis=1)
-    skewed = (cubes * chance * out * (out - chance)).sum(axis=1)
-    # One reversal more on a day is so much more hazard, for what else would be out at the end.
-    passing = np.cumsum(points * out, axis=1) - points * out
-    weights = np.divide(
-        passing, (1 - hazard) * at_risk, out=np.zeros(out.shape), where=(hazard < 1) & (at_risk > 0)
-    )
-    ends = [days - 1]
-    estimate = curves.pairs.taken(curve_of).squares(weights * own, hazard, ends)
-    estimate += everyone.pairs.taken(np.zeros_like(curve_of)).squares(weights * ~own, hazard, ends)
-    low, high = _interval(expected, process + estimate[:, 0], skewed)
-    nothing = np.prod(out ** by_age("units"), axis=1)
-    open_points = points.sum(axis=1).round(DECIMAL_PLACES)
-    return {
-        "open_redemptions": by_age("redemptions").sum(axis=1),
-        "open_points": open_points,
-        "expected_points": expected,
-        "low": np.where(nothing > _TAIL, 0.0, np.maximum(low, 0.0)),
-        "high": np.minimum(np.maximum(high, expected), open_points),
-    }
-
-
-def _interval(mean: Floats, variance: Floats, third: Floats) -> tuple[Floats, Floats]:
-    """Return the middle 95 % of a shifted gamma distribution with these three central moments."""
-    deviation = np.sqrt(variance)
-    some = deviation > 0
-    skewness = np.divide(third, deviation**3, out=np.zeros_like(mean), where=some)
-    normal = np.abs(skewness) < _NO_SKEWNESS
-    skewness[normal] = 1.0
-    low, high = (
-        2 / skewness * (np.maximum(1 + skewness * side / 6 - skewness**2 / 36, 0) ** 3 - 1)
-        for side in (-Z_95, Z_95)
-    )
+def _cohorts(followed: Followed, by: Sequence[str]) -> Frame:
+    """Sum by whole days since the redemption what was followed, and what came back of it."""
+    size = nw.col("size").cast(nw.Float64)
+    columns = ["points", "squares", "back", "reversals"]
     return (
-        mean + deviation * np.where(normal, -Z_95, low),
-        mean + deviation * np.where(normal, Z_95, high),
+        followed.units.with_columns(
+            points=size,
+            squares=size * size,
+            back=nw.col("gone").cast(nw.Float64),
+            reversals=nw.when(nw.col("gone") > 0).then(nw.lit(1)).otherwise(nw.lit(0)),
+        )
+        .group_by(*by, "since")
+        .agg(*(nw.col(name).sum() for name in columns))
+        .with_columns(nw.col("reversals").cast(nw.Int64))
+        .sort(*by, "since", nulls_last=True)
+    )
+
+
+def _leaving(followed: Followed, by: Sequence[str], days: int) -> Frame:
+    """Sum by age what was reversed (1), and what is watched no longer (0)."""
+    return (
+        followed.leaving(by, days)
+        .group_by(*by, "age", "reversed")
+        .agg(nw.col("size").sum())
+        .with_columns(exact(nw.col("size"), followed.kind).cast(nw.Float64))
+        .sort(*by, "age", "reversed", nulls_last=True)
     )

@@ -11,6 +11,9 @@ import numpy.typing as npt
 #: Of a normal distribution 95 % lie so many deviations around the mean.
 Z_95 = NormalDist().inv_cdf(0.975)
 
+#: What standard deviation the rates of groups of one kind commonly have, as a share of their mean.
+COMMON = 0.5
+
 
 def wilson(successes: nw.Expr, trials: nw.Expr) -> tuple[nw.Expr, nw.Expr]:
     """Return Wilson's 95 % score interval of a proportion, or nulls where it is none."""

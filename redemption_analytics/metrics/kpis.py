@@ -86,7 +86,7 @@ def kpis(r: Redemptions, by: By = ()) -> Any:
     coupon_redeemers      1      0
     net_points            0    100
     """
-    groups = names(by, custom=True)
+    groups = names(by, custom_of=r, kinds=("points", "coupon"))
     check_sums(r.point_sums)
     rows = postings(
         Movements.of(r.tables, groups), list(dict.fromkeys([*groups, *TRANSACTION, "bill_id"]))

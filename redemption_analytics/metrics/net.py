@@ -47,7 +47,8 @@ def net_points(r: Redemptions, by: By = (), basis: Basis = "redemption") -> Any:
     Raises
     ------
     UsageError
-        If ``by`` or ``basis`` is not one of those named.
+        If ``by`` or ``basis`` is not one of those named, or no points redemption of the bundle (of
+        the whole one, where it was filtered) has the custom field.
 
     Notes
     -----
@@ -66,7 +67,7 @@ def net_points(r: Redemptions, by: By = (), basis: Basis = "redemption") -> Any:
     """
     if basis not in ("redemption", "event"):
         raise refused("basis", "'redemption' or 'event'", basis)
-    groups = names(by, custom=True)
+    groups = names(by, custom_of=r)
     check_sums(r.point_sums)
     rows = postings(Movements.of(r.tables, groups), groups, basis)
     return native(with_net_points(summed(rows, groups, AMOUNTS)))

@@ -78,7 +78,7 @@ def reversal_rates(
     0      north            1                   1.0
     1      south            1                   0.0
     """
-    groups = names(by, custom=True)
+    groups = names(by, custom_of=r)
     limit = None if within is None else span(within, "within")
     check_sums(r.point_sums)
     moved = Movements.of(r.tables, groups).seen_by(moment_or_now(as_of, r.now), limit)

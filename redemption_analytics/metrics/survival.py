@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,24 +27,6 @@ class Pairs:
     other_day: Whole
     other_reversed: Whole
     product: Floats
-
-    def taken(self, groups: Whole) -> Pairs:
-        """Select groups by number, in the order named and as often, numbering them anew."""
-        order = np.argsort(self.group, kind="stable")
-        starts = np.searchsorted(self.group[order], groups)
-        lengths = np.searchsorted(self.group[order], groups, side="right") - starts
-        fresh = np.repeat(np.arange(len(groups)), lengths)
-        # The place of each row within its group, moved to where the group starts.
-        within = np.arange(len(fresh)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        rows = order[np.repeat(starts, lengths) + within]
-        return Pairs(
-            fresh,
-            self.day[rows],
-            self.reversed[rows],
-            self.other_day[rows],
-            self.other_reversed[rows],
-            self.product[rows],
-        )
 
     def squares(self, weights: Floats, hazard: Floats, ends: Sequence[int]) -> Floats:
         """Sum the squared influences of units on sums over the days up to an end.
@@ -110,14 +92,6 @@ class Curves:
         return cls(
             at_risk[:, :-1].round(DECIMAL_PLACES), reversed_[:, :-1].round(DECIMAL_PLACES), pairs
         )
-
-    def together(self) -> Curves:
-        """Return the one curve of all groups, their units taken for different ones."""
-        one = replace(self.pairs, group=np.zeros_like(self.pairs.group))
-        at_risk, reversed_ = (
-            counts.sum(axis=0, keepdims=True) for counts in (self.at_risk, self.reversed)
-        )
-        return Curves(at_risk.round(DECIMAL_PLACES), reversed_.round(DECIMAL_PLACES), one)
 
     @property
     def hazard(self) -> Floats:

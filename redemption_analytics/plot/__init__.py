@@ -13,6 +13,7 @@ except ImportError as error:
         'redemption_analytics.plot needs Altair: pip install "redemption-analytics[report]"'
     ) from error
 
+from redemption_analytics.plot.cohorts import cohorts
 from redemption_analytics.plot.coverage import coverage
 from redemption_analytics.plot.curve import reversal_curve
 from redemption_analytics.plot.expected import expected_reversals
@@ -22,6 +23,7 @@ from redemption_analytics.plot.net import net_points
 from redemption_analytics.plot.rates import reversal_rates
 
 __all__ = [
+    "cohorts",
     "coverage",
     "expected_reversals",
     "net_points",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -71,11 +72,16 @@ def reversal_curve(
     >>> chart.title.subtitle[0]
     '8.2 % of redemptions are reversed within 60 days, half of these by day 4.'
     """
-    columns = names(by, custom=True)
+    columns = names(by, custom_of=r)
     curve = measure(r, columns, horizon, as_of, weight)
-    total = plain_rows(measure(r, (), horizon, as_of, weight))
-    # A curve is as large as what is at risk when it begins; a period is one label among others.
-    groups = _curves(r, curve, columns)
+    groups = curves(r, curve, columns)
+    of_all = measure(r, (), horizon, as_of, weight) if columns else curve
+    return drawn(groups, columns, of_all, weight)
+
+
+def drawn(groups: Groups, columns: Sequence[str], of_all: Any, weight: Weight) -> alt.LayerChart:
+    """Draw curves, one for each group; of the curve of all the words tell."""
+    total = plain_rows(of_all)
     said = _said(total, weight)
     return layered(
         _band(groups), _line(groups, weight), *_at_risk(groups, total[-1]["day"], weight)
@@ -86,7 +92,8 @@ def reversal_curve(
     )
 
 
-def _curves(r: Redemptions, curve: Any, columns: list[str]) -> Groups:
+def curves(r: Redemptions, curve: Any, columns: list[str]) -> Groups:
+    """Group curves: the largest are those with most at risk; a period is one label among others."""
     groups = grouped(r, curve, columns, "at_risk", most=len(LINES))
     if groups.period is None:
         return groups

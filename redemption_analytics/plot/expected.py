@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
@@ -68,15 +69,20 @@ def expected_reversals(
     >>> r = ra.load("data_samples/organisation")
     >>> chart = ra.plot.expected_reversals(r, by="program_id")
     >>> chart.title.subtitle[0]
-    '2,317 of 325,820 open points are expected back, with 95 % certainty 708 to 4,664.'
+    '3,245 of 325,820 open points are expected back, with 95 % certainty 1,150 to 6,066.'
     """
-    columns = names(by, custom=True)
+    columns = names(by, custom_of=r)
     groups = grouped(r, measure(r, columns, horizon, as_of), columns, "open_points", newest=newest)
-    total = plain_rows(measure(r, (), horizon, as_of))[0]
+    return drawn(groups, columns, measure(r, (), horizon, as_of))
+
+
+def drawn(groups: Groups, columns: Sequence[str], total: Any) -> Chart:
+    """Draw what is expected in groups; of all, a frame of one row, the words tell."""
+    (row,) = plain_rows(total)
     said = (
-        f"{rounded(total['expected_points'])} of {number(total['open_points'])} open points are"
-        f" expected back, with 95 % certainty {rounded(total['low'])} to"
-        f" {rounded(total['high'])}."
+        f"{rounded(row['expected_points'])} of {number(row['open_points'])} open points are"
+        f" expected back, with 95 % certainty {rounded(row['low'])} to"
+        f" {rounded(row['high'])}."
     )
     chart = _along_time(groups) if groups.period else _by_group(groups)
     return chart.properties(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -41,8 +42,13 @@ def source_flows(r: Redemptions, most: int = 12) -> alt.LayerChart:
     >>> ra.plot.source_flows(r).title.subtitle[0]
     '661,957 points: 9.3 % were redeemed in the store that had awarded them.'
     """
-    flows = plain_rows(measure(r))
-    names = names_of(r, "store_code")
+    return drawn(plain_rows(measure(r)), names_of(r, "store_code"), most)
+
+
+def drawn(
+    flows: Sequence[Mapping[str, Any]], names: Mapping[str, str], most: int
+) -> alt.LayerChart:
+    """Draw flows, as the metric gives them, with the names of stores."""
     total = sum(row["points_consumed"] for row in flows)
     known = [row for row in flows if row["source_store_code"] and row["store_code"]]
     at_home = sum(
@@ -63,7 +69,7 @@ def source_flows(r: Redemptions, most: int = 12) -> alt.LayerChart:
 
 
 def _cells(
-    flows: list[dict[str, Any]], names: dict[str, str], most: int
+    flows: Sequence[Mapping[str, Any]], names: Mapping[str, str], most: int
 ) -> tuple[list[dict[str, Any]], list[str]]:
     sizes: dict[str, float] = {}
     for row in flows:

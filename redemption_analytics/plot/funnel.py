@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
+import numpy as np
 
 from redemption_analytics.metrics import reversal_outliers as measure
 from redemption_analytics.metrics.binomial import control_limits
 from redemption_analytics.metrics.grouping import By, names
-from redemption_analytics.metrics.outliers import SIGNIFICANT
+from redemption_analytics.metrics.outliers import MIN_REDEMPTIONS, SIGNIFICANT, stands_out
+from redemption_analytics.metrics.overdispersion import correlation
 from redemption_analytics.moments import Moment
 from redemption_analytics.plot.groups import by_words, grouped
 from redemption_analytics.plot.look import (
@@ -39,7 +42,10 @@ _OUTLIER, _OTHER = "stands out", "within chance"
 
 @public
 def reversal_funnel(
-    r: Redemptions, by: By = "till_code", as_of: Moment | None = None
+    r: Redemptions,
+    by: By = "till_code",
+    as_of: Moment | None = None,
+    min_redemptions: int = MIN_REDEMPTIONS,
 ) -> alt.LayerChart:
     """Draw the reversal rate of each till against what chance allows for its size.
 
@@ -47,7 +53,7 @@ def reversal_funnel(
     ----------
     r
         The bundle, on any engine.
-    by, as_of
+    by, as_of, min_redemptions
         As in :func:`redemption_analytics.reversal_outliers`.
 
     Returns
@@ -59,14 +65,14 @@ def reversal_funnel(
     Raises
     ------
     UsageError
-        If ``by`` is not one of those named, or names nothing, or ``as_of`` is no moment.
+        If ``by`` is not one of those named, or names nothing, or another argument makes no sense.
 
     Notes
     -----
-    The lines hold 95 % and 99.8 % of the tills of each size if all have the rate of those that do
-    not stand out: D. J.
-    Spiegelhalter, "Funnel plots for comparing institutional performance", Statistics in Medicine
-    24, 2005, with exact binomial limits as in its appendix A.1.1.
+    The lines hold 95 % and 99.8 % of the tills of each size if these differ by chance, and by
+    nature as much as those that do not stand out: D. J. Spiegelhalter, "Funnel plots for comparing
+    institutional performance", Statistics in Medicine 24, 2005, with exact limits as in its
+    appendix A.1.1, of the beta-binomial distribution.
 
     Examples
     --------
@@ -75,13 +81,18 @@ def reversal_funnel(
     >>> ra.plot.reversal_funnel(r).title.subtitle[0]
     '1 of 37 stands out (q below 1 %): station.till2. Rate of the others 6.8 %.'
     """
-    columns = names(by, custom=True)
-    groups = grouped(r, measure(r, columns, as_of), columns, "redemptions", most=2000, newest=2000)
+    columns = names(by, custom_of=r)
+    return drawn(r, measure(r, columns, as_of, min_redemptions), columns)
+
+
+def drawn(r: Redemptions, outliers: Any, columns: Sequence[str]) -> alt.LayerChart:
+    """Draw the tests of groups, as the metric gives them."""
+    groups = grouped(r, outliers, columns, "redemptions", most=2000, newest=2000)
     tills = [row for row in groups.rows if row["p_value"] is not None]
     for row in tills:
         row["label"] = " · ".join(filter(None, (row.get("period"), row["label"])))
         row["rate"] = row["reversed_redemptions"] / row["redemptions"]
-        row["kind"] = _OUTLIER if row["q_value"] < SIGNIFICANT else _OTHER
+        row["kind"] = _OUTLIER if stands_out(row) else _OTHER
     rate = _common_rate(tills)
     said = _said(tills, rate)
     title = f"Reversals{by_words(columns)} against chance"
@@ -94,9 +105,15 @@ def reversal_funnel(
 
 def _common_rate(tills: list[dict[str, Any]]) -> float | None:
     """Return the rate of those that do not stand out: one bad till does not move the limits."""
+    sizes, counts = _usual(tills)
+    return int(counts.sum()) / int(sizes.sum()) if len(sizes) else None
+
+
+def _usual(tills: list[dict[str, Any]]) -> tuple[Any, Any]:
     usual = [row for row in tills if row["kind"] == _OTHER] or tills
-    redemptions = sum(row["redemptions"] for row in usual)
-    return sum(row["reversed_redemptions"] for row in usual) / redemptions if usual else None
+    columns = ("redemptions", "reversed_redemptions")
+    sizes, counts = (np.array([row[name] for row in usual], np.int64) for name in columns)
+    return sizes, counts
 
 
 def _said(tills: list[dict[str, Any]], rate: float | None) -> str:
@@ -122,11 +139,12 @@ def _limits(tills: list[dict[str, Any]], rate: float | None) -> list[alt.Chart]:
     sizes = [row["redemptions"] for row in tills]
     low, high = min(sizes), max(sizes)
     grid = sorted({round(low * (high / low) ** (step / _STEPS)) for step in range(_STEPS + 1)})
+    apart = correlation(*_usual(tills))
     lines = []
     for share, dash in ((0.95, [4, 3]), (0.998, [1, 0])):
         rows = [
             {"redemptions": n, "from": a, "to": b}
-            for n, (a, b) in zip(grid, control_limits(rate, grid, share), strict=True)
+            for n, (a, b) in zip(grid, control_limits(rate, grid, share, apart), strict=True)
         ]
         chart = alt.Chart(inline(rows)).mark_line(color=GREY, strokeWidth=1, strokeDash=dash)
         end = alt.Chart(inline(rows[:1])).mark_text(

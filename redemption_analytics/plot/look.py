@@ -78,11 +78,12 @@ def named_colours(names: dict[str, str]) -> dict[str, Any]:
 def number(value: float) -> str:
     """Write a count or a sum of points for people, to the last point.
 
-    >>> number(1422022), number(2318.125), number(12.0)
-    ('1,422,022', '2,318.125', '12')
+    >>> number(1422022), number(2318.125), number(12.0), number(11.8 + 0.1 + 0.1)
+    ('1,422,022', '2,318.125', '12', '12')
     """
-    whole = isinstance(value, int) or value.is_integer()
-    return f"{int(value):,}" if whole else f"{round(value, 3):,}"
+    shown = round(value, 3)
+    whole = isinstance(shown, int) or shown.is_integer()
+    return f"{int(shown):,}" if whole else f"{shown:,}"
 
 
 def rounded(value: float) -> str:

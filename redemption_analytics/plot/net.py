@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
@@ -71,13 +72,21 @@ def net_points(
     >>> chart.title.subtitle[0]
     '1,902,702 points redeemed, 130,567 came back, 1,772,135 remain.'
     """
-    columns = names(by, custom=True)
-    groups = grouped(r, measure(r, columns, basis), columns, "points_redeemed", newest=newest)
-    total = plain_rows(measure(r))[0]
-    said = (
-        f"{number(total['points_redeemed'])} points redeemed, "
-        f"{number(total['points_reversed'])} came back, {number(total['net_points'])} remain."
+    columns = names(by, custom_of=r)
+    points = measure(r, columns, basis)
+    groups = grouped(r, points, columns, "points_redeemed", newest=newest)
+    return drawn(groups, columns, plain_rows(points), basis)
+
+
+def drawn(
+    groups: Groups, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], basis: Basis
+) -> Chart:
+    """Draw net points in groups; of all rows of the metric, the words tell the sums."""
+    redeemed, reversed_, net = (
+        number(sum(row[name] for row in rows))
+        for name in ("points_redeemed", "points_reversed", "net_points")
     )
+    said = f"{redeemed} points redeemed, {reversed_} came back, {net} remain."
     chart = _along_time(groups, basis) if groups.period else _by_group(groups)
     title = f"Net points{by_words(columns)}"
     return chart.properties(**titled(title, said, groups.note))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
@@ -75,13 +76,18 @@ def reversal_rates(
     >>> chart.title.subtitle[0]
     'Of 15,011 redemptions, 7.8 % were reversed (dashed line). Bars: 95 % interval.'
     """
-    columns = names(by, custom=True)
+    columns = names(by, custom_of=r)
     rates = measure(r, columns, within, as_of)
     groups = grouped(r, rates, columns, "redemptions", newest=newest).only("redemptions")
-    total = plain_rows(measure(r, within=within, as_of=as_of))[0]
-    overall = total["redemption_reversal_rate"]
+    return drawn(groups, columns, measure(r, within=within, as_of=as_of), within)
+
+
+def drawn(groups: Groups, columns: Sequence[str], total: Any, within: Span | None) -> Chart:
+    """Draw rates in groups, and the rate of all, which is a frame of one row."""
+    (row,) = plain_rows(total)
+    overall = row["redemption_reversal_rate"]
     said = (
-        f"Of {number(total['redemptions'])} redemptions, {percent(overall)} were reversed"
+        f"Of {number(row['redemptions'])} redemptions, {percent(overall)} were reversed"
         " (dashed line). Bars: 95 % interval."
     )
     limit = "" if within is None else _limit(span(within, "within"))

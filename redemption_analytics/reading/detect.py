@@ -9,6 +9,8 @@ from redemption_analytics.contract import PAYLOAD_COLUMN
 from redemption_analytics.reading.blocks import BY_KEY, Block, Fault
 from redemption_analytics.reading.markup import ANSWER_START, wrapper
 from redemption_analytics.sources.export import Export
+from redemption_analytics.sources.passing_over import is_called_table, reason_of
+from redemption_analytics.tables.passed_over import MAY_HOLD
 
 #: What a file is, is told by so many bytes at its beginning.
 HEAD_BYTES = 64 << 10
@@ -30,6 +32,9 @@ _DOCUMENT = re.compile(
     r"|\.(?:md|rst|adoc|html?|tex|py|ipynb|js|ts|java|go|rs|rb|php|sh|ya?ml|toml|docx?|pdf)$"
 )
 _ANSWER_LINE = re.compile(rb'^\{\s*"response"\s*:.*\}[ \t\r]*+,?[ \t\r]*+$', re.MULTILINE)
+#: A line that an object fills, and one that goes on with what an earlier line began.
+_OBJECT_LINE = re.compile(rb"^\[?\{.*\}[ \t\r]*+,?[ \t\r]*+$", re.MULTILINE)
+_FURTHER_LINE = re.compile(rb'^[ \t]*+["}\]]', re.MULTILINE)
 # A text of JSON ends with its line.
 _TEXTS = Block("json", lines=True, begins="text")
 _DECODER = json.JSONDecoder()
@@ -71,8 +76,14 @@ def why_foreign(head: bytes, export: Export) -> Fault:
         return Fault("is empty: an export that broke off before its start?")
     if _is_tar(head):
         return Fault("is a tar archive: unpack it first")
-    if export.name.lower().endswith((".csv", ".tsv")):
-        return Fault(f'is no export: it has no column "{PAYLOAD_COLUMN}" of payload texts', line=1)
+    if is_called_table(export.name):
+        said = (
+            f'it has no column "{PAYLOAD_COLUMN}" of payload texts: call the one so that holds them'
+        )
+        return Fault(f"is no export: {said}", line=1)
+    may_hold = reason_of(export.name, head)
+    if may_hold.startswith(MAY_HOLD):
+        return Fault(f"is {may_hold.removeprefix(MAY_HOLD)}", line=1)
     return Fault("is no export: it holds neither JSON nor XML answers", line=1)
 
 
@@ -108,14 +119,24 @@ def is_array(head: bytes) -> bool:
 
 
 def _are_lines(head: bytes) -> bool:
-    """Check whether JSON has an answer in each line, rather than answers spread over lines."""
+    """Check whether JSON has an answer in each line, rather than answers spread over lines.
+
+    One line does not tell: the first of an answer that is spread over lines may look whole, and a
+    line of many may be torn in two.
+    """
     if len(head) < HEAD_BYTES and b"\n" not in head.rstrip():
         return True
     try:
         json.loads(head.split(b"\n", 1)[0])
     except (ValueError, RecursionError):
-        return _ANSWER_LINE.search(head) is not None
-    return True
+        if _ANSWER_LINE.search(head) is None:
+            return False
+    further = _count(_FURTHER_LINE, head)
+    return not further or further < _count(_OBJECT_LINE, head)
+
+
+def _count(lines: re.Pattern[bytes], head: bytes) -> int:
+    return sum(1 for _ in lines.finditer(head))
 
 
 def is_encoded(text: str) -> bool:

@@ -41,6 +41,7 @@ from redemption_analytics.sources.passing_over import (
     is_harmless,
     reason_of,
     reason_of_hidden,
+    unread_kind,
 )
 from redemption_analytics.sources.streams import UNREADABLE, ByteStream, Stream
 
@@ -48,6 +49,7 @@ _LOG = logging.getLogger(__name__)
 
 #: What holds no answer there is searched for one so far.
 _SEARCHED_BYTES = 4 << 20
+_CLOSED = "a .zip that cannot be opened: it is damaged, breaks off, or is deep in other archives"
 _BLANK = "holds nothing but white space as far as it was read"
 
 
@@ -90,10 +92,8 @@ def _file_blocks(
                 yield from _parquet_blocks(export, stream, size, limit, account)
             elif magic.startswith(ZIP_MAGIC):
                 if export.expected:
-                    yield Fault(
-                        "is a .zip that cannot be opened: it is damaged, breaks off, or is deep in"
-                        " other archives"
-                    )
+                    kind = unread_kind(export.name)
+                    yield Fault(f"is {kind or _CLOSED}")
                 else:
                     account.passed_over = reason_of(export.name, magic)
             else:

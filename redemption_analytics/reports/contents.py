@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from redemption_analytics.audits import audit
 from redemption_analytics.metrics import (
+    coupon_performance,
     coupon_summary,
     expected_reversals,
     kpis,
@@ -56,7 +57,7 @@ def contents(
     found["net_points_posted"] = net_points(known, period, basis="event")
     found["kpis"] = kpis(known, period)
     found["coupon_summary"] = coupon_summary(known, period)
-    found["coupon_summary_by_series"] = coupon_summary(known, ["series_id", period])
+    found["coupon_performance"] = coupon_performance(known, period)
     for suffix, by in (("", []), ("_by_program", ["program_id"])):
         found[f"reversal_curve{suffix}"] = reversal_curve(known, by, as_of=as_of)
         found[f"expected_reversals{suffix}"] = expected_reversals(known, by, as_of=as_of)

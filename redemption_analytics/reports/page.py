@@ -10,6 +10,7 @@ import jinja2
 import markupsafe
 
 import redemption_analytics
+from redemption_analytics.audits import notation
 from redemption_analytics.moments import moment_name
 from redemption_analytics.options import Period
 from redemption_analytics.plot.look import number
@@ -65,6 +66,7 @@ def render(
         sections=sections(known, tables, period, moment),
         verdict=quality.verdict(findings),
         findings=findings,
+        notation=notation(finding.example for finding in findings),
         completeness=quality.completeness(tables["ledger.parquet"]),
         files=sorted(tables),
         passed_over=passed_over(r.files),

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redemption_analytics import plot
-from redemption_analytics.metrics.outliers import SIGNIFICANT
+from redemption_analytics.metrics import reversal_rates
+from redemption_analytics.metrics.outliers import MIN_REDEMPTIONS, stands_out
 from redemption_analytics.options import Period
-from redemption_analytics.plot.groups import Groups, grouped, names_of
+from redemption_analytics.plot import curve, expected, flows, funnel, net, rates
+from redemption_analytics.plot.groups import Groups, grouped, names_of, plain_rows
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports.contents import SETTLED
 from redemption_analytics.reports.embedding import Embedded, embedded
 from redemption_analytics.reports.tables import Columns, html_table
-from redemption_analytics.tables.periods import period_name, period_start, running_start
+from redemption_analytics.tables.periods import period_name, running_start
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -61,9 +62,9 @@ def sections(r: Redemptions, tables: Tables, period: Period, as_of: datetime) ->
     return [
         _net_points(r, tables, period, as_of),
         _rates(r, tables, as_of),
-        _curve(r, tables, as_of),
-        _expected(r, tables, as_of),
-        _tills(r, tables, as_of),
+        _curve(r, tables),
+        _expected(r, tables),
+        _tills(r, tables),
         _flows(r, tables),
         _coupons(tables, period, as_of),
     ]
@@ -73,13 +74,12 @@ def _net_points(r: Redemptions, tables: Tables, period: Period, as_of: datetime)
     newest = _NEWEST[period]
     # A mistyped year would stretch the chart: it ends with the period that is running.
     current = running_start(as_of, period)
-    r = r.filter(as_of=period_start(current, period, 1) - timedelta(microseconds=1))
     posted = tables["net_points_posted.parquet"]
     posted = posted.filter(pc.fill_null(pc.less_equal(posted[period], current), True))
     groups = grouped(r, posted, [period], "points_redeemed", newest=newest)
     amounts = ("points_redeemed", "points_reversed", "net_points")
     total = {name: sum(row[name] for row in groups.rows) for name in amounts}
-    chart = embedded(plot.net_points(r, period, "event", newest=newest))
+    chart = embedded(net.drawn(groups, [period], plain_rows(posted), "event"))
     words = [
         f"In the {_many(period, groups)} shown, {number(total['points_redeemed'])} points were"
         f" redeemed and {number(total['points_reversed'])} came back:"
@@ -100,9 +100,10 @@ def _net_points(r: Redemptions, tables: Tables, period: Period, as_of: datetime)
 
 
 def _rates(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
-    rates = tables["reversal_rates_settled_by_program.parquet"]
-    groups = grouped(r, rates, ["program_id"], "redemptions").only("redemptions")
-    chart = embedded(plot.reversal_rates(r, "program_id", SETTLED, as_of))
+    settled = tables["reversal_rates_settled_by_program.parquet"]
+    groups = grouped(r, settled, ["program_id"], "redemptions").only("redemptions")
+    of_all = reversal_rates(r, within=SETTLED, as_of=as_of)
+    chart = embedded(rates.drawn(groups, ["program_id"], of_all, SETTLED))
     words = [
         *chart.said,
         "Younger redemptions are left out, so that no program looks better than it is.",
@@ -129,16 +130,15 @@ def _rates(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
     )
 
 
-def _curve(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
-    chart = embedded(plot.reversal_curve(r, as_of=as_of))
+def _curve(r: Redemptions, tables: Tables) -> Section:
+    of_all = tables["reversal_curve.parquet"]
+    chart = embedded(curve.drawn(curve.curves(r, of_all, []), [], of_all, "redemptions"))
     words = [
         *chart.said,
         "The band is the 95 % interval. Redemptions too young to tell are counted for as long as"
         " they were watched.",
     ]
-    rows = [
-        row for row in tables["reversal_curve.parquet"].to_pylist() if row["day"] in _CURVE_DAYS
-    ]
+    rows = [row for row in plain_rows(of_all) if row["day"] in _CURVE_DAYS]
     columns: Columns = {
         "day": ("Days since the redemption", "count"),
         "at_risk": ("At risk", "count"),
@@ -158,15 +158,16 @@ def _curve(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
     )
 
 
-def _expected(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
-    chart = embedded(plot.expected_reversals(r, "program_id", as_of=as_of))
+def _expected(r: Redemptions, tables: Tables) -> Section:
+    by_program = tables["expected_reversals_by_program.parquet"]
+    groups = grouped(r, by_program, ["program_id"], "open_points")
+    of_all = tables["expected_reversals.parquet"]
+    chart = embedded(expected.drawn(groups, ["program_id"], of_all))
     words = [
         *chart.said,
         "Open points were redeemed in the last 90 days and have not come back. What is expected"
         " back is what to keep in reserve.",
     ]
-    expected = tables["expected_reversals_by_program.parquet"]
-    groups = grouped(r, expected, ["program_id"], "open_points")
     columns: Columns = {
         "label": ("Program", "text"),
         "open_redemptions": ("Open redemptions", "count"),
@@ -187,21 +188,23 @@ def _expected(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
     )
 
 
-def _tills(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
+def _tills(r: Redemptions, tables: Tables) -> Section:
     outliers = tables["reversal_outliers.parquet"]
     tests = grouped(r, outliers, ["till_code"], "redemptions", most=len(outliers)).rows
-    found = [row for row in tests if row["q_value"] is not None and row["q_value"] < SIGNIFICANT]
-    chart = embedded(plot.reversal_funnel(r, "till_code", as_of))
+    found = [row for row in tests if stands_out(row)]
+    chart = embedded(funnel.drawn(r, outliers, ["till_code"]))
     words = [
         *chart.said,
-        "Each mark is a till. Between the lines lie 95 % and 99.8 % of tills of that size if"
-        " only chance is at work. A till that stands out is a reason to look, not a verdict.",
+        "Each mark is a till. Between the lines lie 95 % and 99.8 % of tills of that size if they"
+        " differ by chance, and by nature as those that do not stand out. A till with fewer than"
+        f" {MIN_REDEMPTIONS} redemptions cannot stand out. One that does is a reason to look, not a"
+        " verdict.",
     ]
     columns: Columns = {
         "label": ("Till", "text"),
         "redemptions": ("Redemptions", "count"),
         "reversed_redemptions": ("Reversed", "count"),
-        "expected_reversed_redemptions": ("Expected by chance", "days"),
+        "expected_reversed_redemptions": ("At the rate of the others", "days"),
         "q_value": ("q value", "small"),
     }
     table = html_table("table-tills", (found or tests)[:_TILLS], columns)
@@ -212,31 +215,31 @@ def _tills(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
 
 
 def _flows(r: Redemptions, tables: Tables) -> Section:
-    flows = tables["source_flows.parquet"].to_pylist()
+    rows = tables["source_flows.parquet"].to_pylist()
     title = "Where points were earned, and where they were redeemed"
-    if not flows:
+    if not rows:
         words = ["The exports do not tell where points were earned: ask for it when exporting."]
         return Section("flows", "Earned and redeemed", title, words)
-    chart = embedded(plot.source_flows(r, _STORES))
     names = names_of(r, "store_code")
-    for row in flows:
+    chart = embedded(flows.drawn(rows, names, _STORES))
+    for row in rows:
         for column in ("source_store_code", "store_code"):
             row[column] = names.get(row[column], row[column]) or "not known"
-    flows.sort(key=lambda row: -row["points_consumed"])
+    rows.sort(key=lambda row: -row["points_consumed"])
     columns: Columns = {
         "source_store_code": ("Earned in", "text"),
         "store_code": ("Redeemed in", "text"),
         "points_consumed": ("Points", "points"),
         "mean_age_days": ("Mean age in days", "days"),
     }
-    table = html_table("table-flows", flows[:_FLOWS], columns)
+    table = html_table("table-flows", rows[:_FLOWS], columns)
     return Section(
         "flows", "Earned and redeemed", title, chart.said, chart, table, "The largest flows"
     )
 
 
 def _coupons(tables: Tables, period: Period, as_of: datetime) -> Section:
-    summary = tables["coupon_summary_by_series.parquet"].to_pylist()
+    summary = tables["coupon_performance.parquet"].to_pylist()
     if not summary:
         return Section(
             "coupons", "Coupons", "Coupons", ["There are no coupon redemptions in the data."]
@@ -249,20 +252,23 @@ def _coupons(tables: Tables, period: Period, as_of: datetime) -> Section:
     rows.sort(key=lambda row: -row["coupons_redeemed"])
     for row in rows:
         row["series"] = "no series" if row["series_id"] is None else str(row["series_id"])
+        row["share_off"] = None if row["percent_off"] is None else row["percent_off"] / 100
     if not over:
         return Section("coupons", "Coupons", "Coupons", ["No coupon redemption has a time."])
     total = sum(row["coupons_redeemed"] for row in rows)
-    money = sum(row["discount_value"] for row in rows)
+    money = sum(row["amount_off"] or 0 for row in rows)
     words = [
         f"In {period_name(max(over), period)}, {number(total)} coupons were redeemed; those that"
         f" take off an amount took off {money:,.2f} in the organisation's currency."
     ]
     columns: Columns = {
         "series": ("Coupon series", "text"),
+        "discount_type": ("Discount type", "text"),
         "coupons_redeemed": ("Coupons redeemed", "count"),
         "redeemers": ("Coupon redeemers", "count"),
         "codes": ("Codes", "count"),
-        "discount_value": ("Discount value", "money"),
+        "amount_off": ("Taken off, in money", "money"),
+        "share_off": ("Taken off, in percent", "percent"),
     }
     table = html_table("table-coupons", rows, columns)
     return Section(

@@ -20,7 +20,7 @@ from redemption_analytics.options import PERIODS, Period
 from redemption_analytics.reports.contents import contents
 from redemption_analytics.reports.extra import PAGE, page_wanted
 from redemption_analytics.reports.manifest import manifest
-from redemption_analytics.tables.arguments import public
+from redemption_analytics.tables.arguments import path_of, public
 from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.tables.lazy import Frame, frame, native
 from redemption_analytics.tables.outputs import MANIFEST, report_files
@@ -69,7 +69,7 @@ def write_reports(
         The files. Parquet: ``net_points`` and ``reversal_rates`` (by period), the same
         ``_by_program``, ``_by_store`` and ``_by_till`` (and period),
         ``reversal_rates_settled_by_program`` (``within="30D"``), ``net_points_posted`` (by period,
-        ``basis="event"``), ``kpis``, ``coupon_summary`` (also ``_by_series``),
+        ``basis="event"``), ``kpis``, ``coupon_summary``, ``coupon_performance``,
         ``reversal_curve`` and ``expected_reversals`` (also ``_by_program``),
         ``reversal_outliers`` (of tills), ``source_flows``, ``audit``, ``ledger`` and ``rejects``
         (by their places, without their text). Then ``report.html``, one file that works offline,
@@ -102,9 +102,9 @@ def write_reports(
     if not flag("allow_empty", allow_empty) and _is_of_nothing(r):
         raise SourceError(
             "nothing of what was read can be used, and the report would be of nothing:"
-            " allow_empty=True (--allow-empty) writes it all the same"
+            " allow_empty=True writes it all the same"
         )
-    target = Path(directory)
+    target = path_of(directory, "directory")
     check = partial(check_replaceable, own=report_files, overwrite=True)
     with written_beside(target, check) as fresh:
         moment = given or r.now

@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, get_args
 
+from redemption_analytics.atomic_directory import told_as_write_error
 from redemption_analytics.sample.damage import compact, damaged
 from redemption_analytics.sample.editions import Edition, answer_with, record_of
 from redemption_analytics.sample.history import Customer, Payload
@@ -47,6 +48,11 @@ def write_sample(
     -------
     list of Path
         The files written, oldest first.
+
+    Raises
+    ------
+    WriteError
+        If the directory cannot be written to.
     """
     if not 0 <= damage <= 1 or exports < 0:
         raise ValueError("damage must be from 0 to 1, and exports not negative")
@@ -58,15 +64,16 @@ def write_sample(
         ("2025-06-30.json.gz", "2025-02", "pretty"),
     )
     written = []
-    for name, edition, style in archives:
-        old = organisation.answers(edition, as_of=datetime.fromisoformat(name[:10]), every=5)
-        written.append(write_export(root / "archive" / name, old, style=style))
-    for back in reversed(range(exports)):
-        as_of = datetime.combine(organisation.end, time()) - timedelta(back)
-        since = as_of - timedelta(400 if back == exports - 1 else 35)
-        answers = _nightly(organisation.chosen(as_of, since), as_of, Random(f"{seed}-{as_of}"))
-        lines = damaged(_chunks(answers, "lines"), damage, Random(f"{seed}-{as_of}-damage"))
-        written.append(_write(root / f"{as_of:%Y-%m-%d}.jsonl.gz", lines))
+    with told_as_write_error(root):
+        for name, edition, style in archives:
+            old = organisation.answers(edition, as_of=datetime.fromisoformat(name[:10]), every=5)
+            written.append(write_export(root / "archive" / name, old, style=style))
+        for back in reversed(range(exports)):
+            as_of = datetime.combine(organisation.end, time()) - timedelta(back)
+            since = as_of - timedelta(400 if back == exports - 1 else 35)
+            answers = _nightly(organisation.chosen(as_of, since), as_of, Random(f"{seed}-{as_of}"))
+            lines = damaged(_chunks(answers, "lines"), damage, Random(f"{seed}-{as_of}-damage"))
+            written.append(_write(root / f"{as_of:%Y-%m-%d}.jsonl.gz", lines))
     return written
 
 

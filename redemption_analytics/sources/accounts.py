@@ -140,10 +140,11 @@ def files_table(accounts: Sequence[Account], hidden: Pseudonym | None) -> pa.Tab
     if hidden is None:
         return table
     place = table.schema.get_field_index("digest")
-    return table.set_column(place, table.schema.field(place), _keyed(table["digest"], hidden))
+    return table.set_column(place, table.schema.field(place), keyed(table["digest"], hidden))
 
 
-def _keyed(digests: pa.ChunkedArray, hidden: Callable[[pa.Array], pa.Array]) -> pa.Array:
+def keyed(digests: pa.ChunkedArray, hidden: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """Return what stands for digests where contents may be so short that they can be guessed."""
     texts = [f"digest:{digest}" for digest in digests.to_pylist()]
     return pa.array(
         [

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from redemption_analytics.sources.compression import MAGIC_BYTES, codec_of, unpacked
 from redemption_analytics.sources.export import HIDDEN, Export, has_export_name, is_hidden
+from redemption_analytics.sources.passing_over import unread_kind
 from redemption_analytics.sources.path_dates import date_in_name
 from redemption_analytics.sources.streams import UNREADABLE, ByteStream, Rewindable
 from redemption_analytics.sources.tars import BLOCK, Member, Tar, is_tar
@@ -37,7 +38,9 @@ def members(export: Export, depth: int = 0) -> Iterator[Export]:
     """Yield the members of an archive, or the export itself where it is none or is empty."""
     archive = None
     if export.open is not None and export.passed_over is None and depth < DEEPEST:
-        archive = _archive(export.open, depth, office=not export.expected)
+        archive = _archive(
+            export.open, depth, office=not export.expected or unread_kind(export.name) is not None
+        )
     if archive is None:
         yield export
         return
@@ -69,6 +72,7 @@ def _member(export: Export, member: Member, depth: int) -> Iterator[Export]:
         expected=export.expected and (not member.name or has_export_name(member.name)),
         identity=export.identity and f"{export.identity}/{member.place}",
         passed_over=passed_over,
+        archive=export.archive or export.name,
     )
     yield from members(found, depth + 1)
 

@@ -6,7 +6,7 @@ import glob
 import io
 import os
 import stat
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from redemption_analytics.dating import DatedBy
-from redemption_analytics.errors import SourceError
+from redemption_analytics.errors import SourceError, kind_of
 from redemption_analytics.sources.archives import members
 from redemption_analytics.sources.export import (
     HIDDEN,
@@ -27,19 +27,31 @@ from redemption_analytics.sources.export import (
     NoSourceError,
     Payload,
     has_export_name,
+    in_order,
     is_hidden,
+    numbered,
 )
 from redemption_analytics.sources.lakes import check_no_part
 from redemption_analytics.sources.listing import Listed, listed
 from redemption_analytics.sources.path_dates import date_in_name
 from redemption_analytics.sources.payload_columns import is_frame, payloads_of
 from redemption_analytics.sources.streams import ByteStream, Stream, spooled
-from redemption_analytics.tables.outputs import is_converted, is_report
+from redemption_analytics.tables.outputs import (
+    is_converted,
+    is_converted_table,
+    is_report,
+    is_warehouse_directory,
+)
 from redemption_analytics.tables.passed_over import SAME
 from redemption_analytics.visible import shortened
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO | Payload | Iterable[Any]
 
+
+_UNREACHED = (
+    "cannot be reached: give what PyArrow reads (a path, or s3://, gs://, hdfs://); what is"
+    " elsewhere has to be downloaded first"
+)
 
 #: A text that stands for a path may be anything: so many characters of it are quoted.
 MOST_QUOTED = 100
@@ -48,7 +60,7 @@ MOST_QUOTED = 100
 def find_exports(
     source: Source, exported_at: datetime | None = None, *, personal: bool = True
 ) -> list[Export]:
-    """List the exports of a source, the oldest first, those that are passed over too.
+    """List the exports of a source in their order, those that are passed over too.
 
     Parameters
     ----------
@@ -65,7 +77,7 @@ def find_exports(
         If a path does not exist, or there is nothing to read.
     """
     try:
-        exports = list(_distinct(chain.from_iterable(map(members, _exports(source)))))
+        exports = _distinct(chain.from_iterable(map(members, _exports(source))))
     except NoSourceError as error:
         detail = (
             f": {shortened(error.detail, 2 * MOST_QUOTED)}" if error.detail and personal else ""
@@ -78,32 +90,59 @@ def find_exports(
         )
     if exported_at is not None:
         exports = [replace(e, exported_at=exported_at, dated_by="given") for e in exports]
-    return sorted(exports, key=lambda export: export.exported_at)
+    return in_order(exports)
 
 
 def _quoted(path: str, personal: bool) -> str:
-    return shortened(path, MOST_QUOTED) if personal else "the path given"
+    return (shortened(path, MOST_QUOTED) or "''") if personal else "the path given"
 
 
-def _distinct(exports: Iterable[Export]) -> Iterator[Export]:
-    """Pass over files that were found before, and give all others a name of their own."""
-    seen: dict[str, str] = {}
-    names: Counter[str] = Counter()
-    for export in exports:
-        # Names of files are bytes, which need not be text.
-        name = export.name.encode(errors="backslashreplace").decode()
-        twin = export.identity and seen.get(export.identity)
-        if twin and _place(twin) == _place(name):
-            continue
-        names[name] += 1
-        if names[name] > 1:
-            name = f"{name} ({names[name]})"
+def _distinct(exports: Iterable[Export]) -> list[Export]:
+    """Pass over files that were found before, and give all others a name of their own.
+
+    By which of its names a file is known does not depend on the order in which they were found.
+    """
+    found = [
+        replace(e, name=_text(e.name), archive=e.archive and _text(e.archive)) for e in exports
+    ]
+    alike: defaultdict[str, list[int]] = defaultdict(list)
+    for place, export in enumerate(found):
         if export.identity is not None:
-            seen.setdefault(export.identity, name)
-        export = replace(export, name=name)
-        if twin and export.passed_over is None:
-            export = replace(export, passed_over=SAME, twin=twin)
-        yield export
+            alike[export.identity].append(place)
+    again: set[int] = set()
+    twins: dict[int, int] = {}
+    for group in alike.values():
+        if len(group) > 1:
+            first, *others = sorted(group, key=lambda place: _preference(found[place]))
+            places = {_place(found[first].name)}
+            for other in others:
+                if (own := _place(found[other].name)) in places:
+                    again.add(other)
+                else:
+                    places.add(own)
+                    twins[other] = first
+    names: Counter[str] = Counter()
+    for place, export in enumerate(found):
+        if place not in again:
+            names[export.name] += 1
+            number = names[export.name]
+            found[place] = replace(export, name=numbered(export.name, number), number=number)
+    for place, first in twins.items():
+        if found[place].passed_over is None:
+            found[place] = replace(found[place], passed_over=SAME, twin=found[first].name)
+    return [export for place, export in enumerate(found) if place not in again]
+
+
+def _text(name: str) -> str:
+    """Return a name as text: names of files are bytes, which need not be any."""
+    return name.encode(errors="backslashreplace").decode()
+
+
+def _preference(export: Export) -> tuple[bool, bool, bool, str, int, str]:
+    """Say which of the names of a file it is known by: the least, of those by which it is read."""
+    name = export.name
+    read = (export.passed_over is not None, not export.expected, export.link)
+    return *read, os.path.normpath(name), len(name), name
 
 
 def _place(name: str) -> str:
@@ -129,8 +168,9 @@ def _exports(source: Source) -> Iterator[Export]:
         yield from _from_iterable(iter(source))
     else:
         raise SourceError(
-            f"a {type(source).__name__} is no source: give a path, an open binary file,"
-            " a payload (dict or bytes), a frame with a column payload, or a list of these"
+            f"a source cannot be {kind_of(source)}: give the path of a file or directory, an open"
+            " binary file, a payload (dict or bytes), a frame with a column payload, or a list of"
+            " these"
         )
 
 
@@ -150,8 +190,7 @@ def _payload(item: object) -> Payload:
     if isinstance(item, (bytes, bytearray)):
         return bytes(item)
     raise SourceError(
-        f"a {type(item).__name__} among payloads: give them as dict or bytes (text is taken for a"
-        " path), and load paths by a list of their own"
+        f"a payload cannot be {kind_of(item)}: give dict or bytes, and paths in a list of their own"
     )
 
 
@@ -187,7 +226,7 @@ def _from_uri(uri: str) -> Iterator[Export]:
         chosen = fs.FileSelector(path, recursive=True)
         entries = filesystem.get_file_info(chosen) if folder else []
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise NoSourceError(uri, "cannot be reached", error) from None
+        raise NoSourceError(uri, _UNREACHED, error) from None
     if info.type is fs.FileType.NotFound:
         raise NoSourceError(uri, "does not exist")
     if not folder:
@@ -217,6 +256,7 @@ def _remote(
         size=info.size,
         expected=named or has_export_name(name),
         identity=name,
+        written=written,
     )
 
 
@@ -239,6 +279,8 @@ def _from_path(path: str) -> Iterator[Export]:
         raise SourceError("text is taken for a path, and this is none: give it as bytes")
     elif glob.has_magic(path) and "\0" not in path:
         yield from _from_glob(path)
+    elif path.startswith("~"):
+        raise NoSourceError(path, "does not exist: write it out, for ~ is the shell's")
     else:
         raise NoSourceError(path, "does not exist")
 
@@ -246,7 +288,17 @@ def _from_path(path: str) -> Iterator[Export]:
 def _from_directory(path: str) -> Iterator[Export]:
     if is_converted(path):
         raise NoSourceError(
-            path, "was converted already, and is no export: open it with redemption_analytics.open"
+            path,
+            "was converted already, and is no export: open it with redemption_analytics.open,"
+            " or give it to the commands report and audit",
+        )
+    if is_converted_table(path):
+        raise NoSourceError(
+            path, "is one table of a converted directory, and no export: open that directory"
+        )
+    if is_warehouse_directory(path):
+        raise NoSourceError(
+            path, "is a warehouse, and no export: open it with redemption_analytics.Warehouse"
         )
     if is_report(path):
         raise NoSourceError(
@@ -261,9 +313,7 @@ def _below(path: str, *, hidden: bool = False) -> Iterator[Export]:
     """Yield all files below a directory."""
     check_no_part(path, path)
     found = _files_below(path)
-    # What has two names is known by the one that is no link.
-    links = {file for file in found if os.path.islink(os.path.join(path, file))}
-    for file in sorted(listed(found, path), key=lambda file: (file.path in links, file.path)):
+    for file in listed(sorted(found), path):
         name = os.path.join(path, file.path) if file.path else path
         if file.payloads is not None:
             yield _of_table(file, name, path)
@@ -349,6 +399,8 @@ def _local(path: str, *, named: bool, below: str = "") -> Export:
         expected=expected,
         # Links, hard ones too, lead to one file.
         identity=f"{status.st_dev}:{status.st_ino}" if status.st_ino else os.path.realpath(path),
+        written=written,
+        link=os.path.islink(path),
     )
 
 

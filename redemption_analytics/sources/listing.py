@@ -18,10 +18,13 @@ from redemption_analytics.sources.lakes import (
     check_tables,
     delta_tables,
 )
-from redemption_analytics.tables.outputs import MANIFEST, PART, have_tables, is_report
+from redemption_analytics.tables.outputs import FIRST_ENTRY, MANIFEST, PART, have_tables, is_report
 
 _CONVERTED = "a part of a converted directory, and no export"
+WAREHOUSE = "a part of a warehouse, and no export"
 _REPORT = "a part of a report, and no export"
+
+_FIRST = f"/{FIRST_ENTRY}"
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,14 @@ def listed(paths: Sequence[str], root: str) -> list[Listed]:
     NoSourceError
         If a table among them needs a tool that is not there.
     """
-    check_tables(paths, root)
-    reasons: dict[str, str] = {}
+    warehouses = tuple(p.removesuffix(FIRST_ENTRY) for p in paths if f"/{p}".endswith(_FIRST))
+    within = {path for path in paths if warehouses and path.startswith(warehouses)}
+    others = [path for path in paths if path not in within]
+    check_tables(others, root)
+    reasons = dict.fromkeys(within, WAREHOUSE)
     extra: list[Listed] = []
     taken: set[str] = set()
-    for folder in delta_tables(paths):
+    for folder in delta_tables(others):
         table = DeltaTable(os.path.join(root, folder) if folder else root)
         own = {path for path in paths if path.startswith(folder) and path not in reasons}
         reasons |= {path: _of_table(path.removeprefix(folder)) for path in own}

@@ -14,7 +14,8 @@ NO_PAYLOADS = (
     f'{MAY_HOLD}a table without a column "{PAYLOAD_COLUMN}": call the one so that holds them'
 )
 
-_NOT_READ = MAY_HOLD + "{what}, which is not read: {remedy}"
+_NO_EXPORT_BUT_TABLE = f'no export: a table without a column "{PAYLOAD_COLUMN}"'
+
 _UNPACK, _DECRYPT = "unpack it first", "decrypt it first"
 _TEXT = "save its answers as JSON Lines, or as CSV with a column payload"
 
@@ -90,17 +91,31 @@ def reason_of(name: str, head: bytes) -> str:
     own = PurePosixPath(name).name
     if is_harmless(name):
         return _PLAIN
+    if kind := unread_kind(name, head):
+        return MAY_HOLD + kind
     suffix = PurePosixPath(own).suffix.lower()
-    called = own.lower().split(".")[1:]
-    by_name = [kind for kind in _KINDS if any(f".{part}" in kind[2] for part in called)]
-    by_content = [kind for kind in _KINDS if head.startswith(kind[1])]
-    for what, _, _, remedy in (*by_name, *by_content):
-        return _NOT_READ.format(what=what, remedy=remedy)
     if suffix in _PARTS_OF_DOWNLOADS:
         return _PARTIAL
     if _IS_PAGE.match(head) or suffix in (".html", ".htm"):
         return _PAGE
-    return _HOLDS_TEXT if _ANSWER.search(head) else _PLAIN
+    answers = _ANSWER.search(head) is not None
+    if is_called_table(name):
+        return NO_PAYLOADS if answers else _NO_EXPORT_BUT_TABLE
+    return _HOLDS_TEXT if answers else _PLAIN
+
+
+def unread_kind(name: str, head: bytes = b"") -> str | None:
+    """Say what kind of file it is that is not read, and what to do with it; None for any other.
+
+    >>> unread_kind("exports.xlsx")[:32]
+    'a spreadsheet, which is not read'
+    """
+    called = PurePosixPath(name).name.lower().split(".")[1:]
+    by_name = [kind for kind in _KINDS if any(f".{part}" in kind[2] for part in called)]
+    by_content = [kind for kind in _KINDS if head.startswith(kind[1])]
+    for what, _, _, remedy in (*by_name, *by_content):
+        return f"{what}, which is not read: {remedy}"
+    return None
 
 
 def reason_of_hidden(name: str, head: bytes, reason: str, *, answers: bool) -> str:
@@ -121,6 +136,15 @@ def reason_of_hidden(name: str, head: bytes, reason: str, *, answers: bool) -> s
     of_export = any(has_export_name(f"x.{part}") for part in names[1:])
     may_hold = of_export or has_note_name(name) or reason_of(name, head).startswith(MAY_HOLD)
     return MAY_HOLD + reason if not is_harmless(name) and (answers or may_hold) else reason
+
+
+def is_called_table(name: str) -> bool:
+    """Check whether a file of that name holds CSV, packed or not.
+
+    >>> is_called_table("a.csv.gz"), is_called_table("csv/a.json")
+    (True, False)
+    """
+    return bool({"csv", "tsv"} & set(PurePosixPath(name).name.lower().split(".")[1:]))
 
 
 def is_harmless(name: str) -> bool:

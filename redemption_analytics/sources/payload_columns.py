@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from redemption_analytics.contract import PAYLOAD_COLUMN
-from redemption_analytics.errors import SourceError
+from redemption_analytics.errors import SourceError, kind_of
 from redemption_analytics.sources.export import Payload
 
 _ROWS = 256
@@ -49,7 +49,10 @@ def payloads_of(frame: Any) -> Iterator[Payload]:
         try:
             native = nw.from_native(pa.table(frame))
         except (TypeError, ValueError, pa.ArrowException):
-            raise SourceError(f"a {type(frame).__name__} is no frame") from None
+            raise SourceError(
+                f"a source cannot be {kind_of(frame)}, which gives no table: convert it to a frame"
+                " of pandas, Polars or PyArrow"
+            ) from None
     names = native.collect_schema().names()
     if PAYLOAD_COLUMN not in names:
         shown = ", ".join(names[:20]) or "none"

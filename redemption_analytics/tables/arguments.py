@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Callable, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from redemption_analytics.columns import TABLES
@@ -48,7 +50,7 @@ def public_with(
 
 
 def _public(function: Callable[P, T], signature: inspect.Signature) -> Callable[P, T]:
-    name = "Redemptions" if function.__name__ == "__init__" else function.__name__
+    name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
     first = next(iter(signature.parameters), "")
     of_bundle = first == "r" or function.__name__ in ("filter", "to_parquet")
 
@@ -108,6 +110,23 @@ def _bound(
             f"{name} has no argument {unknown[0]!r}: it takes {', '.join(known)}."
             + nearest(unknown[0], known)
         ) from None
+
+
+def path_of(value: Any, argument: str) -> Path:
+    """Read the path of a directory.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    try:
+        text = os.fsdecode(value)
+    except TypeError:
+        text = ""
+    if not text or "\0" in text:
+        raise refused(argument, "the path of a directory, a text or a path object", value)
+    return Path(text)
 
 
 def _check_bundle(bundle: Any) -> None:

@@ -42,8 +42,7 @@ def postings(moved: Movements, by: Sequence[str], basis: Basis = "redemption") -
     carried = list(dict.fromkeys(["redeemed_time", *carried]))
     times = [name for name in by if name in PERIODS]
     booked = "redeemed_time" if basis == "redemption" else "reversal_time"
-    split = by_program if "program_id" in by else _whole
-    redeemed, reversed_ = split(moved, carried)
+    redeemed, reversed_ = both_sides(moved, by, carried)
     out = redeemed.with_columns(
         **periods("redeemed_time", times), points_reversed=_zero("points_redeemed")
     )
@@ -54,6 +53,15 @@ def postings(moved: Movements, by: Sequence[str], basis: Basis = "redemption") -
     )
     wanted = ["redemption_key", *by, *AMOUNTS]
     return nw.concat([out.select(*wanted), back.select(*wanted)])
+
+
+def both_sides(moved: Movements, by: Sequence[str], carried: Sequence[str]) -> tuple[Frame, Frame]:
+    """Return redemptions and reversals, split over programs where ``by`` names them.
+
+    Both have the columns of their redemptions that are carried along.
+    """
+    split = by_program if "program_id" in by else _whole
+    return split(moved, carried)
 
 
 def _whole(moved: Movements, carried: Sequence[str]) -> tuple[Frame, Frame]:

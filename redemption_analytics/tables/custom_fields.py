@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import narwhals as nw
 
 from redemption_analytics.errors import UsageError
-from redemption_analytics.tables.lazy import Frame
+from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.lazy import Frame, frame, native
 
 #: What a name begins with that is the value of a custom field, as in "custom:channel".
 CUSTOM = "custom:"
@@ -16,13 +18,29 @@ CUSTOM = "custom:"
 _TELLING_CASE = (nw.Implementation.PANDAS, nw.Implementation.POLARS, nw.Implementation.PYARROW)
 
 
+def custom_names(fields: Any) -> dict[str, list[str]]:
+    """List the custom fields that points redemptions have ("points"), and coupons ("coupon").
+
+    Of a lazy table two columns are read for it, and none of the redemptions.
+
+    Parameters
+    ----------
+    fields
+        The table custom_fields, of any kind.
+    """
+    pairs = as_arrow(native(frame(fields).select("redemption_type", "name").unique())).to_pylist()
+    return {
+        kind: sorted(pair["name"] for pair in pairs if pair["redemption_type"] == kind)
+        for kind in ("points", "coupon")
+    }
+
+
 def with_custom_fields(
     rows: Frame, fields: Frame, redemption_type: str, by: Iterable[str]
 ) -> Frame:
     """Add those custom fields to redemptions, as columns, that ``by`` names.
 
-    Where a redemption has no such field, or one without a value, it is null. A field that no
-    redemption has is null everywhere: a month in which nobody used it is no mistake.
+    Where a redemption has no such field, or one without a value, it is null.
 
     Parameters
     ----------

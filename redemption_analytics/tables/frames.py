@@ -106,8 +106,8 @@ def _from_stream(name: str, frame: Any) -> pa.Table:
         return pa.RecordBatchReader.from_stream(frame).read_all()
     except (TypeError, pa.ArrowInvalid):
         raise UsageError(
-            f"{name} is a {_kind(frame)}, which is no frame: give one of pandas, Polars, PyArrow or"
-            " DuckDB, or of any library whose frames have __arrow_c_stream__"
+            f"{name} is of type {_kind(frame)}, which is no frame: give one of pandas, Polars,"
+            " PyArrow or DuckDB, or of any library whose frames have __arrow_c_stream__"
         ) from None
 
 

@@ -16,6 +16,9 @@ FOLDERS = (*TABLES, LEDGER, FINDINGS)
 #: The first file of each.
 PART = "part-0.parquet"
 
+#: The entry of a warehouse's first version.
+FIRST_ENTRY = f"log/{1:020}.json"
+
 #: What lists the files of a report, and what tells it from any other manifest.
 MANIFEST, GENERATOR = "manifest.json", "redemption_analytics"
 
@@ -31,12 +34,31 @@ def is_converted(directory: str | os.PathLike[str]) -> bool:
     )
 
 
+def is_converted_table(directory: str | os.PathLike[str]) -> bool:
+    """Check whether a directory is one table of a converted one.
+
+    >>> is_converted_table("data_samples")
+    False
+    """
+    above, name = os.path.split(os.path.realpath(directory))
+    return name in FOLDERS and is_converted(above)
+
+
 def have_tables(folders: Iterable[str]) -> bool:
     """Check whether folders that hold a part are those of a converted directory.
 
     Exports may well be in folders called points and coupons, or ledger; hardly in most of these.
     """
     return 2 * len(set(folders) & {*FOLDERS}) > len(FOLDERS)
+
+
+def is_warehouse_directory(directory: str | os.PathLike[str]) -> bool:
+    """Check whether a directory is a warehouse: it has the entry of its first version.
+
+    >>> is_warehouse_directory("data_samples")
+    False
+    """
+    return os.path.isfile(os.path.join(directory, FIRST_ENTRY))
 
 
 def is_report(directory: str | os.PathLike[str]) -> bool:

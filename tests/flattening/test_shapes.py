@@ -311,7 +311,6 @@ EXPECTED: dict[str, dict[str, list[dict[str, Any]]]] = {
             {
                 "redemption_key": "AfL2vt",
                 "customer_key": ALAN,
-                "id": 1,
                 "redemption_id": "AfL2vt",
                 "program_id": 973,
                 "points_redeemed": 100,
@@ -323,7 +322,6 @@ EXPECTED: dict[str, dict[str, list[dict[str, Any]]]] = {
             {
                 "redemption_key": "cLrg2k",
                 "customer_key": ALAN,
-                "id": 2,
                 "redemption_id": "cLrg2k",
                 "program_id": 973,
                 "points_redeemed": 250,
@@ -386,7 +384,6 @@ EXPECTED: dict[str, dict[str, list[dict[str, Any]]]] = {
             {
                 "redemption_key": "XyZ124",
                 "customer_key": EDSGER,
-                "id": 1,
                 "redemption_id": "XyZ124",
                 "program_id": 1886,
                 "points_redeemed": 8,
@@ -436,7 +433,6 @@ EXPECTED: dict[str, dict[str, list[dict[str, Any]]]] = {
             {
                 "redemption_key": "EPGufB",
                 "customer_key": BARBARA,
-                "id": 1,
                 "redemption_id": "EPGufB",
                 "program_id": 973,
                 "points_redeemed": 101,
@@ -497,7 +493,6 @@ EXPECTED: dict[str, dict[str, list[dict[str, Any]]]] = {
             {
                 "redemption_key": "bA0001",
                 "customer_key": BATCH[0],
-                "id": 1,
                 "redemption_id": "bA0001",
                 "program_id": 973,
                 "points_redeemed": 40,

@@ -13,6 +13,7 @@ from answers import answer, new, old
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from payloads import TIMES
 
 import redemption_analytics as ra
 from redemption_analytics.errors import RedemptionAnalyticsError
@@ -66,7 +67,7 @@ def assert_same(together: ra.Redemptions | str, apart: ra.Redemptions | str) -> 
 
 
 @given(FILES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=10 * TIMES, deadline=None)
 def test_small_files_parsed_together_give_what_each_gives_alone(texts: list[str]) -> None:
     assert_same(load(*texts), load(*texts, small=-1))
 

@@ -15,6 +15,7 @@ from answers import EXPORTS, answer, export, new, old, reversal
 from hypothesis import given, settings
 from little_memory import little_memory
 from pandas.testing import assert_frame_equal
+from payloads import TIMES
 
 import redemption_analytics as ra
 from redemption_analytics.errors import RedemptionAnalyticsError, ValidationError
@@ -43,7 +44,7 @@ def test_convert_writes_what_load_gives(rows: int, points: str, tmp_path: Path) 
 
 
 @given(EXPORTS)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=3 * TIMES, deadline=None)
 def test_convert_merges_as_load_does(several: list[Any]) -> None:
     def exports() -> list[Any]:
         return [export(f"2025-01-0{day}", *answers) for day, answers in enumerate(several, 1)]

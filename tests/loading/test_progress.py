@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,12 +17,14 @@ import json, time
 import redemption_analytics as ra
 from redemption_analytics.sources.streams import Stream
 
+pause = 0.3
+
 answer = json.dumps({"response": {"status": {"success": True}, "customer": {"user_id": "1"}}})
 payload = "\\n".join([answer] * 12_000).encode()
 read = Stream.read
 
 def slowly(self, size=-1):
-    time.sleep(PAUSE)
+    time.sleep(pause)
     return read(self, min(size, 200_000) if size > 0 else size)
 
 Stream.read = slowly
@@ -31,36 +32,46 @@ Stream.read = slowly
 def load(progress=None):
     return len(ra.load(payload, progress=progress).responses)
 """
-WITHOUT_WIDGETS = "import sys; sys.modules['ipywidgets'] = None"
+WITHOUT_WIDGETS = "import sys; sys.modules['ipywidgets'] = None\n"
+#: A cell for each load, and how it is asked for.
+LOADS = {
+    "long": "load()",
+    "long, none wanted": "load(progress=False)",
+    "short": "pause = 0; load()",
+    "short, wanted": "load(progress=True)",
+}
 
 
-@pytest.fixture(autouse=True)
-def own_jupyter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-
-
-def executed(cell: str, *, widgets: bool = True, pause: float = 0.3) -> Any:
-    """A notebook that loads in its second cell."""
-    with warnings.catch_warnings():
+@pytest.fixture(scope="module", params=[True, False], ids=["widgets", "no widgets"])
+def notebook(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A notebook that was run, with what each load left in it, and whether it has widgets."""
+    first = ("" if request.param else WITHOUT_WIDGETS) + SLOW
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name)))
         # What Jupyter's own packages warn each other of is none of ours.
         warnings.simplefilter("ignore")
         import nbformat
         from nbclient import NotebookClient
 
-        first = ("" if widgets else f"{WITHOUT_WIDGETS}\n") + SLOW.replace("PAUSE", str(pause))
-        cells = [nbformat.v4.new_code_cell(source) for source in (first, cell)]
-        notebook = nbformat.v4.new_notebook(cells=cells)
-        NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
-    assert notebook.cells[0].outputs == []
-    assert notebook.cells[1].outputs[-1]["data"]["text/plain"] == "12000"
-    return notebook
+        cells = [nbformat.v4.new_code_cell(source) for source in (first, *LOADS.values())]
+        ran = nbformat.v4.new_notebook(cells=cells)
+        NotebookClient(ran, timeout=120, kernel_name="python3").execute()
+    assert ran.cells[0].outputs == []
+    return ran, request.param
 
 
-def bars(notebook: Any) -> str:
+def outputs(notebook: Any, load: str) -> list[Any]:
+    """What a load left in the notebook, before its result."""
+    *shown, result = notebook[0].cells[1 + list(LOADS).index(load)].outputs
+    assert result["data"]["text/plain"] == "12000"
+    return shown
+
+
+def bars(notebook: Any, load: str) -> str:
     """The texts of bars: those of widgets that are shown, and what went to the standard error."""
-    shown = notebook.cells[1].outputs[:-1]
-    states = notebook.metadata.get("widgets", {}).get(STATES, {"state": {}})["state"]
+    shown = outputs(notebook, load)
+    states = notebook[0].metadata.get("widgets", {}).get(STATES, {"state": {}})["state"]
     children = [
         child.removeprefix("IPY_MODEL_")
         for output in shown
@@ -72,26 +83,23 @@ def bars(notebook: Any) -> str:
     return unescape(" ".join(texts)).replace("\u2007", " ")
 
 
-@pytest.mark.parametrize("widgets", [True, False], ids=["widgets", "no widgets"])
-def test_a_long_load_has_a_bar_of_bytes_with_rate_and_time_left(widgets: bool) -> None:
-    notebook = executed("load()", widgets=widgets)
-    kinds = {output["output_type"] for output in notebook.cells[1].outputs[:-1]}
-    assert kinds == ({"display_data"} if widgets else {"stream"})
-    text = bars(notebook)
+def test_a_long_load_has_a_bar_of_bytes_with_rate_and_time_left(notebook: Any) -> None:
+    kinds = {output["output_type"] for output in outputs(notebook, "long")}
+    assert kinds == ({"display_data"} if notebook[1] else {"stream"})
+    text = bars(notebook, "long")
     assert "loading: 100%" in text
     assert "888k/888k" in text
     assert "kB/s]" in text
     assert "<00:0" in text
 
 
-@pytest.mark.parametrize("widgets", [True, False], ids=["widgets", "no widgets"])
-def test_a_short_load_leaves_the_output_clean(widgets: bool) -> None:
-    assert len(executed("load()", widgets=widgets, pause=0).cells[1].outputs) == 1
+def test_a_short_load_leaves_the_output_clean(notebook: Any) -> None:
+    assert outputs(notebook, "short") == []
 
 
-def test_one_who_says_so_has_a_bar_of_a_short_load_too() -> None:
-    assert "loading" in bars(executed("load(progress=True)", pause=0))
+def test_one_who_says_so_has_a_bar_of_a_short_load_too(notebook: Any) -> None:
+    assert "loading" in bars(notebook, "short, wanted")
 
 
-def test_one_who_wants_none_has_none_of_a_long_load() -> None:
-    assert len(executed("load(progress=False)").cells[1].outputs) == 1
+def test_one_who_wants_none_has_none_of_a_long_load(notebook: Any) -> None:
+    assert outputs(notebook, "long, none wanted") == []

@@ -173,7 +173,7 @@ def assert_same_numbers(one: ra.Redemptions, other: ra.Redemptions, asked: list[
 
 
 @given(_archives(), SOME)
-@settings(max_examples=10 * TIMES, deadline=None)
+@settings(max_examples=5 * TIMES, deadline=None)
 def test_an_answer_asked_with_less_changes_no_number(archive: Any, asked: list[str]) -> None:
     full, (day, less), place = archive
     several = [*full[:place], (day, less), *full[place:]]
@@ -187,7 +187,7 @@ def test_an_answer_asked_with_less_changes_no_number(archive: Any, asked: list[s
 
 
 @given(_archives(), st.randoms(use_true_random=False), SOME)
-@settings(max_examples=8 * TIMES, deadline=None)
+@settings(max_examples=4 * TIMES, deadline=None)
 def test_how_pages_are_split_over_files_makes_no_difference(
     archive: Any, random: Any, asked: list[str]
 ) -> None:

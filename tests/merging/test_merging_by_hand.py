@@ -171,7 +171,7 @@ def _values(table: str, part: dict[str, Any]) -> tuple[Any, ...]:
 @pytest.mark.parametrize("points", [NEW, OLD], ids=["redemption_ids", "real ids"])
 def test_what_is_merged_is_what_loops_merge(points: Any) -> None:
     @given(_exports(points))
-    @settings(max_examples=12 * TIMES, deadline=None)
+    @settings(max_examples=6 * TIMES, deadline=None)
     def merges(several: list[list[Any]]) -> None:
         assert_merged_as_by_hand(_dated(several))
 
@@ -179,7 +179,7 @@ def test_what_is_merged_is_what_loops_merge(points: Any) -> None:
 
 
 @given(_exports(NEW | OLD))
-@settings(max_examples=5 * TIMES, deadline=None)
+@settings(max_examples=3 * TIMES, deadline=None)
 def test_splitting_answers_over_files_and_rows_over_batches_changes_nothing(
     several: list[list[Any]],
 ) -> None:

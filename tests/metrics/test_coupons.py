@@ -10,7 +10,7 @@ import pytest
 from payloads import coupon, load, redemption, table
 
 import redemption_analytics as ra
-from redemption_analytics.metrics.coupons import coupon_summary
+from redemption_analytics.metrics.coupons import coupon_performance, coupon_summary
 from redemption_analytics.sample import write_sample
 
 BYS: list[tuple[str, ...]] = [
@@ -117,3 +117,64 @@ def test_points_redemptions_are_none_of_its_business() -> None:
 def test_what_only_points_have_is_refused(name: str) -> None:
     with pytest.raises(ra.UsageError, match=r"it takes customer_key, .*series_id, .*custom:NAME"):
         coupon_summary(load(), name)
+
+
+# --- Series --------------------------------------------------------------------------------------
+
+COLUMNS = ("coupons_redeemed", "redeemers", "codes", "amount_off", "percent_off")
+
+
+@pytest.mark.parametrize("by", [(), ("month",), ("store_code", "code")], ids=str)
+def test_performance_is_what_loops_count(
+    r: ra.Redemptions, raw: naive.Naive, by: tuple[str, ...]
+) -> None:
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for row in raw.coupons.values():
+        group = naive._group(("series_id", "discount_type", *by), row, row["redeemed_time"])
+        named = zip(("series_id", "discount_type", *by), group, strict=True)
+        key = tuple(str(v) if name in PERIODS and v else v for name, v in named)
+        groups.setdefault(key, []).append(row)
+    expected = {}
+    for key, rows in groups.items():
+        told = [row["discount_value"] for row in rows if row["discount_value"] is not None]
+        amount = key[1] in ("FLAT", "ABS")
+        expected[key] = (
+            len(rows),
+            len({row["customer_key"] for row in rows} - {None}),
+            len({row["code"] for row in rows} - {None}),
+            sum(map(float, told)) if told and amount else None,
+            sum(map(float, told)) / len(told) if told and key[1] == "PERC" else None,
+        )
+    found = coupon_performance(r, by)
+    assert tuple(found.columns[len(by) + 2 :]) == COLUMNS
+    assert {row[: len(by) + 2]: row[len(by) + 2 :] for row in table(found)} == expected
+
+
+def test_ten_percent_are_ten_percent_and_no_money() -> None:
+    worth = [(1, "PERC", 10), (1, "PERC", 20), (1, "ABS", 500), (2, "PERC", None), (2, None, 7)]
+    r = load(
+        coupons=[
+            coupon(n, series_id=series, discount_type=kind, discount_value=value)
+            for n, (series, kind, value) in enumerate(worth)
+        ]
+    )
+    found = coupon_performance(r)
+    assert table(found, "series_id", "discount_type", "amount_off", "percent_off") == [
+        (1, "ABS", 500.0, None),
+        (1, "PERC", None, 15.0),
+        (2, "PERC", None, None),
+        (2, None, None, None),
+    ]
+
+
+def test_counts_over_series_add_up_to_the_summary(r: ra.Redemptions) -> None:
+    total = table(coupon_summary(r), "coupons_redeemed", "discount_value")[0]
+    found = coupon_performance(r)
+    assert found["coupons_redeemed"].sum() == total[0] > 0
+    assert found["amount_off"].sum() == pytest.approx(total[1])
+
+
+@pytest.mark.parametrize("name", ["series_id", "discount_type", "program_id"])
+def test_what_performance_is_grouped_by_already_is_refused(name: str) -> None:
+    with pytest.raises(ra.UsageError, match="cannot group by"):
+        coupon_performance(load(), name)

@@ -468,7 +468,7 @@ def made(rows: list[tuple[int, int, list[tuple[int, int]]]]) -> ra.Redemptions:
     return bundle(points, reversals)
 
 
-@settings(max_examples=8 * TIMES, deadline=None)
+@settings(max_examples=4 * TIMES, deadline=None)
 @given(REDEMPTIONS, st.sampled_from(["redemptions", "points"]))
 def test_curve_never_decreases_and_lies_in_its_band(rows: Any, weight: Any) -> None:
     curve = reversal_curve(made(rows), horizon="10D", as_of=START, weight=weight)
@@ -483,7 +483,7 @@ def test_curve_never_decreases_and_lies_in_its_band(rows: Any, weight: Any) -> N
     assert (curve["ci_high"] <= 1).all()
 
 
-@settings(max_examples=8 * TIMES, deadline=None)
+@settings(max_examples=4 * TIMES, deadline=None)
 @given(REDEMPTIONS)
 def test_where_nothing_is_censored_the_curve_ends_at_the_raw_rate(rows: Any) -> None:
     r = made(rows)
@@ -501,7 +501,7 @@ def test_where_nothing_is_censored_the_curve_ends_at_the_raw_rate(rows: Any) -> 
     np.testing.assert_allclose(points["cumulative_rate"].iloc[-1], share, atol=1e-12)
 
 
-@settings(max_examples=8 * TIMES, deadline=None)
+@settings(max_examples=4 * TIMES, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.none() | st.integers(0, 14)), max_size=15))
 def test_points_and_redemptions_agree_where_each_has_one_point(rows: Any) -> None:
     r = made([(1, age, [] if day is None else [(day, 1)]) for age, day in rows])
@@ -526,8 +526,11 @@ def _by_pandas(r: ra.Redemptions, by: tuple[str, ...], weight: Any) -> pd.DataFr
 
 
 @pytest.mark.parametrize("engine", [*ENGINES[1:], "polars-eager"])
-@pytest.mark.parametrize("weight", ["redemptions", "points"])
-@pytest.mark.parametrize("by", BYS, ids="+".join)
+@pytest.mark.parametrize(
+    ("by", "weight"),
+    [(("customer_key",), "redemptions"), (("redemption_purpose",), "points")],
+    ids=["customer_key", "redemption_purpose"],
+)
 def test_curve_is_the_same_on_every_engine(
     bundles: dict[str, ra.Redemptions], by: tuple[str, ...], weight: Any, engine: str
 ) -> None:
@@ -539,7 +542,11 @@ def test_curve_is_the_same_on_every_engine(
     )
 
 
-@pytest.mark.parametrize("by", BYS, ids="+".join)
+@pytest.mark.parametrize(
+    "by",
+    [("store_code", "program_id", "week"), ("customer_key", "redemption_purpose", "quarter")],
+    ids="+".join,
+)
 def test_groups_have_the_types_that_they_have_elsewhere(
     bundles: dict[str, ra.Redemptions], by: tuple[str, ...]
 ) -> None:
@@ -600,7 +607,7 @@ def test_times_to_reversal_are_those_of_plain_loops(
 
 
 @pytest.mark.parametrize("engine", [*ENGINES[1:], "polars-eager"])
-@pytest.mark.parametrize("by", BYS, ids="+".join)
+@pytest.mark.parametrize("by", [("store_code", "program_id", "week")], ids="+".join)
 def test_times_to_reversal_are_the_same_on_every_engine(
     bundles: dict[str, ra.Redemptions], by: tuple[str, ...], engine: str
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from engines import KINDS, Bundles, of_every_kind, same, write_exports
+from engines import IN_MEMORY, KINDS, Bundles, of_every_kind, same, write_exports
 
 import redemption_analytics as ra
 from redemption_analytics.tables.frames import as_arrow
@@ -21,29 +21,33 @@ BYS = [
     ["store_code", "redemption_purpose"],
     ["day", "week", "year"],
     ["quarter", "custom:channel", "program_id", "till_code"],
-    "custom:nobody has it",
+    "custom:channel",
 ]
 COUPON_BYS = [
     (),
     ["store_code", "till_code"],
     ["series_id", "month"],
-    ["discount_type", "week", "custom:nobody has it"],
+    ["discount_type", "week", "custom:channel"],
     "code",
 ]
 
 #: What is called, and with which values of its arguments: all combinations are tried.
-CURVE_BYS = [(), "program_id", ["store_code", "year"]]
+CURVE_BYS = [(), "program_id", ["store_code", "program_id", "week"]]
 FUNCTIONS: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
     (ra.net_points, {"by": BYS, "basis": ["redemption", "event"]}),
     (ra.reversal_rates, {"by": BYS}),
     (ra.reversal_rates, {"by": BYS[:3], "within": ["30D"], "as_of": [None, "2025-03-01"]}),
     (ra.coupon_summary, {"by": COUPON_BYS}),
+    (ra.coupon_performance, {"by": [(), "month", ["store_code", "custom:channel"]]}),
     (ra.kpis, {"by": BYS}),
     (ra.source_flows, {}),
     (ra.reversal_outliers, {"by": [by for by in BYS if by]}),
+    (ra.cohorts, {"by": [(), "program_id", ["store_code", "custom:channel"]], "months": [4]}),
+    (ra.customers_to_review, {"min_reversed": [1], "false_alarms": [1.0]}),
     (ra.reversal_curve, {"by": CURVE_BYS, "weight": ["redemptions", "points"]}),
     (ra.time_to_reversal, {"by": BYS}),
-    (ra.expected_reversals, {"by": CURVE_BYS, "as_of": [None, "2026-06-30"]}),
+    (ra.expected_reversals, {"by": CURVE_BYS[:2], "as_of": [None, "2026-06-30"]}),
+    (ra.expected_reversals, {"by": [["program_id", "redemption_purpose", "quarter"]]}),
     (ra.audit, {}),
 ]
 CALLS = [
@@ -51,13 +55,20 @@ CALLS = [
     for function, arguments in FUNCTIONS
     for values in itertools.product(*arguments.values())
 ]
-#: Decimal points are another type in the same code, so fewer calls with them will do; the audit's
-#: examples are texts, in which PyArrow writes 50.0 as 50.
-DECIMAL_BYS = ((), ["program_id", "month"], ["series_id", "month"])
-CASES = [("int", call) for call in range(len(CALLS))] + [
-    ("decimal", call)
-    for call, (function, arguments) in enumerate(CALLS)
-    if arguments.get("by", ()) in DECIMAL_BYS and function is not ra.audit
+#: Decimal points are another type in the same code, and opened frames are of the same engines as
+#: those in memory, so fewer calls with them will do.
+FEWER_BYS = ((), ["program_id", "month"], ["series_id", "month"])
+FEWER = [call for call, (_, arguments) in enumerate(CALLS) if arguments.get("by", ()) in FEWER_BYS]
+CASES = [
+    *(("int", call, kind) for call in range(len(CALLS)) for kind in IN_MEMORY),
+    *(("int", call, kind) for call in FEWER for kind in KINDS if kind not in IN_MEMORY),
+    # The audit's examples are texts, in which PyArrow writes 50.0 as 50.
+    *(
+        ("decimal", call, kind)
+        for call in FEWER
+        for kind in IN_MEMORY
+        if CALLS[call][0] != ra.audit
+    ),
 ]
 
 
@@ -69,17 +80,28 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundles]:
     return {points: of_every_kind(exports, converted, points) for points in ("int", "decimal")}
 
 
+@pytest.mark.parametrize("kind", ["pandas", *KINDS])
+def test_a_custom_field_that_nobody_has_is_refused_on_every_engine(
+    bundles: dict[str, Bundles], kind: str
+) -> None:
+    r = bundles["int"][kind]
+    for function, _ in FUNCTIONS[:1] + FUNCTIONS[3:5]:
+        with pytest.raises(ra.UsageError, match=r"'custom:nobody has it': .*, but custom:channel"):
+            function(r, "custom:nobody has it")
+    north = r.filter(store_code="nowhere")
+    assert len(as_arrow(ra.net_points(north, "custom:channel"))) == 0
+
+
 @cache
 def by_pandas(r: ra.Redemptions, call: int) -> pa.Table:
     function, arguments = CALLS[call]
     return as_arrow(function(r, **arguments))
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    ("points", "call"),
+    ("points", "call", "kind"),
     CASES,
-    ids=[f"{CALLS[call][0].__name__}-{CALLS[call][1]}-{points}" for points, call in CASES],
+    ids=[f"{CALLS[n][0].__name__}-{CALLS[n][1]}-{points}-{kind}" for points, n, kind in CASES],
 )
 def test_numbers_are_those_of_pandas_and_frames_of_the_kind_given(
     bundles: dict[str, Bundles], points: str, call: int, kind: str

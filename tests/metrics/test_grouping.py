@@ -41,7 +41,7 @@ def test_an_unknown_name_is_refused_with_those_known_and_the_nearest(function: A
 @pytest.mark.parametrize("name", ["custom:", "custom", "Custom:channel", "channel", 5, None, ""])
 def test_what_names_no_custom_field_is_refused(name: Any) -> None:
     with pytest.raises(ra.UsageError, match="cannot group by"):
-        names([name], custom=True)
+        names([name], custom_of=load())
 
 
 def test_custom_fields_are_refused_where_a_metric_does_not_know_them() -> None:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracle.reading import OracleReader
+from payloads import TIMES
 
 from redemption_analytics.flattening.flatten import Flattening
 from redemption_analytics.loading import parser
@@ -232,7 +233,7 @@ def test_decimal_points(value: Any, expected: Any) -> None:
 
 
 @given(st.integers(0, 10**15 - 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25 * TIMES, deadline=None)
 def test_decimal_points_are_the_nearest_float(thousandths: int) -> None:
     exact = Decimal(thousandths) / 1000
     parsed = parse(payload("points", f'"{exact}"'), points="decimal")
@@ -240,7 +241,7 @@ def test_decimal_points_are_the_nearest_float(thousandths: int) -> None:
 
 
 @given(st.decimals(-(10**9), 10**9, places=4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25 * TIMES, deadline=None)
 def test_amounts_are_the_nearest_float(exact: Decimal) -> None:
     parsed = parse(payload("amount", str(exact)))
     assert parsed.tables["coupons"]["discount_value"].to_pylist() == [float(exact)]
@@ -313,7 +314,7 @@ WRITTEN = st.one_of(
 @example(written='"2025-01-01+0530"', points="int")
 @example(written='"0000-12-31 00:00:00"', points="int")
 @example(written="1e-400", points="int")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25 * TIMES, deadline=None)
 def test_both_readers_read_a_value_alike(kind: str, written: str, points: str) -> None:
     data = payload(kind, written)
     with mock.patch.object(parser, "Reader", OracleReader):

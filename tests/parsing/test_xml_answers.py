@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.xml_answers import XmlError, decoded, placed, xml_records
+from payloads import TIMES
 
 import redemption_analytics as ra
 
@@ -237,7 +238,7 @@ ELEMENTS = st.recursive(
 
 
 @given(ELEMENTS, st.sampled_from(["", " xmlns='u'", " xmlns:n='u'"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50 * TIMES, deadline=None)
 def test_what_is_decoded_in_haste_means_the_same(inner: str, names: str) -> None:
     text = f"<response{names}>{inner}</response>".encode()
     hasty, thorough = decoded(text), placed(text, 1)

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 #: What the text tells to make.
-TO_BE_MADE = {"codes.py", "tests/metrics/test_codes.py", "dist"}
+TO_BE_MADE = {"frequency.py", "tests/metrics/test_frequency.py", "dist"}
 
 
 def named() -> list[str]:

@@ -20,7 +20,6 @@ from payloads import answers, redemption
 from requirements_of_ci import needed
 
 import redemption_analytics as ra
-from redemption_analytics.sample import write_sample
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -133,26 +132,18 @@ def test_cron_starts_it_on_mondays_at_two_and_knows_whom_to_mail() -> None:
     assert "@" in variables["MAILTO"]
 
 
-def test_cron_writes_the_report_and_mails_nothing_when_all_is_well(
+def test_cron_of_monday_the_16th_reports_the_week_of_the_9th_and_mails_nothing(
     server: Server, flock: None
-) -> None:
-    write_sample(server.root / "exports", customers=50, exports=2)
-    assert cron(server) == ""
-    assert_same(tables(server.report), server.expected())
-    assert f"written to {server.report}" in logged(server)
-
-
-@pytest.mark.parametrize("name", ["2026-11-16.json", "2026-11-16T02-00.json"])
-def test_cron_of_monday_the_16th_reports_the_week_of_the_9th(
-    server: Server, flock: None, name: str
 ) -> None:
     redemptions = [
         redemption("last-week", 40, "2026-11-10 10:00:00"),
         redemption("this-morning", 7, "2026-11-16 01:30:00"),
     ]
     (server.root / "exports").mkdir()
-    (server.root / "exports" / name).write_text(json.dumps(answers(redemptions)))
+    (server.root / "exports" / "2026-11-16T02-00.json").write_text(json.dumps(answers(redemptions)))
     assert cron(server) == ""
+    assert f"written to {server.report}" in logged(server)
+    assert_same(tables(server.report), server.expected())
     page = (server.report / "report.html").read_text("utf-8")
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
     assert "week of 9 November 2026" in text
@@ -160,21 +151,30 @@ def test_cron_of_monday_the_16th_reports_the_week_of_the_9th(
     assert "week of 16 November 2026 is not over" in text
 
 
-def test_cron_writes_the_report_and_mails_when_something_was_rejected(
-    server: Server, flock: None
-) -> None:
+@pytest.fixture(scope="module")
+def mailed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Server, str]:
+    """A server on which something was rejected, and what was mailed of it."""
+    needed("flock", shutil.which("flock") is not None, "needs flock, of util-linux")
+    server = Server(tmp_path_factory.mktemp("broken") / "srv")
+    (server.root / "log").mkdir(parents=True)
     server.receive(BROKEN)
-    mail = cron(server)
+    return server, cron(server)
+
+
+def test_cron_writes_the_report_and_mails_when_something_was_rejected(
+    mailed: tuple[Server, str],
+) -> None:
+    server, mail = mailed
     assert mail.startswith("redemption report: exit 1\n")
-    assert "8 rejected: see the table rejects\n" in mail
+    assert f"8 rejected: see {server.report / 'rejects.parquet'}\n" in mail
     assert_same(tables(server.report), server.expected())
 
 
 def test_cron_mails_when_the_exports_cannot_be_used_and_the_last_report_stands(
-    server: Server, flock: None
+    mailed: tuple[Server, str], tmp_path: Path
 ) -> None:
-    server.receive(BROKEN)
-    cron(server)
+    server = Server(tmp_path / "srv")
+    shutil.copytree(mailed[0].root, server.root)
     before = tables(server.report)
     shutil.rmtree(server.root / "exports")
     mail = cron(server)

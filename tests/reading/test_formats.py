@@ -324,6 +324,43 @@ def test_a_text_that_breaks_off_says_so(tmp_path: Path) -> None:
             assert not broken
 
 
+_KEYS_ON_THE_FIRST_LINE = b"""{"response": {"status": {"success": "true", "code": 200},
+  "customer": {"mobile": "1", "rows": 0,
+  "redemptions": {"points": {"point": [{"redemption_id": "a",
+    "points_redeemed": 5},
+    {"redemption_id": "b", "points_redeemed": 7}
+    ]}}}}}
+"""
+
+
+def test_an_answer_over_several_lines_that_breaks_off_is_one_reject_however_its_first_line_looks(
+    tmp_path: Path,
+) -> None:
+    whole = b'{"response": {"status": {"success": "true", "code": 200}}}\n'
+    laid_out = json.dumps(json.loads(_KEYS_ON_THE_FIRST_LINE), indent=1).encode()
+    for before, text in (
+        (b"", _KEYS_ON_THE_FIRST_LINE),
+        (whole, laid_out),
+        (b"[" + whole, laid_out),
+    ):
+        for cut in range(4, len(text) - 9, 3):
+            (tmp_path / "x.json").write_bytes(before + text[:cut])
+            r = ra.load(tmp_path / "x.json", allow_empty=True)
+            assert len(r.responses) == bool(before), text[:cut]
+            refused = r.rejects[~r.rejects["reason"].str.startswith("the file")]
+            assert len(refused) == 1, text[:cut]
+
+
+def test_one_line_that_was_torn_in_two_makes_no_file_of_lines_another(tmp_path: Path) -> None:
+    line = b'{"response": {"status": {"success": "true", "code": 200}}}\n'
+    torn = line.replace(b", ", b",\n")
+    damaged = line.replace(b"true", b'tr"ue')
+    (tmp_path / "x.jsonl").write_bytes(damaged + line + torn + damaged + b"no JSON\n" + line * 3)
+    r = ra.load(tmp_path)
+    assert len(r.responses) == 5
+    assert r.rejects["line"].tolist() == [1, 5, 6]
+
+
 def test_an_empty_list_is_a_whole_export(tmp_path: Path) -> None:
     (tmp_path / "1.json").write_text(compact(answer("a")))
     for number, empty in enumerate(["[]", " [\n]\n", "[[], []]", "<root/>", "<root>\n</root>"]):
@@ -508,6 +545,11 @@ FOREIGN: dict[str, bytes] = {
 }
 
 
+SAID = {
+    "a page": "the file is an HTML page, as servers send in place of answers: ask for them again"
+}
+
+
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_a_foreign_file_is_an_error_by_name_and_a_reject_in_a_directory(
     kind: str, tmp_path: Path
@@ -515,7 +557,7 @@ def test_a_foreign_file_is_an_error_by_name_and_a_reject_in_a_directory(
     (tmp_path / "2026-11-20.json").write_text(compact(answer("a")))
     foreign = tmp_path / "foreign.json"
     foreign.write_bytes(FOREIGN[kind])
-    reason = "the file is no export: it holds neither JSON nor XML answers"
+    reason = SAID.get(kind, "the file is no export: it holds neither JSON nor XML answers")
     with pytest.raises(ra.SourceError, match=f"foreign.json, line 1: {reason}"):
         ra.load(foreign)
     r = ra.load(tmp_path)

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def test_a_table_without_the_column_is_an_error_that_names_it(tmp_path: Path) ->
     (tmp_path / "b.csv").write_bytes(table(ROWS, ("id", "body")))
     files = ra.load(tmp_path).files
     status = {Path(row.source).name: (row.status, row.reason) for row in files.itertuples()}
-    assert status["a.csv"] == ("passed over", "no export, by its name and its content")
+    assert status["a.csv"] == ("passed over", 'no export: a table without a column "payload"')
     assert status["b.csv"][1].startswith("may hold answers: ")
 
 
@@ -112,3 +113,23 @@ def test_rows_are_cut_as_a_reader_of_csv_cuts_them(rows: list[list[str]], step: 
     chunks = [data[at : at + step] for at in range(0, len(data), step)]
     found = [(cell.text.decode(), cell.torn) for cell in cells(columns, chunks, 10**6)]
     assert found == [(row[1], None) for row in rows if row[1].strip()]
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress])
+def test_a_table_without_payloads_is_told_so_alone_and_among_others(
+    packed: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    suffix = ".csv" if packed is bytes else ".csv.gz"
+    (tmp_path / "stores.csv").write_bytes(b"code,name\nnorth,North\n")
+    answers = tmp_path / f"answers{suffix}"
+    answers.write_bytes(packed(b'id,answer\n1,"{""response"": {}}"\n'))
+    with pytest.raises(ra.SourceError, match='it has no column "payload" of payload texts: call'):
+        ra.load(answers)
+    (tmp_path / "good.json").write_text('{"response": {"status": {"success": true}}}')
+    r = ra.load(tmp_path)
+    reasons = {Path(path).name: why for path, why in r.files[["source", "reason"]].to_numpy()}
+    assert reasons["stores.csv"] == 'no export: a table without a column "payload"'
+    assert 'without a column "payload"' in reasons[answers.name] or packed is not bytes
+    assert "call the one so that holds them" in reasons[answers.name]
+    found = ra.audit(r).set_index("check")["count"]
+    assert found["passed_over_files"] + found["rejected"] == 1

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import re
 import sys
 import threading
 import zipfile
@@ -309,9 +310,13 @@ def test_a_directory_has_one_order(tmp_path: Path) -> None:
     assert [export.name.removeprefix(f"{uri}/") for export in find_exports(uri)] == found
 
 
-def test_many_archives_need_few_open_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pii", ["keep", "pseudonymize"])
+def test_many_archives_need_few_open_files(
+    pii: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDEMPTION_ANALYTICS_PII_KEY", "sixteen or more bytes")
     resource = pytest.importorskip("resource")
-    for number in range(60):
+    for number in range(90):
         with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as file:
             file.writestr("a.json", LINES[0])
             file.writestr("b.json", LINES[1])
@@ -320,10 +325,10 @@ def test_many_archives_need_few_open_files(tmp_path: Path) -> None:
     os.close(free)
     resource.setrlimit(resource.RLIMIT_NOFILE, (free + 30, highest))
     try:
-        r = ra.load(tmp_path)
+        r = ra.load(tmp_path, exported_at="2026-01-01", pii=pii)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, highest))
-    assert files(r) == (120, 0)
+    assert files(r) == (180, 0)
 
 
 def test_an_archive_may_hold_archives_and_a_name_twice(tmp_path: Path) -> None:
@@ -368,24 +373,31 @@ def test_a_fifo_is_read_where_it_is_named_and_not_waited_for_elsewhere(tmp_path:
         (lambda d: d.as_uri(), "holds no files: is it the right directory"),
         (lambda d: (d / "missing.json").as_uri(), "missing.json does not exist"),
         (lambda d: "nonsense://bucket/x.json", "nonsense://bucket/x.json cannot be reached"),
+        (lambda d: "https://example.com/x.json", "elsewhere has to be downloaded first"),
+        (lambda d: "~/x.json", "~/x.json does not exist: write it out"),
+        (lambda d: "", "^'' does not exist"),
+        (lambda d: spreadsheet(d), "x.xlsx: the file is a spreadsheet, which is not read: save"),
+        (
+            lambda d: write(d / "x.7z", b"7z"),
+            "x.7z, line 1: the file is a .7z archive, which is not",
+        ),
         (lambda d: write(d / "README.md", b"# Exports\n").parent, "README.md holds no answers"),
         (lambda d: write(d / "x.json").parent, "x.json: the file is empty"),
         (lambda d: write(d / "x.json"), "x.json: the file is empty"),
         (lambda d: one_file(d).open(encoding="utf-8"), 'open it as binary, with mode "rb"'),
         (lambda d: io.StringIO("{}"), 'open it as binary, with mode "rb"'),
         (lambda d: (d / "out").open("wb"), "out cannot be read"),
-        (lambda d: 5, "a int is no source"),
-        (lambda d: None, "a NoneType is no source"),
-        (lambda d: [5], "a int is no source"),
-        (lambda d: [ANSWERS[0], "x.json"], "a str among payloads"),
-        (lambda d: iter([LINES[0], Path("x.json")]), "a PosixPath among payloads"),
-        (lambda d: [LINES[0], None], "a NoneType among payloads"),
+        (lambda d: 5, "a source cannot be of type int: give the path of a file or directory"),
+        (lambda d: None, "a source cannot be None: give the path"),
+        (lambda d: [5], "a source cannot be of type int"),
+        (lambda d: [ANSWERS[0], "x.json"], "a payload cannot be of type str: give dict or bytes"),
+        (lambda d: iter([LINES[0], Path("x.json")]), "a payload cannot be of type PosixPath"),
+        (lambda d: [LINES[0], None], "a payload cannot be None"),
         (lambda d: [], "the given list holds nothing to read"),
         (lambda d: iter(()), "tuple_iterator holds nothing to read"),
         (lambda d: LINES[0].decode(), "text is taken for a path"),
         (lambda d: json.dumps(ANSWERS), "text is taken for a path"),
         (lambda d: "<response></response>", "give it as bytes"),
-        (lambda d: "", " does not exist"),
         (lambda d: "a\0b", "does not exist"),
         (lambda d: b"", "payloads: the file is empty"),
         (lambda d: empty_zip(d, {}), "x.zip"),
@@ -401,6 +413,13 @@ def test_a_source_that_is_none_is_an_error(
         ra.load(source)
     if hasattr(source, "close"):
         source.close()
+
+
+def spreadsheet(directory: Path) -> Path:
+    with zipfile.ZipFile(directory / "x.xlsx", "w") as file:
+        file.writestr("[Content_Types].xml", '<?xml version="1.0"?><Types/>')
+        file.writestr("xl/worksheets/sheet1.xml", '<?xml version="1.0"?><worksheet/>')
+    return directory / "x.xlsx"
 
 
 def empty_zip(directory: Path, members: dict[str, bytes]) -> Path:
@@ -431,7 +450,7 @@ def test_what_is_no_export_by_its_name_is_passed_over(tmp_path: Path) -> None:
         r = ra.load([tmp_path / "export.jsonl", tmp_path / name])
         assert files(r) == (1, 1)
         assert list(r.rejects["source"]) == [str(tmp_path / name)]
-        with pytest.raises(ra.SourceError, match=r"no export|no answers"):
+        with pytest.raises(ra.SourceError, match=r"no export|no answers|an HTML page"):
             ra.load(tmp_path / name)
     assert files(ra.load([tmp_path / "export.jsonl", f"{tmp_path}/*.csv"])) == (1, 1)
 
@@ -623,9 +642,61 @@ def test_of_two_copies_the_newer_counts_in_whatever_order(tmp_path: Path) -> Non
         }
         for name, frame in r.tables.items():
             assert_frame_equal(frame, loads[0].tables[name])
-    # Of equally new ones the one that was read later counts.
-    assert list(ra.load([new, old], exported_at="2026-01-01").points["points_redeemed"]) == [10]
-    assert list(ra.load([old, new], exported_at="2026-01-01").points["points_redeemed"]) == [20]
+    # Of equally new ones the one whose name comes last counts.
+    for source in ([new, old], [old, new]):
+        r = ra.load(source, exported_at="2026-01-01")
+        assert list(r.points["points_redeemed"]) == [20]
+
+
+@pytest.mark.parametrize("pii", ["keep", "pseudonymize", "drop"])
+def test_the_order_in_which_sources_are_given_changes_nothing(
+    pii: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDEMPTION_ANALYTICS_PII_KEY", "sixteen or more bytes")
+    data = [json.dumps(answer("a", points)).encode() for points in (10, 20, 30, 40)]
+    first = write(tmp_path / "below" / "one.json", data[0])
+    hidden = write(tmp_path / "below" / "_two.json", data[1])
+    odd = write(tmp_path / "below" / "three", data[2])
+    (tmp_path / "a link.json").symlink_to(first)
+    with zipfile.ZipFile(tmp_path / "four.zip", "w") as file:
+        file.writestr("four.json", data[3])
+        file.writestr("three.json", data[2])
+    sources = [tmp_path, tmp_path / "below", first, hidden, odd, tmp_path / "four.zip"]
+    loads = [
+        ra.load(list(order), exported_at="2026-01-01", pii=pii)
+        for order in (sources, sources[::-1], sources[3:] + sources[:3])
+    ]
+    assert len(loads[0].files) == 6
+    assert loads[0].files["status"].value_counts().to_dict() == {"loaded": 5, "passed over": 1}
+    told = [cells_without_keys(r) if pii == "drop" else r.tables for r in loads]
+    for tables in told:
+        for name, frame in tables.items():
+            assert_frame_equal(frame, told[0][name], obj=name)
+
+
+def cells_without_keys(r: ra.Redemptions) -> dict[str, Any]:
+    """What is the same whatever the random key."""
+    return {
+        "points": r.points.drop(columns="customer_key"),
+        "files": r.files[["size", "status", "exported_at"]],
+    }
+
+
+def test_what_is_called_the_same_is_read_in_the_order_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDEMPTION_ANALYTICS_PII_KEY", "sixteen or more bytes")
+
+    def named(points: int) -> io.BytesIO:
+        stream = io.BytesIO(json.dumps(answer("a", points)).encode())
+        stream.name = "same.json"
+        return stream
+
+    for pii in ("keep", "pseudonymize"):
+        r = ra.load([*map(named, range(1, 13))], exported_at="2026-01-01", pii=pii)
+        assert list(r.points["points_redeemed"]) == [12]
+        (name,) = {re.sub(r" \(\d+\)$", "", source) for source in r.files["source"]}
+        assert list(r.files["source"])[1:3] == [f"{name} (2)", f"{name} (3)"]
 
 
 # Progress

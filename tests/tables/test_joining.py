@@ -309,7 +309,9 @@ def test_frames_of_two_kinds_are_refused_with_the_remedy(r: ra.Redemptions) -> N
     "frame", [[1, 2], {"redemption_key": ["a"]}, "points.parquet", pa.array([1]), pd.Series([1])]
 )
 def test_what_is_no_frame_is_refused_with_the_remedy(frame: Any) -> None:
-    with pytest.raises(ra.UsageError, match=f"points is a .*{type(frame).__name__}.*no frame"):
+    with pytest.raises(
+        ra.UsageError, match=f"points is of type .*{type(frame).__name__}.*no frame"
+    ):
         ra.Redemptions(points=frame)
 
 

@@ -49,7 +49,7 @@ struct Conformer {
       refuse(0, source.start, source.stop);
     }
     if (result.rejects.size == rejects) {
-      for (std::size_t i = 0; i < notes.size; i++) tell(notes[i].object, notes[i].name);
+      tell_notes();
     } else {
       // Not all was looked at.
       if (top->type == Type::OBJECT) meet_unknown(top, 0);
@@ -74,6 +74,8 @@ struct Conformer {
   }
 
 private:
+  friend struct Direct;
+
   struct Step {
     Span name; // or, without one, the position in a list
     u32 position;
@@ -206,7 +208,7 @@ private:
     Span text = raw(value);
     text_holds_half = false;
     if (!(value.flags & (ESCAPED | MARKUP))) return text;
-    u8 *to = result.room(text.size);
+    u8 *to = result.room(text.size + SLACK);
     std::size_t length;
     if (value.flags & ESCAPED) {
       text_holds_half = !unescape(text.data, text.data + text.size, to, length);
@@ -298,8 +300,8 @@ private:
     if (!(key.flags & ESCAPED)) return text;
     u8 *&to = key_texts.add(memory());
     to = nullptr;
-    to = static_cast<u8 *>(memory().resize(nullptr, 0, text.size));
-    memory().used -= text.size; // it is forgotten with the record
+    to = static_cast<u8 *>(memory().resize(nullptr, 0, text.size + SLACK));
+    memory().used -= text.size + SLACK; // it is forgotten with the record
     std::size_t length;
     unescape(text.data, text.data + text.size, to, length);
     return {to, length};
@@ -312,6 +314,10 @@ private:
 
   void note_unknown(u32 object) {
     for (std::size_t i = 0; i < names.size; i++) notes.add(memory(), {object, names[i]});
+  }
+
+  void tell_notes() {
+    for (std::size_t i = 0; i < notes.size; i++) tell(notes[i].object, notes[i].name);
   }
 
   void tell(u32 object, Span name) {

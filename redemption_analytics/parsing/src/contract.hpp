@@ -260,6 +260,10 @@ inline void read_contract(Contract &contract, const u8 *data, std::size_t size) 
   const Field &answer = record.fields[contract.root_field];
   contract.root_name = {answer.name, answer.length};
   if (!answer.length || answer.length > 32) memory.fail(BAD_DECLARATION);
+  // What starts a record is nothing else.
+  for (u32 i = 1; i < objects; i++)
+    if (find_field(contract.objects[i], answer.name, answer.length, answer.name) >= 0)
+      memory.fail(BAD_DECLARATION);
 }
 
 } // namespace reader

@@ -16,50 +16,70 @@ struct Json {
   // Read the value at a place; give where it ends, or nullptr if it is no JSON.
   const u8 *value(const u8 *at, const u8 *end);
 
-private:
   const u8 *escaped_end(const u8 *at, const u8 *end);
+  const u8 *plain_end(const u8 *at, const u8 *end, Type &type);
+
+private:
   const u8 *number_end(const u8 *at, const u8 *end, Type &type);
   const u8 *word_end(const u8 *at, const u8 *end, Type &type);
 };
 
 inline bool is_digit(u8 byte) { return static_cast<u8>(byte - '0') < 10; }
 
-inline int hex_digit(u8 byte) {
-  if (is_digit(byte)) return byte - '0';
-  byte |= 32;
-  return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
+struct HexDigits {
+  signed char of[256];
+  constexpr HexDigits() : of() {
+    for (int i = 0; i < 256; i++)
+      of[i] = static_cast<signed char>(i >= '0' && i <= '9'                 ? i - '0'
+                                       : (i | 32) >= 'a' && (i | 32) <= 'f' ? (i | 32) - 'a' + 10
+                                                                            : -1);
+  }
+};
+inline constexpr HexDigits HEX_DIGITS;
+
+inline int hex_digit(u8 byte) { return HEX_DIGITS.of[byte]; }
 
 // Read the four digits of an escape, or -1.
 inline int escaped_unit(const u8 *at, const u8 *end) {
   if (end - at < 4) return -1;
-  int unit = 0;
-  for (int i = 0; i < 4; i++) {
-    int digit = hex_digit(at[i]);
-    if (digit < 0) return -1;
-    unit = unit << 4 | digit;
+  int a = hex_digit(at[0]), b = hex_digit(at[1]), c = hex_digit(at[2]), d = hex_digit(at[3]);
+  return (a | b | c | d) < 0 ? -1 : a << 12 | b << 8 | c << 4 | d;
+}
+
+// Find the end of an escape; nullptr if it is none.
+inline const u8 *escape_end(const u8 *at, const u8 *end) {
+  if (end - at < 2) return nullptr;
+  switch (at[1]) {
+  case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't': return at + 2;
+  case 'u': return escaped_unit(at + 2, end) < 0 ? nullptr : at + 6;
+  default: return nullptr;
   }
-  return unit;
 }
 
 // Find the end of a text that has escapes, from the first of them.
 [[gnu::noinline]] inline const u8 *Json::escaped_end(const u8 *at, const u8 *end) {
-  for (;; at = string_stop(at, end)) {
-    if (at >= end) return nullptr;
-    if (*at == '"') return at;
-    if (*at != '\\' || end - at < 2) return nullptr;
-    switch (at[1]) {
-    case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
-      at += 2;
-      break;
-    case 'u':
-      if (escaped_unit(at + 2, end) < 0) return nullptr;
-      at += 6;
-      break;
-    default:
-      return nullptr;
+  while (end - at >= 16) {
+    // Where there is one, there are often more.
+    if (*at == '\\') {
+      if (!(at = escape_end(at, end))) return nullptr;
+      continue;
+    }
+    const u8 *block = at;
+    at += 16;
+    for (Mask m = string_stops(load(block)); m;) {
+      const u8 *stop = block + first_of(m);
+      if (*stop == '"') return stop;
+      if (*stop != '\\' || !(stop = escape_end(stop, end))) return nullptr;
+      if (stop >= at) {
+        at = stop;
+        break;
+      }
+      m &= ~first_bytes(static_cast<std::size_t>(stop - block));
     }
   }
+  while (at < end && *at != '"')
+    if (*at < ' ' || !(at = *at == '\\' ? escape_end(at, end) : at + 1)) return nullptr;
+  return at < end ? at : nullptr;
 }
 
 inline const u8 *Json::number_end(const u8 *at, const u8 *end, Type &type) {
@@ -99,6 +119,12 @@ inline const u8 *Json::number_end(const u8 *at, const u8 *end, Type &type) {
   if (is("Infinity", 8)) return at + 8;
   if (is("-Infinity", 9)) return at + 9;
   return nullptr;
+}
+
+// Find the end of a number or a word.
+[[gnu::always_inline]] inline const u8 *Json::plain_end(const u8 *at, const u8 *end, Type &type) {
+  if (is_digit(*at) || (*at == '-' && (end - at < 2 || at[1] != 'I'))) return number_end(at, end, type);
+  return word_end(at, end, type);
 }
 
 inline const u8 *Json::value(const u8 *at, const u8 *end) {
@@ -147,8 +173,7 @@ value_of_key:
   } else {
     const u8 *start = at;
     Type type;
-    if (is_digit(*at) || (*at == '-' && (end - at < 2 || at[1] != 'I'))) at = number_end(at, end, type);
-    else at = word_end(at, end, type);
+    at = plain_end(at, end, type);
     if (!at) return nullptr;
     add(start, at, type, type == Type::STRING ? u8(CONSTANT) : u8(0));
   }
@@ -195,18 +220,25 @@ key:
   goto value_of_key;
 }
 
+// What writing a text without its escapes may overwrite behind it.
+constexpr std::size_t SLACK = 16;
+
 // Write a text without its escapes; it becomes no longer. Tell whether it holds no half of a
 // surrogate pair.
 inline bool unescape(const u8 *at, const u8 *end, u8 *to, std::size_t &length) {
   u8 *start = to;
   bool whole = true;
   while (at < end) {
-    if (*at != '\\') {
-      const u8 *stop = find_either(at, end, '\\', '\\');
-      std::size_t plain = static_cast<std::size_t>(stop - at);
-      std::memcpy(to, at, plain);
+    if (*at == '\\') {
+    } else if (end - at >= 16) {
+      std::memcpy(to, at, 16);
+      Mask m = mask_of(equal(load(at), all('\\')));
+      int plain = m ? first_of(m) : 16;
       to += plain;
-      at = stop;
+      at += plain;
+      if (!m) continue;
+    } else {
+      *to++ = *at++;
       continue;
     }
     u8 mark = at[1];

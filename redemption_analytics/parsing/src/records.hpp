@@ -1,15 +1,16 @@
 // Where records start and end in a stretch, and where to go on after one that is damaged.
 #pragma once
 
-#include "conform.hpp"
+#include "direct.hpp"
 #include "rubbish.hpp"
 #include "xml.hpp"
 
 namespace reader {
 
 // How a stretch is written. Records of JSON begin with their first key, at a line that begins with a
-// brace, or as a text that holds the record in JSON once more.
-enum Form : u32 { XML = 1, LINES = 2, BY_LINE = 4, BY_TEXT = 8, REFUSED = 16, ARRAY = 32 };
+// brace, or as a text that holds the record in JSON once more. Tests ask for the tape, to hold what
+// is read directly against it.
+enum Form : u32 { XML = 1, LINES = 2, BY_LINE = 4, BY_TEXT = 8, REFUSED = 16, ARRAY = 32, BY_TAPE = 64 };
 
 // How far a record's beginning is looked for before its first key.
 constexpr std::ptrdiff_t REACH = 1024;
@@ -43,16 +44,13 @@ struct Records {
   int level = 0;  // how often it was decoded
   u32 place = 0;  // in the input, of what was decoded
   Tape &tape = work.tape;
+  const u8 *tried = nullptr; // what was last tried to be read directly
 
   void read() {
     if (form & XML) read_xml();
     else if (form & REFUSED) refuse(REFUSED_UNREAD, data, stop);
     else
-      for (const u8 *at = data; at < stop;) {
-        const u8 *end = next_start(at);
-        read_json(at == data && (form & ARRAY) ? after_bracket(at) : at, end);
-        at = end;
-      }
+      read_json();
   }
 
 private:
@@ -75,6 +73,29 @@ private:
   }
 
   // ---- JSON
+
+  void read_json() {
+    for (const u8 *at = form & ARRAY ? after_bracket(data) : data; at < stop;) {
+      // What starts a record may stand within one where that is a line's start, or in a text.
+      if (!(form & (BY_LINE | BY_TEXT | BY_TAPE))) {
+        at = after_separators(at, stop);
+        if (at == stop) return;
+        if (const u8 *after = read_directly(at, stop)) {
+          at = after;
+          continue;
+        }
+      }
+      const u8 *end = next_start(at);
+      read_json(at, end);
+      at = end;
+    }
+  }
+
+  const u8 *read_directly(const u8 *at, const u8 *end) {
+    if (*at != '{' || at == tried || (form & BY_TAPE)) return nullptr;
+    tried = at;
+    return Direct(work.conformer, Json{memory(), tape, base}, end).record(at, source(at, end));
+  }
 
   static bool is_separator(u8 c) { return is_space(c) || c == ',' || c == '[' || c == ']'; }
 
@@ -196,7 +217,12 @@ private:
   void read_json(const u8 *at, const u8 *end) {
     Json json{memory(), tape, base};
     for (at = after_separators(at, end); at < end; at = after_separators(at, end)) {
-      const u8 *after = json.value(at, end);
+      const u8 *after = read_directly(at, end);
+      if (after) {
+        at = after;
+        continue;
+      }
+      after = json.value(at, end);
       if (after && is_utf8(at, after, false) && is_record(after, end)) {
         if (!read_encoded(at)) conform(at, after);
       } else {
@@ -237,7 +263,7 @@ private:
     first = skip_unicode_space(text.data, end);
     bool xml = first < end && *first == '<';
     u32 outer = level ? place : position(start);
-    Records inner{contract, result, work, xml ? u32(XML) : 0u, text.data, text.data, end, level + 1, outer};
+    Records inner{contract, result, work, xml ? u32(XML) : form & BY_TAPE, text.data, text.data, end, level + 1, outer};
     if (xml) inner.read_xml();
     else inner.read_json(text.data, end);
     return true;

@@ -33,6 +33,8 @@ inline Mask mask_of(Bytes a) { return static_cast<Mask>(_mm_movemask_epi8(a)); }
 inline int first_of(Mask mask) { return __builtin_ctz(mask); }
 constexpr Mask FULL = 0xffff;
 inline Mask first_bytes(std::size_t count) { return count >= 16 ? FULL : (1u << count) - 1; }
+inline Mask after_one(Mask mask) { return mask << 1; }
+inline Mask beyond_ascii(Bytes a) { return mask_of(a); }
 inline bool is_ascii(Bytes a) { return _mm_movemask_epi8(a) == 0; }
 #elif READER_NEON
 // Four bits for each of sixteen bytes.
@@ -53,6 +55,8 @@ constexpr Mask FULL = ~Mask(0);
 inline Mask first_bytes(std::size_t count) {
   return count >= 16 ? FULL : (Mask(1) << (4 * count)) - 1;
 }
+inline Mask after_one(Mask mask) { return mask << 4; }
+inline Mask beyond_ascii(Bytes a) { return mask_of(vcgeq_u8(a, all(0x80))); }
 inline bool is_ascii(Bytes a) { return vmaxvq_u8(a) < 0x80; }
 #else
 // Byte by byte, in the same words.
@@ -97,17 +101,20 @@ inline Mask mask_of(Bytes a) {
 inline int first_of(Mask mask) { return __builtin_ctz(mask); }
 constexpr Mask FULL = 0xffff;
 inline Mask first_bytes(std::size_t count) { return count >= 16 ? FULL : (1u << count) - 1; }
+inline Mask after_one(Mask mask) { return mask << 1; }
+inline Mask beyond_ascii(Bytes a) { return mask_of(a); }
 inline bool is_ascii(Bytes a) { return mask_of(a) == 0; }
 #endif
 
+// Tell which bytes are quotes, backslashes or control characters.
+[[gnu::always_inline]] inline Mask string_stops(Bytes b) {
+  return mask_of(either(either(equal(b, all('"')), equal(b, all('\\'))), at_most(b, all(0x1f))));
+}
+
 // Find the first quote, backslash or control character.
 [[gnu::always_inline]] inline const u8 *string_stop(const u8 *at, const u8 *end) {
-  const Bytes quote = all('"'), backslash = all('\\'), control = all(0x1f);
-  for (; end - at >= 16; at += 16) {
-    Bytes b = load(at);
-    Mask m = mask_of(either(either(equal(b, quote), equal(b, backslash)), at_most(b, control)));
-    if (m) return at + first_of(m);
-  }
+  for (; end - at >= 16; at += 16)
+    if (Mask m = string_stops(load(at))) return at + first_of(m);
   while (at < end && *at != '"' && *at != '\\' && *at > 0x1f) at++;
   return at;
 }
@@ -216,23 +223,55 @@ inline int character_at(const u8 *at, const u8 *end, u32 &code) {
   return 0;
 }
 
+// Find the end of a character of UTF-8 beyond ASCII; nullptr if it is none.
+inline const u8 *character_end(const u8 *at, const u8 *end, bool xml) {
+  if (end - at >= 3 && (at[1] & 0xc0) == 0x80) {
+    u8 a = at[0];
+    if (a >= 0xc2 && a < 0xe0) return at + 2;
+    // Neither one that takes but two bytes, nor half of a surrogate pair, nor none in XML.
+    if (a > 0xe0 && a < 0xef && a != 0xed && (at[2] & 0xc0) == 0x80) return at + 3;
+  }
+  u32 code;
+  int length = character_at(at, end, code);
+  return !length || (xml && (code == 0xfffe || code == 0xffff)) ? nullptr : at + length;
+}
+
+// Find how many of sixteen bytes are whole characters of two or three bytes, or of one; 0 where some
+// are none, or have to be looked at one by one.
+inline std::size_t whole_characters(Bytes b) {
+  const Bytes goes_on = at_most(minus(b, all(0x80)), all(0x3f));
+  const Bytes two = at_most(minus(b, all(0xc2)), all(0x1d)), three = at_most(minus(b, all(0xe1)), all(0x0d));
+  const Bytes lead = either(two, three);
+  // Halves of surrogate pairs begin with one of these.
+  if (mask_of(equal(b, all(0xed)))) return 0;
+  if (mask_of(either(lead, goes_on)) != beyond_ascii(b)) return 0;
+  Mask after = after_one(mask_of(lead)) | after_one(after_one(mask_of(three)));
+  if ((after ^ mask_of(goes_on)) & FULL) return 0;
+  Mask last = mask_of(lead) & ~first_bytes(15), last_two = mask_of(three) & ~first_bytes(14);
+  return last_two ? static_cast<std::size_t>(first_of(last_two)) : last ? 15 : 16;
+}
+
 // Tell whether text is UTF-8; of XML, without the two characters that are none there.
 inline bool is_utf8(const u8 *at, const u8 *end, bool xml) {
   while (at < end) {
-    while (end - at >= 64 && is_ascii(either(either(load(at), load(at + 16)),
-                                             either(load(at + 32), load(at + 48)))))
-      at += 64;
     if (end - at >= 16) {
-      Mask m = mask_of(at_most(load(at), all(0x7f))) ^ FULL;
-      at += m ? first_of(m) : 16;
-      if (!m) continue;
+      Bytes b = load(at);
+      Mask m = beyond_ascii(b);
+      if (!m) {
+        at += 16;
+        while (end - at >= 64 && is_ascii(either(either(load(at), load(at + 16)),
+                                                 either(load(at + 32), load(at + 48)))))
+          at += 64;
+        continue;
+      }
+      if (std::size_t whole = whole_characters(b)) {
+        at += whole;
+        continue;
+      }
+      at += first_of(m);
     }
-    while (at < end && (*at >= 0x80 || end - at < 16)) {
-      u32 code;
-      int length = character_at(at, end, code);
-      if (!length || (xml && (code == 0xfffe || code == 0xffff))) return false;
-      at += length;
-    }
+    while (at < end && (*at >= 0x80 || end - at < 16))
+      if (!(at = *at < 0x80 ? at + 1 : character_end(at, end, xml))) return false;
   }
   return true;
 }

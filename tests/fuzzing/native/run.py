@@ -33,6 +33,17 @@ LACKS = "needs clang with its sanitizers: apt-get install clang libclang-rt-dev"
 #: How records lie, as the reader is told: XML, or JSON in lines or not, by what a record begins
 #: with, or as an array.
 XML, JSON = (1,), (0, 2, 6, 8, 10, 32, 34)
+#: What may be in a record that is else as all are, and has to be left to the tape.
+ODDITIES = (
+    b'{"response": {"customer": [{"mobile": "1", "mobile": "2"}]}}',
+    b'{"response": {"customer": [{"rows": 1, "other": [0, {"response": {}}]}]}}',
+    b'{"response": {"customer": [{"mobile": "1"}, {"response": 0, "rows": 1}]}}',
+    b'{"response": {"customer": [{"mobile": "1", "rows": 01}]}}',
+    b'{"response": {"customer": [{"mobile": "1", "firstname": "\xff"}]}}',
+    b'{"response": {"customer": [{"mobile": "1", "redemptions": {"points": {"point":'
+    b' [{}, {"id": 2, "points_redeemed": 1, "redeemed_time": "2020-01-01"}]}}}]}}',
+)
+
 #: A declaration is fuzzed, not what is read by it.
 DECLARED = 255
 
@@ -97,7 +108,8 @@ def _texts() -> list[bytes]:
     from fuzzing.mutations import samples
     from fuzzing.packing import FORMS as TEXTS
 
-    found = samples()
+    # What is near the end is never read directly.
+    found = [text for one in (*ODDITIES, *samples()) for text in (one, one + b" " * 64)]
 
     @settings(
         max_examples=150,
@@ -108,7 +120,7 @@ def _texts() -> list[bytes]:
     )
     @given(st.lists(RECORDS, min_size=1, max_size=3), st.sampled_from(list(TEXTS)))
     def draw(records: list[object], form: str) -> None:
-        found.append(TEXTS[form](records).encode(errors="surrogatepass"))
+        found.append(TEXTS[form](records).encode(errors="surrogatepass") + b"\n" * 64)
 
     draw()
     return found

@@ -1,6 +1,7 @@
 // What libFuzzer tries on the native reader: any bytes, in any form, with any memory, and a look at
 // all that it gives. Three bytes before the input tell its form, the memory, and both the declaration
 // and where the input is cut in two; see run.py, which writes such inputs.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -173,6 +174,54 @@ bool walk(const Contract &contract, Result *result, std::size_t size, bool trust
   return whole;
 }
 
+// Tell all that a read gave, whatever the order of its words.
+std::string told(const Contract &contract, Result *result) {
+  std::string all = std::to_string(reader_records(result));
+  auto add = [&](const void *data, std::size_t count) {
+    all.append(static_cast<const char *>(data), count).append("|");
+  };
+  for (u32 number = 0; number < contract.tables.size; number++) {
+    ArrowArray table;
+    ArrowSchema schema;
+    REQUIRE(!reader_table(&contract, result, number, &table, &schema));
+    for (i64 i = 0; i < table.n_children; i++) {
+      const ArrowArray &column = *table.children[i];
+      const void *const *buffers = column.buffers;
+      std::size_t rows = static_cast<std::size_t>(column.length), bits = (rows + 7) / 8;
+      if (buffers[0]) add(buffers[0], bits);
+      char format = schema.children[i]->format[0];
+      if (format == 'u') {
+        add(buffers[1], 4 * (rows + 1));
+        add(buffers[2], static_cast<std::size_t>(static_cast<const i32 *>(buffers[1])[rows]));
+      } else {
+        add(buffers[1], format == 'b' ? bits : 8 * rows);
+      }
+    }
+    table.release(&table);
+    schema.release(&schema);
+  }
+  const u8 *words, *part;
+  size_of(result, WORDS, &words);
+  for (std::size_t i = 0, count = size_of(result, REJECTS, &part); i < count; i++) {
+    Reject one = reinterpret_cast<const Reject *>(part)[i];
+    add(words + one.value, one.value_size);
+    add(words + one.path, one.path_size);
+    if (one.flags & RAW_SAID) add(words + one.start, one.end - one.start), one.start = one.end = 0;
+    one.value = one.path = 0;
+    add(&one, sizeof one);
+  }
+  std::vector<std::string> unknown;
+  for (std::size_t i = 0, count = size_of(result, UNKNOWN, &part); i < count; i++) {
+    const Unknown &one = reinterpret_cast<const Unknown *>(part)[i];
+    unknown.push_back(std::to_string(one.object) + " " + std::to_string(one.first) + " " +
+                      std::to_string(one.count) + " " +
+                      std::string(reinterpret_cast<const char *>(words) + one.name, one.size));
+  }
+  std::sort(unknown.begin(), unknown.end());
+  for (const std::string &one : unknown) add(one.data(), one.size());
+  return all;
+}
+
 // Read bytes, of which none may be read beyond the last.
 void read(const Contract &contract, const u8 *data, std::size_t size, u32 form, u8 memory, u8 cut,
           bool trusted) {
@@ -190,6 +239,15 @@ void read(const Contract &contract, const u8 *data, std::size_t size, u32 form, 
   if (result) {
     bool whole = walk(contract, result, size, trusted);
     REQUIRE(whole || memory >= 200);
+    // What is read directly is what the tape gives.
+    if (memory < 200 && !(form & (XML | BY_TAPE))) {
+      for (Stretch &one : stretches) one.form |= BY_TAPE;
+      Result *taped;
+      REQUIRE(!reader_read(&contract, exact, size, cut ? stretches : stretches + 1, cut ? 2 : 1,
+                           limit, &taped));
+      REQUIRE(told(contract, result) == told(contract, taped));
+      reader_free(taped);
+    }
     reader_free(result);
   }
   std::until_refused = -1;

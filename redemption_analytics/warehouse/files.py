@@ -1,0 +1,361 @@
+"""Data files: the rows of the tables, in Parquet files by quarter, none of which ever changes."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from redemption_analytics.columns import TABLES, key_of
+from redemption_analytics.errors import FaultError, WriteError
+from redemption_analytics.flattening.flatten import PARENTS, Tables
+from redemption_analytics.merging.stores import GROUP_ROWS, repetitive
+from redemption_analytics.parsing.digests import Numbers, numbers_of
+from redemption_analytics.tables.arrow import check_batch
+from redemption_analytics.tables.parts import whole_of
+from redemption_analytics.warehouse.changes import QUARTER, Change, keys_of, row_numbers
+from redemption_analytics.warehouse.log import DataFile
+from redemption_analytics.warehouse.store import Store
+
+#: Rows of a file, about.
+FILE_ROWS = 4 * GROUP_ROWS
+
+#: So many bytes of rows wait at most, in all, for others of their quarter.
+_HELD_BYTES = 64 << 20
+
+#: So many row groups wait to be encoded.
+_AHEAD = 2
+
+#: The part of what has no time, and of tables that are not parted.
+NO_QUARTER = "all"
+
+Quarter = npt.NDArray[np.int32]
+
+#: The column whose quarter parts a table; what hangs on another lies with that.
+_TIMES = {"points": "redeemed_time", "coupons": "redeemed_time", "responses": "exported_at"}
+
+#: Quarters are counted from year 1; what no organisation has seen lies together.
+_FIRST, _LAST = 4 * 1970, 4 * 2100
+_NONE = 0
+
+
+def _quarters(times: pa.ChunkedArray) -> Quarter:
+    """Return the number of the quarter of each time."""
+    months = times.to_numpy().astype("datetime64[M]")
+    number = months.astype(np.int64) // 3 + 4 * 1970
+    known = ~np.isnat(months) & (number >= _FIRST) & (number < _LAST)
+    found: Quarter = np.where(known, number, _NONE).astype(np.int32)
+    return found
+
+
+def name_of(quarter: int) -> str:
+    """Return how a quarter is called.
+
+    >>> name_of(4 * 2026 + 3), name_of(0)
+    ('2026-q4', 'all')
+    """
+    return NO_QUARTER if quarter == _NONE else f"{quarter // 4}-q{quarter % 4 + 1}"
+
+
+class Quarters:
+    """The quarter in which each row lies: that of its redemption.
+
+    Rows are added parents first, and each batch of a table is asked about once.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[tuple[Numbers, Quarter]]] = {}
+        self._known: dict[str, tuple[Numbers, Quarter]] = {}
+
+    def of(self, name: str, rows: pa.Table) -> Quarter:
+        """Return the quarters of some rows of a table, and note them for what hangs on these."""
+        if name in _TIMES:
+            quarters = _quarters(rows[_TIMES[name]])
+        elif name in PARENTS:
+            quarters = self._of_parents(PARENTS[name], rows)
+        else:
+            return np.full(rows.num_rows, _NONE, np.int32)
+        if name in PARENTS.values():
+            self._parts.setdefault(name, []).append((numbers_of(rows[key_of(name)]), quarters))
+        return quarters
+
+    def _of_parents(self, parents: str, rows: pa.Table) -> Quarter:
+        if parents not in self._known:
+            parts = self._parts.pop(parents, [])
+            keys = np.concatenate([np.array([], np.uint64), *(part[0] for part in parts)])
+            quarters = np.concatenate([np.array([], np.int32), *(part[1] for part in parts)])
+            order = np.argsort(keys)
+            self._known[parents] = keys[order], quarters[order]
+        keys, quarters = self._known[parents]
+        wanted = numbers_of(rows[key_of(parents)])
+        places = np.searchsorted(keys, wanted).clip(max=max(len(keys) - 1, 0))
+        if len(wanted) and (not len(keys) or (keys[places] != wanted).any()):
+            raise FaultError(f"a row names a {key_of(parents)} that {parents} does not have")
+        return quarters[places] if len(keys) else np.array([], np.int32)
+
+
+class _File:
+    """A file that is being written."""
+
+    def __init__(self, store: Store, table: str, partition: str, schema: pa.Schema, texts: Any):
+        self._name = f"data/{table}/{partition}/{uuid4().hex}.parquet"
+        self._table = table
+        self._partition = partition
+        self._rows = 0
+        self._open = ExitStack()
+        self._path = self._open.enter_context(store.writing(self._name))
+        writer = pq.ParquetWriter(self._path, schema, use_dictionary=texts)
+        self._writer = self._open.enter_context(writer)
+
+    def write(self, rows: pa.Table) -> int:
+        """Write a row group; return how many rows there are."""
+        with self._told():
+            self._writer.write_table(rows, row_group_size=max(1, rows.num_rows))
+        self._rows += rows.num_rows
+        return self._rows
+
+    def close(self) -> DataFile:
+        """End the file."""
+        with self._told():
+            self._writer.close()
+            size = self._path.stat().st_size
+        self._open.close()
+        return DataFile(self._name, self._table, self._partition, self._rows, size)
+
+    def throw_away(self, error: BaseException) -> None:
+        """Leave nothing of the file."""
+        self._open.__exit__(type(error), error, error.__traceback__)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Leave nothing of the file if an error comes, and tell it as the store does."""
+        try:
+            yield
+        except BaseException as error:
+            self.throw_away(error)
+            raise
+
+
+class Writing:
+    """Writes rows to data files.
+
+    Parameters
+    ----------
+    store
+        Where the files go.
+    """
+
+    def __init__(self, store: Store):
+        self._store = store
+        self._waiting: dict[tuple[str, str], list[pa.Table]] = {}
+        self._rows: Counter[tuple[str, str]] = Counter()
+        self._bytes: Counter[tuple[str, str]] = Counter()
+        self._open: dict[tuple[str, str], _File] = {}
+        # Encoding goes on beside reading, one row group at a time.
+        self._writer = ThreadPoolExecutor(1)
+        self._writing: deque[Future[None]] = deque()
+        #: The files that were written.
+        self.written: list[DataFile] = []
+
+    def __enter__(self) -> Writing:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._writer.shutdown(cancel_futures=True)
+        if error is not None:
+            for file in self._open.values():
+                with suppress(WriteError):
+                    file.throw_away(error)
+            with suppress(WriteError):
+                self.throw_away()
+
+    def throw_away(self) -> None:
+        """Remove what was written."""
+        self._store.delete([file.path for file in self.written])
+
+    def add(self, name: str, rows: pa.Table, quarters: Quarter) -> None:
+        """Add rows of a table, each with its quarter."""
+        for quarter in np.unique(quarters).tolist():
+            chosen = quarters == quarter
+            part = rows if chosen.all() else rows.filter(pa.array(chosen))
+            self.add_to(whole_of(name), name_of(quarter), part)
+
+    def add_to(self, table: str, partition: str, rows: pa.Table) -> None:
+        """Add rows of one quarter."""
+        place = (table, partition)
+        self._waiting.setdefault(place, []).append(rows)
+        self._rows[place] += rows.num_rows
+        self._bytes[place] += rows.nbytes
+        if self._rows[place] >= GROUP_ROWS:
+            self._write(place)
+        while self._bytes.total() > _HELD_BYTES:
+            self._write(max(self._bytes, key=lambda place: self._bytes[place]))
+
+    def _write(self, place: tuple[str, str]) -> None:
+        rows = pa.concat_tables(self._waiting.pop(place)).combine_chunks()
+        del self._rows[place], self._bytes[place]
+        self._writing.append(self._writer.submit(self._encode, place, rows))
+        while len(self._writing) > _AHEAD:
+            self._writing.popleft().result()
+
+    def _encode(self, place: tuple[str, str], rows: pa.Table) -> None:
+        table, partition = place
+        if table in TABLES:
+            check_batch(table, rows)
+        for start in range(0, max(rows.num_rows, 1), GROUP_ROWS):
+            group = rows.slice(start, GROUP_ROWS)
+            if place not in self._open:
+                texts = repetitive(group) or False
+                self._open[place] = _File(self._store, table, partition, group.schema, texts)
+            if self._open[place].write(group) >= FILE_ROWS:
+                self.written.append(self._open.pop(place).close())
+        # Memory that other threads filled is not given back by itself.
+        pa.default_memory_pool().release_unused()
+
+    def finish(self) -> None:
+        """Write what waits."""
+        for place in list(self._waiting):
+            self._write(place)
+        while self._writing:
+            self._writing.popleft().result()
+        while self._open:
+            self.written.append(self._open.popitem()[1].close())
+
+
+def read_rows(store: Store, file: DataFile, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a data file, with all its columns or some."""
+    with (
+        store.reading(file.path),
+        store.open(file.path, file.size) as source,
+        pq.ParquetFile(source) as opened,
+    ):
+        return opened.read(columns=columns)
+
+
+def placed(tables: Tables) -> Tables:
+    """Say of all rows of some tables in which quarter they lie."""
+    known = Quarters()
+    return {
+        name: tables[name].append_column(QUARTER, pa.array(known.of(name, tables[name])))
+        for name in _parents_first(tables)
+    }
+
+
+def applied(
+    store: Store,
+    files: Iterable[DataFile],
+    changed: Mapping[str, Change],
+    writing: Writing,
+) -> list[DataFile]:
+    """Write what changes, and the rows that stay beside it; return the old files that still count.
+
+    Parameters
+    ----------
+    store
+        The store.
+    files
+        The files that counted so far.
+    changed
+        What changes in each table, with the quarters in which it lies.
+    writing
+        Writes the rows.
+
+    Raises
+    ------
+    FaultError
+        If a row that goes is not there.
+    """
+    kept = list(files)
+    gone = _parted({name: change.gone for name, change in changed.items()})
+    come = _parted({name: change.come for name, change in changed.items()})
+    for place in sorted({*gone, *come}):
+        kept = replaced(store, kept, place, gone.get(place), come.get(place), writing)
+    return kept
+
+
+def replaced(
+    store: Store,
+    files: Sequence[DataFile],
+    place: tuple[str, str],
+    gone: pa.Table | None,
+    come: pa.Table | None,
+    writing: Writing,
+) -> list[DataFile]:
+    """Write what changes in one quarter of a table; return the old files that still count.
+
+    Parameters
+    ----------
+    store, files, writing
+        As :func:`applied` takes them.
+    place
+        The table and the quarter.
+    gone, come
+        The rows that go, and those that come.
+    """
+    mine = [file for file in files if (file.table, file.partition) == place]
+    dropped = _without(store, mine, gone, writing) if gone is not None and len(gone) else []
+    if come is not None and len(come):
+        writing.add_to(*place, come)
+        small = [file for file in mine if file not in dropped and file.rows < FILE_ROWS // 2]
+        if small and not dropped:
+            # What comes night by night must not become a file for each.
+            writing.add_to(*place, read_rows(store, small[0]))
+            dropped.append(small[0])
+    return [file for file in files if file not in dropped]
+
+
+def _parted(tables: Tables) -> dict[tuple[str, str], pa.Table]:
+    """Divide rows by table and quarter."""
+    parts: dict[tuple[str, str], list[pa.Table]] = {}
+    for name, table in tables.items():
+        quarters = table[QUARTER].to_numpy()
+        rows = table.drop_columns([QUARTER])
+        for quarter in np.unique(quarters).tolist():
+            part = rows.filter(pa.array(quarters == quarter))
+            parts.setdefault((whole_of(name), name_of(quarter)), []).append(part)
+    return {place: pa.concat_tables(several) for place, several in parts.items()}
+
+
+def _parents_first(tables: Tables) -> Iterator[str]:
+    yield from (name for name in tables if name not in PARENTS)
+    yield from (name for name in tables if PARENTS.get(name) in ("points", "coupons"))
+    yield from (name for name in tables if PARENTS.get(name) == "reversals")
+
+
+def _without(
+    store: Store, files: Sequence[DataFile], gone: pa.Table, writing: Writing
+) -> list[DataFile]:
+    """Write again, without the rows that go, the files that have any; return these."""
+    keys = keys_of(files[0].table) if files else ()
+    left = Counter(row_numbers(gone, keys or gone.column_names).tolist())
+    wanted = np.sort(np.array(list(left), np.uint64))
+    dropped, found = [], 0
+    for file in files:
+        own = row_numbers(read_rows(store, file, list(keys) or None), keys or gone.column_names)
+        places = np.searchsorted(wanted, own).clip(max=len(wanted) - 1)
+        stays = np.ones(len(own), bool)
+        for row in np.flatnonzero(wanted[places] == own).tolist():
+            # Where no key tells rows apart there may be two alike, of which one goes.
+            number = int(own[row])
+            if left[number]:
+                left[number] -= 1
+                stays[row] = False
+        if not stays.all():
+            found += int((~stays).sum())
+            dropped.append(file)
+            if stays.any():
+                rows = read_rows(store, file).filter(pa.array(stays))
+                writing.add_to(file.table, file.partition, rows)
+    if found != gone.num_rows:
+        raise FaultError(
+            f"of {gone.num_rows} rows that go, {found} are in the files of the warehouse"
+        )
+    return dropped

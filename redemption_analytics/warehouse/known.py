@@ -1,0 +1,123 @@
+"""Which exports a warehouse knows already, so that they are not read again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import pyarrow as pa
+
+from redemption_analytics.dating import TELLING
+from redemption_analytics.privacy import Pseudonym
+from redemption_analytics.sources.accounts import keyed
+from redemption_analytics.sources.export import Export
+from redemption_analytics.sources.streams import UNREADABLE
+
+_PIECE = 1 << 20
+
+#: Columns beside those of ``files`` that a unit keeps of its exports.
+WRITTEN, ANSWERS, NUMBER, LIBRARY = "_written", "_answers", "_number", "_library"
+
+
+@dataclass
+class Known:
+    """The exports that were ingested before.
+
+    An export is known by its content and its date; where only the modification of its file dates
+    it, which copies do not keep, by its content. Where neither its name nor its size, its date and
+    its file's modification differ from a known one's, its content is not looked at.
+
+    Parameters
+    ----------
+    exports
+        What units keep of their exports.
+    hidden
+        What replaced digests; None where they stand.
+    """
+
+    exports: Iterable[pa.Table]
+    library: str
+    hidden: Pseudonym | None = None
+    #: Exports of which nothing came, by another version of the library: to be tried again.
+    again: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._seen: dict[tuple[str, int | None, datetime, datetime | None], tuple[str, bool]] = {}
+        self._by_size: defaultdict[int | None, list[tuple[str, datetime, str]]] = defaultdict(list)
+        self._times: Counter[str] = Counter()
+        for table in self.exports:
+            for row in table.to_pylist():
+                self._times[row["source"]] += row[ANSWERS] > 0
+                final = row["status"] == "loaded" or row[LIBRARY] == self.library or row["records"]
+                key = (row["source"], row["size"], row["exported_at"], row[WRITTEN])
+                self._seen[key] = row["status"], bool(final)
+                if row["digest"] is not None and final:
+                    # The size of a stream is not known before it is read.
+                    for size in (row["size"], None):
+                        self._by_size[size].append(
+                            (row["digest"], row["exported_at"], row["dated_by"])
+                        )
+
+    def new(self, exports: Sequence[Export]) -> list[Export]:
+        """Choose the exports that were not ingested before; of several that are alike the first."""
+        sizes = Counter((export.size, export.exported_at) for export in exports)
+        found = []
+        met: set[tuple[datetime, str]] = set()
+        for export in exports:
+            if self.knows(export):
+                continue
+            if sizes[export.size, export.exported_at] > 1 and export.open is not None:
+                digest = None if export.passed_over else self._digest(export)
+                if digest is not None:
+                    if (export.exported_at, digest) in met:
+                        continue
+                    met.add((export.exported_at, digest))
+            found.append(export)
+        return found
+
+    def named_apart(self, exports: Sequence[Export]) -> list[Export]:
+        """Let answers of exports whose names are known have names of their own."""
+        return [
+            replace(export, edition=f"~{self._times[export.name] + 1}")
+            if self._times[export.name]
+            else export
+            for export in exports
+        ]
+
+    def knows(self, export: Export) -> bool:
+        """Check whether an export was ingested before."""
+        if export.written is not None or export.passed_over is not None:
+            found = self._seen.get((export.name, export.size, export.exported_at, export.written))
+            if found is not None:
+                status, final = found
+                if export.passed_over is not None and status == "passed over":
+                    return True
+                if not final:
+                    self.again.append(export.name)
+                return final
+        if export.passed_over is not None or export.open is None:
+            return False
+        alike = [
+            digest
+            for digest, made, dated_by in self._by_size.get(export.size, ())
+            if made == export.exported_at
+            or (export.dated_by not in TELLING and dated_by not in TELLING)
+        ]
+        return bool(alike) and self._digest(export) in alike
+
+    def _digest(self, export: Export) -> str | None:
+        digest = hashlib.sha256(usedforsecurity=False)
+        try:
+            with closing(export.open()) as stream:  # type: ignore[misc]
+                while piece := stream.read(_PIECE):
+                    digest.update(piece)
+        except (*UNREADABLE, ValueError):
+            return None
+        found = pa.array([digest.hexdigest()], pa.string())
+        if self.hidden is None:
+            return str(found[0])
+        return str(keyed(pa.chunked_array([found]), self.hidden)[0])

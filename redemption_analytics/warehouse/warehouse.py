@@ -1,0 +1,251 @@
+"""A warehouse: what exports told so far, which grows by what is new in them."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING, Unpack
+
+from redemption_analytics.errors import SourceError, UsageError, refused
+from redemption_analytics.loading.open import Engine, reader_of
+from redemption_analytics.loading.option_checks import count
+from redemption_analytics.loading.pipeline import Loading
+from redemption_analytics.moments import Moment, Span, end, span
+from redemption_analytics.options import DECLARED, LoadOptions
+from redemption_analytics.redemptions import Redemptions
+from redemption_analytics.sources.find import Source
+from redemption_analytics.tables.arguments import public, public_with
+from redemption_analytics.warehouse.delta import publish
+from redemption_analytics.warehouse.difference import Difference, difference
+from redemption_analytics.warehouse.ingest import Ingest, Ingested
+from redemption_analytics.warehouse.log import Entry, Log
+from redemption_analytics.warehouse.opening import known_on, opened
+from redemption_analytics.warehouse.options import kept_options
+from redemption_analytics.warehouse.stage import units_of
+from redemption_analytics.warehouse.store import Store
+from redemption_analytics.warehouse.vacuum import Vacuumed, vacuum
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Warehouse:
+    """What exports told so far: it grows by a night, and its older versions stay readable.
+
+    Parameters
+    ----------
+    path
+        A directory, which need not be there yet, or a URL (``s3://``, ``gs://``, ``az://``).
+
+    Raises
+    ------
+    UsageError
+        If the place is of no known kind.
+
+    Examples
+    --------
+    >>> import redemption_analytics as ra
+    >>> warehouse = ra.Warehouse("memory://docs")
+    >>> warehouse.ingest("data_samples/2020-breakups.json")
+    version 1: 1 export read, 0 known already; points 2 added; reversals 2 added;
+    coupons 1 added; customers 1 added
+    >>> ra.net_points(warehouse.open())
+       redemptions  points_redeemed  points_reversed  net_points
+    0            2              120               30          90
+    """
+
+    @public
+    def __init__(self, path: str | os.PathLike[str]):
+        if not isinstance(path, (str, os.PathLike)):
+            raise refused("path", "a directory or a URL", path)
+        self._store = Store(path)
+        self._log = Log(self._store)
+
+    def __repr__(self) -> str:
+        return f"Warehouse({self._store.location!r})"
+
+    @public_with(DECLARED)
+    def ingest(self, source: Source, **options: Unpack[LoadOptions]) -> Ingested:
+        """Take in what is new in exports.
+
+        What was ingested before is not read again: an export is known by its content and its date.
+        Whatever the order in which exports are ingested, the tables are those of one load of them
+        all.
+
+        Parameters
+        ----------
+        source
+            As :func:`redemption_analytics.load` takes it.
+        **options
+            The options of :func:`redemption_analytics.load`. Those that decide what the tables say
+            (``points``, ``pii``, ``keep_custom_fields``, ``customer_key``, ``timezone``) are fixed
+            by the first ingest; later ones need not give them.
+
+        Returns
+        -------
+        Ingested
+            The version, and what changed.
+
+        Raises
+        ------
+        UsageError
+            If an option is another than the warehouse was made with.
+        SourceError
+            If there is something new, but nothing of it can be used. ``allow_empty`` lets that
+            pass.
+        WriteError
+            If the warehouse cannot be written.
+        """
+        entry = self._log.newest()
+        whole, kept = kept_options(options, None if entry is None else entry.options)
+        return Ingest(self._store, self._log, Loading.of(whole), kept).run(source)
+
+    @public
+    def open(
+        self,
+        engine: Engine = "pandas",
+        *,
+        version: int | None = None,
+        as_known_on: Moment | None = None,
+    ) -> Redemptions:
+        """Open a version as a bundle of tables.
+
+        Parameters
+        ----------
+        engine
+            As :func:`redemption_analytics.open` takes it.
+        version
+            Which version; by default the newest.
+        as_known_on
+            A moment: what the exports told that had been made until then (a date is all of that
+            day), whenever they were ingested. Where no version consists of just these, their
+            answers are merged again, in memory, and the bundle has no ledger.
+
+        Returns
+        -------
+        Redemptions
+            The bundle.
+
+        Raises
+        ------
+        UsageError
+            If both are given, or there is no such version, or nothing was known then.
+        SourceError
+            If the warehouse holds nothing yet, or cannot be read.
+        """
+        if version is not None and as_known_on is not None:
+            raise UsageError("open takes version or as_known_on, not both")
+        moment = end(as_known_on, "as_known_on")
+        reader = reader_of(engine)
+        entry = self._entry(version)
+        if moment is None:
+            return opened(self._store, entry, reader)
+
+        def loading() -> Loading:
+            return Loading.of(kept_options({}, entry.options)[0])
+
+        return known_on(self._store, self._log, entry, moment, loading, reader)
+
+    def history(self) -> pd.DataFrame:
+        """Return the versions that can be opened, the oldest first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each version: ``version``, ``committed_at`` (UTC), ``exports`` (how many
+            were met so far), ``newest_export`` (when the newest of those was made that tell it),
+            and how many ``points``, ``coupons``, ``reversals`` and ``customers`` there are.
+
+        Examples
+        --------
+        >>> import redemption_analytics as ra
+        >>> warehouse = ra.Warehouse("memory://history")
+        >>> done = warehouse.ingest("data_samples/2020-breakups.json")
+        >>> warehouse.history()[["version", "exports", "points", "reversals"]]
+           version  exports  points  reversals
+        0        1        1       2          2
+        """
+        import pandas as pd
+
+        tables = ("points", "coupons", "reversals", "customers")
+        rows = []
+        for version in self._log.versions():
+            entry = self._log.read(version)
+            newest = [unit.newest for unit in units_of(entry) if unit.newest]
+            rows.append(
+                (
+                    version,
+                    entry.committed_at,
+                    sum(file.rows for file in entry.tables["files"]),
+                    datetime.fromisoformat(max(newest)) if newest else None,
+                    *(sum(file.rows for file in entry.tables[name]) for name in tables),
+                )
+            )
+        columns = ["version", "committed_at", "exports", "newest_export", *tables]
+        frame = pd.DataFrame(rows, columns=columns)
+        times = dict.fromkeys(("committed_at", "newest_export"), "datetime64[us]")
+        return frame.astype({**times, "version": "int64"})
+
+    @public
+    def diff(self, before: int, after: int | None = None) -> Difference:
+        """Compare two versions: what came, what was restated, and how net points moved.
+
+        Parameters
+        ----------
+        before, after
+            Two versions; by default the later one is the newest.
+
+        Returns
+        -------
+        Difference
+            The rows that came and went, the values that changed, and the totals' change.
+
+        Raises
+        ------
+        UsageError
+            If there is no such version.
+        """
+        first = self._entry(count("before", before))
+        return difference(self._store, first, self._entry(after and count("after", after)))
+
+    @public
+    def vacuum(self, keep: int = 30, *, grace: Span = "1D") -> Vacuumed:
+        """Take away old versions, and the files that no version names any more.
+
+        Parameters
+        ----------
+        keep
+            How many of the newest versions stay.
+        grace
+            A span: versions that were the newest so long ago stay too, for who opened one may still
+            read it; and so do files that are no older, for an ingest may be writing them.
+
+        Returns
+        -------
+        Vacuumed
+            What went.
+        """
+        least = count("keep", keep)
+        return vacuum(self._store, self._log, least, span(grace, "grace"))
+
+    def publish(self) -> None:
+        """Publish the versions as Delta tables, over the same files.
+
+        Each public table is one, at ``data/<table>``, and version n of it is version n of the
+        warehouse. Once published, later ingests publish their versions too.
+
+        Raises
+        ------
+        UsageError
+            If the extra ``delta`` is missing.
+        """
+        self._entry(None)
+        publish(self._store)
+
+    def _entry(self, version: int | None) -> Entry:
+        if version is not None:
+            return self._log.read(count("version", version))
+        entry = self._log.newest()
+        if entry is None:
+            raise SourceError(f"{self._store.location} holds nothing yet: ingest exports first")
+        return entry
