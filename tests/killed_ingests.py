@@ -110,7 +110,7 @@ def main(directory: str, kills: str, seed: str) -> None:
         if number % 2:
             shutil.copytree(known, location)
         process = forked(lambda location=location: ra.Warehouse(location).ingest(paths))  # type: ignore[misc]
-        time.sleep(moments.uniform(0, 1.2 * long))
+        time.sleep(moments.uniform(0, 1.5 * long))
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         right = done(
