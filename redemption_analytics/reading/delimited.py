@@ -65,6 +65,8 @@ def columns_in(head: bytes) -> Columns | None:
     >>> columns_in(b'id,payload\n1,"{}"').place
     1
     """
+    if head.startswith((b"{", b"<")):
+        return None  # Most texts are JSON or XML, and looking for a line's end in them takes long.
     end = _LINE_END.search(head, 0, _HEADER_BYTES)
     header = head[: end.start()] if end else head[:_HEADER_BYTES]
     if PAYLOAD_COLUMN.encode() not in header.lower():

@@ -102,9 +102,7 @@ def _distinct(exports: Iterable[Export]) -> list[Export]:
 
     By which of its names a file is known does not depend on the order in which they were found.
     """
-    found = [
-        replace(e, name=_text(e.name), archive=e.archive and _text(e.archive)) for e in exports
-    ]
+    found = list(map(_named_in_text, exports))
     alike: defaultdict[str, list[int]] = defaultdict(list)
     for place, export in enumerate(found):
         if export.identity is not None:
@@ -126,7 +124,8 @@ def _distinct(exports: Iterable[Export]) -> list[Export]:
         if place not in again:
             names[export.name] += 1
             number = names[export.name]
-            found[place] = replace(export, name=numbered(export.name, number), number=number)
+            if number > 1:
+                found[place] = replace(export, name=numbered(export.name, number), number=number)
     for place, first in twins.items():
         if found[place].passed_over is None:
             found[place] = replace(found[place], passed_over=SAME, twin=found[first].name)
@@ -136,6 +135,14 @@ def _distinct(exports: Iterable[Export]) -> list[Export]:
 def _text(name: str) -> str:
     """Return a name as text: names of files are bytes, which need not be any."""
     return name.encode(errors="backslashreplace").decode()
+
+
+def _named_in_text(export: Export) -> Export:
+    """Return an export under names that are text, which those of files need not be."""
+    name, archive = _text(export.name), export.archive and _text(export.archive)
+    if (name, archive) == (export.name, export.archive):
+        return export
+    return replace(export, name=name, archive=archive)
 
 
 def _preference(export: Export) -> tuple[bool, bool, bool, str, int, str]:
@@ -319,7 +326,8 @@ def _below(path: str, *, hidden: bool = False) -> Iterator[Export]:
             yield _of_table(file, name, path)
         else:
             reason = file.passed_over or (HIDDEN if hidden else None)
-            yield replace(_local(name, named=False, below=path), passed_over=reason)
+            export = _local(name, named=False, below=path)
+            yield replace(export, passed_over=reason) if reason else export
 
 
 def _from_glob(pattern: str) -> Iterator[Export]:
