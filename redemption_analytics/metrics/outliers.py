@@ -103,9 +103,10 @@ def reversal_outliers(
     q_value is the false discovery rate of Y. Benjamini and Y. Hochberg, "Controlling the false
     discovery rate" (JRSS B 57, 1995). ``benchmarks/outliers.py`` simulates lists of 3 to 200 tills
     of which none is bad. Below 0.01 a list names somebody in at most one of a hundred, as promised,
-    where tills are alike or differ by nature with a standard deviation of a third of their mean; in
-    1 to 2 of a hundred where that is half their mean. Where a few honest tills are many times the
-    mean (log-normal rates, half the mean, 200 tills) it is 12: such a till does stand out, and is a
+    where tills are alike, or their rates have a beta distribution with a standard deviation of a
+    third of the mean; in 1 to 2 of a hundred where that is half the mean. Where rates are skewed
+    the promise does not hold: log-normal ones give 1 to 3 of a hundred at a third and, at half, 1
+    to 12, the more the more tills there are. A till many times the mean does stand out, and is a
     reason to ask, not a verdict. Fisher's test alone would name somebody in most lists.
 
     Recent redemptions, whose reversals are still to come, count as not reversed in every group. The
