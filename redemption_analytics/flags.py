@@ -178,8 +178,7 @@ class Command(TyperCommand):
             error.message = error.message.removeprefix("Value error, ")  # Pydantic's
             if error.param is not None and error.param.name == "source":
                 found = self.make_parser(ctx).parse_args(args=given)[0]
-                error.param = next(  # type: ignore[assignment]
-                    (one for one in self.params if one.name == "directory" and found.get(one.name)),
-                    error.param,
-                )
+                # What was not given is None, or a mark of Click's that passes for true.
+                if isinstance(found.get("directory"), str):
+                    error.param = next(one for one in self.params if one.name == "directory")  # type: ignore[assignment]
             raise
