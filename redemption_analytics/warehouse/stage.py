@@ -1,13 +1,13 @@
 """The stage: what answers say, flattened and not yet merged, unit by unit.
 
-A unit is what one ingest read. Its tables are those that merging starts from, with the columns that
-serve merging.
+A unit is what one ingest read, or several did whose units were put together. Its tables are those
+that merging starts from, with the columns that serve merging.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -53,6 +53,8 @@ class Unit:
         For the findings that a reader makes (``unknown_fields``, ``epoch_times``) and each name how
         often it was met, where first (the export's time, its name and number, and the record), and
         what to say of that.
+    parts
+        The names of the units that it was written of; none where it is what one ingest read.
     """
 
     name: str
@@ -63,6 +65,12 @@ class Unit:
     rejected: dict[str, int]
     newest: str | None
     odd: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    parts: list[str] = field(default_factory=list)
+
+    @property
+    def came_in(self) -> list[str]:
+        """The names of the units that its exports came in."""
+        return self.parts or [self.name]
 
     @property
     def answers(self) -> int:
@@ -80,7 +88,7 @@ class Unit:
 
     def path(self, name: str) -> str:
         """Return the name of one of its files in the store."""
-        return f"data/stage/{self.name}/{name}"
+        return f"{folder_of(self.name)}/{name}"
 
     @property
     def paths(self) -> list[str]:
@@ -89,9 +97,26 @@ class Unit:
         return [*(self.path(f"{name}.arrow") for name in names), self.path("exports.parquet")]
 
 
+def folder_of(unit: str) -> str:
+    """Return where the files of a unit lie in the store."""
+    return f"data/stage/{unit}"
+
+
 def units_of(entry: Entry | None) -> list[Unit]:
     """Return the units of a version."""
     return [] if entry is None else [Unit(**unit) for unit in entry.state["units"]]
+
+
+def odd_together(units: Iterable[Unit]) -> dict[str, dict[str, list[Any]]]:
+    """Return what the reader met of what it does not know, in some units as in one."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for unit in units:
+        for check, names in unit.odd.items():
+            own = found.setdefault(check, {})
+            for name, (count, *first) in names.items():
+                before, *others = own.get(name, [0])
+                own[name] = [before + count, *min(first, others or first)]
+    return found
 
 
 class Staging:
@@ -200,14 +225,14 @@ class Staging:
         for table in GROWING:
             grown = self._open[table]
             rows[table] = grown.rows
-            store.put(f"data/stage/{name}/{table}.arrow", grown.path)
+            store.put(f"{folder_of(name)}/{table}.arrow", grown.path)
         kinds = []
         for kind, links in self._linking.finish() if self._linking is not None else ():
             kinds.append(kind)
-            store.put(f"data/stage/{name}/links-{kind}.arrow", _ipc(links.to_arrow()))
+            store.put(f"{folder_of(name)}/links-{kind}.arrow", _ipc(links.to_arrow()))
         sink = pa.BufferOutputStream()
         pq.write_table(exports, sink)
-        store.put(f"data/stage/{name}/exports.parquet", sink.getvalue().to_pybytes())
+        store.put(f"{folder_of(name)}/exports.parquet", sink.getvalue().to_pybytes())
         return rows, kinds
 
 
