@@ -323,6 +323,12 @@ class StagedUnit:
         ):
             return file.read()
 
+    def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Return some columns of a table, batch by batch."""
+        path = self.unit.path(f"{name}.arrow")
+        with self._store.reading(path), _Staged(self._store, path) as staged:
+            yield from staged.batches(columns)
+
     def tables(self, answers: Numbers) -> Tables:
         """Return what some answers say, as the settled tables of a block.
 
@@ -389,6 +395,12 @@ class _Staged:
         parts = [file.get_batch(n).column(0).to_numpy() for n in range(file.num_record_batches)]
         numbers: Numbers = np.concatenate([np.array([], np.int64), *parts])
         return numbers
+
+    def batches(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Read some columns, batch by batch."""
+        file = _opened(self._source, self._file.schema, names)
+        for number in range(file.num_record_batches):
+            yield pa.Table.from_batches([file.get_batch(number)]).select(list(names))
 
     def take(self, rows: Numbers) -> pa.Table:
         """Read some rows, ascending."""
