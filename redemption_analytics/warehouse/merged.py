@@ -117,7 +117,9 @@ class Stage:
         )
         order = np.lexsort((answers, units, rank))
         units, answers = units[order], answers[order]
-        starts = np.flatnonzero(np.diff(units, prepend=-1))
+        # In a unit of several ingests older exports may come after newer ones.
+        ends_before = (np.diff(units, prepend=-1) != 0) | (np.diff(answers, prepend=-1) < 0)
+        starts = np.flatnonzero(ends_before)
         yielded = False
         ends = np.append(starts, len(units))[1:]
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):

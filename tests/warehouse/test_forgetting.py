@@ -93,7 +93,9 @@ class Exported:
                 people = [each["response"]["customer"] for each in told.values()]
                 payload = {"response": {"status": {"success": True}, "customer": people}}
             lines.append(json.dumps(payload))
-        Path(self.path).write_text("\n".join(lines))
+        # What has one content and one date is one export.
+        blank = "\n" * int(Path(self.path).name[0])
+        Path(self.path).write_text("\n".join(lines) + blank)
         os.utime(self.path, (1.7e9, 1.7e9))
 
     def strip(self, ids: set[str]) -> None:
@@ -159,7 +161,7 @@ def answers_of(
 
 
 @given(st.data())
-@settings(max_examples=60 * TIMES, deadline=None, phases=NO_SHRINK)
+@settings(max_examples=40 * TIMES, deadline=None, phases=NO_SHRINK)
 def test_a_warehouse_that_forgot_somebody_is_a_load_of_exports_without_them(data: Any) -> None:
     drawn = data.draw(st.lists(st.tuples(DAYS, RECORDS), min_size=2, max_size=5))
     options = data.draw(
