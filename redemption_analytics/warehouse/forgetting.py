@@ -20,14 +20,14 @@ from redemption_analytics.errors import UsageError, WriteError
 from redemption_analytics.loading.pipeline import Loading
 from redemption_analytics.memory import system_memory
 from redemption_analytics.sources.export import by_number, numbered
-from redemption_analytics.tables.arrow import arrow_schema_of
 from redemption_analytics.warehouse.books import READ
 from redemption_analytics.warehouse.building import Building, Chosen
 from redemption_analytics.warehouse.delta import is_published, publish
-from redemption_analytics.warehouse.files import NO_QUARTER, Writing, read_rows, replaced
+from redemption_analytics.warehouse.files import NO_QUARTER, Writing, replaced
+from redemption_analytics.warehouse.forgotten_rejects import Parted, Rejects, rows_of
 from redemption_analytics.warehouse.links import affected
 from redemption_analytics.warehouse.log import DataFile, Entry, Log
-from redemption_analytics.warehouse.mentions import TEXTS, Mentions, element_of
+from redemption_analytics.warehouse.mentions import TEXTS, Mentions
 from redemption_analytics.warehouse.merged import Mask, Stage
 from redemption_analytics.warehouse.person import NamedBy, Person, person_of
 from redemption_analytics.warehouse.rewriting import Part, linking_of, rewritten
@@ -38,9 +38,6 @@ LOG = logging.getLogger(__name__)
 
 #: So often another writer may be first before this one gives up.
 _TRIES = 20
-
-#: Stands for what a reject says where that may be the person's.
-_FORGOTTEN = "the value was refused, and is forgotten"
 
 _TOLD = ("points", "reversals", "coupons", "customers")
 
@@ -83,30 +80,6 @@ class Forgotten:
         return "; ".join(told)
 
     __repr__ = __str__
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """A unit that is written anew: what stays of it, and which of its texts name the person.
-
-    Attributes
-    ----------
-    was
-        The unit as it was.
-    gone
-        Which of its answers are the person's.
-    touched
-        Which others say something else afterwards.
-    """
-
-    was: StagedUnit
-    gone: Mask
-    touched: Mask
-
-    @property
-    def stays(self) -> Mask:
-        """Which of its answers stay."""
-        return ~self.gone
 
 
 class Forgetting:
@@ -190,10 +163,10 @@ class Forgetting:
         mentions = Mentions(person.identities)
         names = _new_names(stage, mentions)
         parted = [
-            _Unit(unit, gone, ~gone & (mentions.answers_of(unit) | _of_sources(unit, names)))
+            Parted(unit, gone, ~gone & (mentions.answers_of(unit) | _of_sources(unit, names)))
             for unit, gone in zip(stage.units, person.answers, strict=True)
         ]
-        rejects = _Rejects.of(self._store, entry, parted, mentions, names)
+        rejects = Rejects.of(self._store, entry, parted, mentions, names)
         units = [
             self._rewritten(each, mentions, names, scratch, writing)
             if _says_something_else(each, mentions, names)
@@ -212,7 +185,7 @@ class Forgetting:
 
     def _rewritten(
         self,
-        unit: _Unit,
+        unit: Parted,
         mentions: Mentions,
         names: Mapping[str, str],
         scratch: Path,
@@ -243,7 +216,7 @@ class Forgetting:
         return replace(made, odd=odd)
 
     def _linked(
-        self, stage: Stage, units: Sequence[Unit], parted: Sequence[_Unit], scratch: Path
+        self, stage: Stage, units: Sequence[Unit], parted: Sequence[Parted], scratch: Path
     ) -> tuple[Chosen, Chosen]:
         """Find all answers that are linked with those that go or say something else.
 
@@ -278,85 +251,11 @@ class Forgetting:
         """Rename files that are called after the person."""
         if not names:
             return list(kept)
-        rows = _rows(self._store, kept, "files", NO_QUARTER)
+        rows = rows_of(self._store, kept, "files", NO_QUARTER)
         gone = rows.filter(pc.is_in(rows["source"], pa.array(list(names), pa.string())))
         come = _with_texts(gone, "source", [names[name] for name in gone["source"].to_pylist()])
         come = mentions.without(come, "reason")
         return replaced(self._store, kept, ("files", NO_QUARTER), gone, come, writing)
-
-
-@dataclass(frozen=True)
-class _Rejects:
-    """What was refused of a person's answers, or quotes the person.
-
-    Attributes
-    ----------
-    gone
-        The rejects that go.
-    come
-        Those of them that stay, without what they quoted.
-    counts
-        How many elements of each kind that are refused no more, by source and record.
-    """
-
-    gone: pa.Table
-    come: pa.Table
-    counts: Mapping[tuple[str, int], Counter[str]]
-
-    @classmethod
-    def of(
-        cls,
-        store: Store,
-        entry: Entry,
-        parted: Sequence[_Unit],
-        mentions: Mentions,
-        names: Mapping[str, str],
-    ) -> _Rejects:
-        """Find them."""
-        rows = _rows(store, entry.files, "rejects", READ)
-        mine, others = set[tuple[str, int]](), set[tuple[str, int]]()
-        for each in parted if rows.num_rows else ():
-            for place, (source, record) in enumerate(_records(each.was)):
-                (mine if each.gone[place] else others).add((source, record))
-        gone, come, counts = [], [], dict[tuple[str, int], Counter[str]]()
-        for row in rows.to_pylist():
-            where = (row["source"], row["record"])
-            quoted = any(mentions.named_by(row[name] or "") for name in ("path", "reason", "raw"))
-            new = {**row, "source": names.get(row["source"], row["source"])}
-            if where in mine and where not in others:
-                counts.setdefault(where, Counter())[element_of(row["path"])] += 1
-                gone.append(row)
-                continue
-            if where in mine or quoted:
-                new |= {"path": None, "reason": _FORGOTTEN, "raw": None}
-            if new != row:
-                gone.append(row)
-                come.append(new)
-        schema = arrow_schema_of("rejects")
-        return cls(pa.Table.from_pylist(gone, schema), pa.Table.from_pylist(come, schema), counts)
-
-    def left_of(self, unit: Unit, parted: _Unit) -> Unit:
-        """Take what is refused no more out of what a unit counts."""
-        fewer = Counter[str]()
-        if self.counts and parted.gone.any():
-            records = _records(parted.was)
-            for where in {records[place] for place in np.flatnonzero(parted.gone).tolist()}:
-                fewer += self.counts.get(where, Counter())
-        if not fewer:
-            return unit
-        seen, rejected = Counter(unit.seen), Counter(unit.rejected)
-        seen.subtract(fewer)
-        rejected.subtract(fewer)
-        return replace(unit, seen=dict(seen), rejected=dict(+rejected))
-
-
-def _records(unit: StagedUnit) -> list[tuple[str, int]]:
-    """Return source and record of the answers of a unit."""
-    return [
-        where
-        for batch in unit.batches("responses", ["source", "record"])
-        for where in zip(batch["source"].to_pylist(), batch["record"].to_pylist(), strict=True)
-    ]
 
 
 def _new_names(stage: Stage, mentions: Mentions) -> dict[str, str]:
@@ -380,7 +279,7 @@ def _of_sources(unit: StagedUnit, names: Mapping[str, str]) -> Mask:
     return found
 
 
-def _says_something_else(unit: _Unit, mentions: Mentions, names: Mapping[str, str]) -> bool:
+def _says_something_else(unit: Parted, mentions: Mentions, names: Mapping[str, str]) -> bool:
     sources = unit.was.exports()["source"].to_pylist() if names else ()
     odd = (name for found in unit.was.unit.odd.values() for name in found)
     return bool(
@@ -418,9 +317,3 @@ def _placed(said: list[Any], names: Mapping[str, str]) -> list[Any]:
         return said
     new = names[source]
     return [count, made, *by_number(new), record, example.removesuffix(source) + new]
-
-
-def _rows(store: Store, files: Sequence[DataFile], table: str, partition: str) -> pa.Table:
-    shape = arrow_schema_of(table).empty_table()
-    mine = [file for file in files if (file.table, file.partition) == (table, partition)]
-    return pa.concat_tables([shape, *(read_rows(store, file) for file in mine)])
