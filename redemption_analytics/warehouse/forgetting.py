@@ -19,6 +19,7 @@ from redemption_analytics.atomic_directory import FULL, told_as_write_error
 from redemption_analytics.errors import UsageError, WriteError
 from redemption_analytics.loading.pipeline import Loading
 from redemption_analytics.memory import system_memory
+from redemption_analytics.options import NamedBy
 from redemption_analytics.sources.export import by_number, numbered
 from redemption_analytics.warehouse.books import READ
 from redemption_analytics.warehouse.building import Building, Chosen
@@ -29,7 +30,7 @@ from redemption_analytics.warehouse.links import affected
 from redemption_analytics.warehouse.log import DataFile, Entry, Log
 from redemption_analytics.warehouse.mentions import TEXTS, Mentions
 from redemption_analytics.warehouse.merged import Mask, Stage
-from redemption_analytics.warehouse.person import NamedBy, Person, person_of
+from redemption_analytics.warehouse.person import Person, person_of
 from redemption_analytics.warehouse.rewriting import Part, linking_of, rewritten
 from redemption_analytics.warehouse.stage import StagedUnit, Unit, units_of
 from redemption_analytics.warehouse.store import Store
@@ -76,7 +77,7 @@ class Forgotten:
             versions = f"versions {self.older[0]} to {self.older[-1]}"
             if len(self.older) == 1:
                 versions = f"version {self.older[0]}"
-            told.append(f'in {versions} until vacuum(keep=1, grace="0s")')
+            told.append(f"in {versions} until vacuumed")
         return "; ".join(told)
 
     __repr__ = __str__

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -16,16 +15,12 @@ from redemption_analytics.flattening.flatten import HIDDEN, Flattening
 from redemption_analytics.merging.customers import IDENTITY_COLUMNS, united_customers
 from redemption_analytics.merging.repeats import Repeats
 from redemption_analytics.merging.stores import InMemory
+from redemption_analytics.options import NamedBy
 from redemption_analytics.parsing.digests import numbers_of
 from redemption_analytics.warehouse.links import Links, Numbers, UnitLinks, affected
 from redemption_analytics.warehouse.merged import Mask
 from redemption_analytics.warehouse.rewriting import Part
 from redemption_analytics.warehouse.stage import StagedUnit
-
-#: What names a person: the customer_key of the tables, or an identity as exports write it.
-NamedBy: TypeAlias = Literal["customer_key", "user_id", "external_id", "mobile", "email"]
-
-NAMES: tuple[NamedBy, ...] = get_args(NamedBy)
 
 
 @dataclass(frozen=True)

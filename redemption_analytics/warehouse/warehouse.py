@@ -11,7 +11,7 @@ from redemption_analytics.loading.open import Engine, reader_of
 from redemption_analytics.loading.option_checks import count
 from redemption_analytics.loading.pipeline import Loading
 from redemption_analytics.moments import Moment, Span, end, span
-from redemption_analytics.options import DECLARED, LoadOptions
+from redemption_analytics.options import DECLARED, LoadOptions, NamedBy
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arguments import public, public_with
@@ -22,7 +22,6 @@ from redemption_analytics.warehouse.ingest import Ingest, Ingested
 from redemption_analytics.warehouse.log import Entry, Log
 from redemption_analytics.warehouse.opening import known_on, opened
 from redemption_analytics.warehouse.options import kept_options
-from redemption_analytics.warehouse.person import NamedBy
 from redemption_analytics.warehouse.stage import units_of
 from redemption_analytics.warehouse.store import Store
 from redemption_analytics.warehouse.vacuum import Vacuumed, vacuum
@@ -289,7 +288,7 @@ class Warehouse:
         >>> done = warehouse.ingest("data_samples/2020-breakups.json")
         >>> warehouse.forget(customer_key=warehouse.open().customers["customer_key"][0])
         version 2: 1 answer forgotten; points 2 removed; reversals 2 removed; coupons 1 removed;
-        customers 1 removed; in version 1 until vacuum(keep=1, grace="0s")
+        customers 1 removed; in version 1 until vacuumed
         >>> len(warehouse.open().points), warehouse.vacuum(keep=1, grace="0s").versions
         (0, (1,))
         """

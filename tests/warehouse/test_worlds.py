@@ -17,6 +17,7 @@ from worlds import ANSWERS
 
 import redemption_analytics as ra
 from redemption_analytics.merging import customers
+from redemption_analytics.warehouse import compaction
 
 NO_SHRINK = [Phase.explicit, Phase.generate]
 _NUMBERS = itertools.count()
@@ -50,7 +51,11 @@ def test_a_warehouse_is_one_load_of_its_exports_in_whatever_order_they_came(data
         st.sampled_from([{}, {}, {"customer_key": "mobile"}, {"points": "decimal"}])
     )
     most = data.draw(st.sampled_from([1, 2, 50]))
-    with TemporaryDirectory() as folder, mock.patch.object(customers, "MOST_KEYS", most):
+    with (
+        TemporaryDirectory() as folder,
+        mock.patch.object(customers, "MOST_KEYS", most),
+        mock.patch.object(compaction, "FANOUT", data.draw(st.sampled_from([1, 2, 8]))),
+    ):
         paths = _written(folder, exports)
         whole = ra.load(paths, allow_empty=True, **options)
         warehouse = ra.Warehouse(f"memory://worlds-{next(_NUMBERS)}")
