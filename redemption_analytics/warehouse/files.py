@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from redemption_analytics.columns import TABLES, key_of
 from redemption_analytics.errors import FaultError, WriteError
 from redemption_analytics.flattening.flatten import PARENTS, Tables
-from redemption_analytics.merging.stores import GROUP_ROWS, repetitive
+from redemption_analytics.merging.stores import GROUP_ROWS, ROWS_THAT_TELL, repetitive
 from redemption_analytics.parsing.digests import Numbers, numbers_of
 from redemption_analytics.tables.arrow import check_batch
 from redemption_analytics.tables.parts import whole_of
@@ -29,7 +29,7 @@ from redemption_analytics.warehouse.store import Store
 FILE_ROWS = 4 * GROUP_ROWS
 
 #: So many bytes of rows wait at most, in all, for others of their quarter.
-_HELD_BYTES = 64 << 20
+_HELD_BYTES = 48 << 20
 
 #: So many row groups wait to be encoded.
 _AHEAD = 2
@@ -159,6 +159,8 @@ class Writing:
         self._rows: Counter[tuple[str, str]] = Counter()
         self._bytes: Counter[tuple[str, str]] = Counter()
         self._open: dict[tuple[str, str], _File] = {}
+        # What a dictionary makes smaller in one quarter of a table, it does in the others.
+        self._repetitive: dict[str, list[str]] = {}
         # Encoding goes on beside reading, one row group at a time.
         self._writer = ThreadPoolExecutor(1)
         self._writing: deque[Future[None]] = deque()
@@ -218,17 +220,27 @@ class Writing:
         for start in range(0, max(rows.num_rows, 1), GROUP_ROWS):
             group = rows.slice(start, GROUP_ROWS)
             if place not in self._open:
-                texts = repetitive(group) or False
-                self._open[place] = _File(self._store, table, partition, group.schema, texts)
+                texts = self._repetitive.get(table)
+                if texts is None:
+                    texts = repetitive(group)
+                    if group.num_rows >= ROWS_THAT_TELL:
+                        self._repetitive[table] = texts
+                self._open[place] = _File(
+                    self._store, table, partition, group.schema, texts or False
+                )
             if self._open[place].write(group) >= FILE_ROWS:
                 self.written.append(self._open.pop(place).close())
         # Memory that other threads filled is not given back by itself.
         pa.default_memory_pool().release_unused()
 
-    def finish(self) -> None:
-        """Write what waits."""
+    def flush(self) -> None:
+        """Write what waits; the files stay open for more."""
         for place in list(self._waiting):
             self._write(place)
+
+    def finish(self) -> None:
+        """Write what waits, and end the files."""
+        self.flush()
         while self._writing:
             self._writing.popleft().result()
         while self._open:

@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 from redemption_analytics.atomic_directory import FULL, told_as_write_error
 from redemption_analytics.errors import UsageError, WriteError
 from redemption_analytics.loading.pipeline import Loading
-from redemption_analytics.memory import system_memory
 from redemption_analytics.options import NamedBy
 from redemption_analytics.sources.export import by_number, numbered
 from redemption_analytics.warehouse.books import READ
@@ -120,7 +119,6 @@ class Forgetting:
             If the warehouse cannot be written, or others write it all the time.
         """
         with (
-            system_memory(),
             TemporaryDirectory(prefix="redemption-analytics-") as folder,
             told_as_write_error(Path(folder), FULL),
         ):

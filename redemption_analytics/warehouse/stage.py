@@ -30,6 +30,9 @@ from redemption_analytics.warehouse.store import Store
 #: So many batches wait to be written.
 _AHEAD = 4
 
+#: When so many bytes have been written, what they took of memory is given back.
+_RELEASED_BYTES = 32 << 20
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -142,6 +145,7 @@ class Staging:
         self._merged: dict[str, _Growing] = {}
         self._writer = ThreadPoolExecutor(1)
         self._writing: deque[Future[None]] = deque()
+        self._unreleased = 0
         #: How many answers each export gave, in their order.
         self.answers_of: dict[str, int] = {}
 
@@ -170,6 +174,11 @@ class Staging:
         growing.rows += table.num_rows
         if table.num_rows:
             self._writing.append(self._writer.submit(growing.write, table))
+            self._unreleased += table.nbytes
+        if self._unreleased > _RELEASED_BYTES:
+            # Memory that other threads filled is not given back by itself, which takes its time.
+            self._writing.append(self._writer.submit(pa.default_memory_pool().release_unused))
+            self._unreleased = 0
         while len(self._writing) > _AHEAD:
             self._writing.popleft().result()
 
@@ -252,8 +261,6 @@ class _Growing:
         if self._writer is None:
             raise FaultError(f"{self.path.name} was ended, and goes on")
         self._writer.write_batch(table.combine_chunks().to_batches()[0])
-        # Memory that other threads filled is not given back by itself.
-        pa.default_memory_pool().release_unused()
 
     def close(self) -> None:
         """End the file."""
@@ -264,7 +271,7 @@ class _Growing:
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Read batches back, with all columns or some."""
         wanted = self._schema.names if columns is None else list(columns)
-        with pa.memory_map(str(self.path)) as source:
+        with pa.OSFile(str(self.path)) as source:
             file = _opened(source, self._schema, wanted)
             for number in range(file.num_record_batches):
                 yield pa.Table.from_batches([file.get_batch(number)]).select(wanted)
@@ -276,10 +283,11 @@ def _opened(
     source: Any, schema: pa.Schema | None = None, columns: Sequence[str] = ()
 ) -> pa.RecordBatchFileReader:
     """Open an Arrow file, of which some columns are to be read, or all."""
-    if schema is None:
-        return pa.ipc.open_file(source)
-    fields = [schema.get_field_index(name) for name in columns]
-    return pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
+    # Memory that other threads fill is not given back by itself.
+    options = pa.ipc.IpcReadOptions(use_threads=False)
+    if schema is not None:
+        options.included_fields = [schema.get_field_index(name) for name in columns]
+    return pa.ipc.open_file(source, options=options)
 
 
 def _ipc(batch: pa.RecordBatch) -> bytes:
