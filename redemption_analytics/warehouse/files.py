@@ -166,6 +166,7 @@ class Writing:
         self._writing: deque[Future[None]] = deque()
         #: The files that were written.
         self.written: list[DataFile] = []
+        self._beside: list[str] = []
 
     def __enter__(self) -> Writing:
         return self
@@ -181,7 +182,11 @@ class Writing:
 
     def throw_away(self) -> None:
         """Remove what was written."""
-        self._store.delete([file.path for file in self.written])
+        self._store.delete([*(file.path for file in self.written), *self._beside])
+
+    def take(self, names: Iterable[str]) -> None:
+        """Let files go with these that were written beside them."""
+        self._beside += names
 
     def add(self, name: str, rows: pa.Table, quarters: Quarter) -> None:
         """Add rows of a table, each with its quarter."""

@@ -1,14 +1,15 @@
 """The stage: what answers say, flattened and not yet merged, unit by unit.
 
-A unit is what one ingest read. Its tables are those that merging starts from, with the columns that
-serve merging.
+A unit is what one ingest read, or several did whose units were put together. Its tables are those
+that merging starts from, with the columns that serve merging.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -60,6 +61,8 @@ class Unit:
         For the findings that a reader makes (``unknown_fields``, ``epoch_times``) and each name how
         often it was met, where first (the export's time, its name and number, and the record), and
         what to say of that.
+    parts
+        The names of the units that it was written of; none where it is what one ingest read.
     """
 
     name: str
@@ -70,6 +73,12 @@ class Unit:
     rejected: dict[str, int]
     newest: str | None
     odd: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    parts: list[str] = field(default_factory=list)
+
+    @property
+    def came_in(self) -> list[str]:
+        """The names of the units that its exports came in."""
+        return self.parts or [self.name]
 
     @property
     def answers(self) -> int:
@@ -87,7 +96,7 @@ class Unit:
 
     def path(self, name: str) -> str:
         """Return the name of one of its files in the store."""
-        return f"data/stage/{self.name}/{name}"
+        return f"{folder_of(self.name)}/{name}"
 
     @property
     def paths(self) -> list[str]:
@@ -97,9 +106,26 @@ class Unit:
         return [self.path(file) for file in files]
 
 
+def folder_of(unit: str) -> str:
+    """Return where the files of a unit lie in the store."""
+    return f"data/stage/{unit}"
+
+
 def units_of(entry: Entry | None) -> list[Unit]:
     """Return the units of a version."""
     return [] if entry is None else [Unit(**unit) for unit in entry.state["units"]]
+
+
+def odd_together(units: Iterable[Unit]) -> dict[str, dict[str, list[Any]]]:
+    """Return what the reader met of what it does not know, in some units as in one."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for unit in units:
+        for check, names in unit.odd.items():
+            own = found.setdefault(check, {})
+            for name, (count, *first) in names.items():
+                before, *others = own.get(name, [0])
+                own[name] = [before + count, *min(first, others or first)]
+    return found
 
 
 class Staging:
@@ -217,16 +243,16 @@ class Staging:
         for table in GROWING:
             grown = self._open[table]
             rows[table] = grown.rows
-            store.put(f"data/stage/{name}/{table}.arrow", grown.path)
+            store.put(f"{folder_of(name)}/{table}.arrow", grown.path)
         kinds = []
         for kind, links in self._linking.finish() if self._linking is not None else ():
             kinds.append(kind)
-            store.put(f"data/stage/{name}/links-{kind}.arrow", _ipc(links.to_arrow()))
+            store.put(f"{folder_of(name)}/links-{kind}.arrow", _ipc(links.to_arrow()))
         sizes = {table: self._open[table].sizes for table in GROWING}
-        store.put(f"data/stage/{name}/rows.arrow", _ipc(self._counting.to_arrow(sizes)))
+        store.put(f"{folder_of(name)}/rows.arrow", _ipc(self._counting.to_arrow(sizes)))
         sink = pa.BufferOutputStream()
         pq.write_table(exports, sink)
-        store.put(f"data/stage/{name}/exports.parquet", sink.getvalue().to_pybytes())
+        store.put(f"{folder_of(name)}/exports.parquet", sink.getvalue().to_pybytes())
         return rows, kinds
 
 
@@ -331,6 +357,12 @@ class StagedUnit:
         ):
             return file.read()
 
+    def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Return some columns of a table, batch by batch."""
+        path = self.unit.path(f"{name}.arrow")
+        with self._store.reading(path), _Staged(self._store, path) as staged:
+            yield from staged.batches(columns)
+
     def tables(self, answers: Numbers) -> Tables:
         """Return what some answers say, as the settled tables of a block.
 
@@ -356,6 +388,16 @@ class StagedUnit:
             return AnswerRows(pa.ipc.open_file(_mapped(self._store, path)).get_batch(0))
 
 
+def _read(store: Store, path: str) -> Any:
+    """Open a file to read parts of it, which are not kept."""
+    local = store.path(path)
+    if local is not None:
+        # The store says what is wrong.
+        with suppress(OSError):
+            return pa.OSFile(local)
+    return pa.BufferReader(store.read(path))
+
+
 def _mapped(store: Store, path: str) -> Any:
     """Map a file into memory, or read it where it lies elsewhere."""
     local = store.path(path)
@@ -372,9 +414,7 @@ class _Staged:
     """A table of a unit, of which chosen rows are read."""
 
     def __init__(self, store: Store, path: str):
-        local = store.path(path)
-        # It is compressed: what was read of it is not kept.
-        self._source = pa.BufferReader(store.read(path)) if local is None else pa.OSFile(local)
+        self._source = _read(store, path)
         self._file = _opened(self._source)
 
     def __enter__(self) -> _Staged:
@@ -382,6 +422,12 @@ class _Staged:
 
     def __exit__(self, *_: object) -> None:
         self._source.close()
+
+    def batches(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Read some columns, batch by batch."""
+        file = _opened(self._source, self._file.schema, names)
+        for number in range(file.num_record_batches):
+            yield pa.Table.from_batches([file.get_batch(number)]).select(list(names))
 
     def take(self, rows: Numbers, sizes: Sequence[int]) -> pa.Table:
         """Read some rows, ascending; how many there are in each batch is known."""
