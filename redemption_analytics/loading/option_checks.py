@@ -14,9 +14,6 @@ from redemption_analytics.errors import refused
 from redemption_analytics.moments import made_at
 from redemption_analytics.options import DEFAULTS, LoadOptions, OnError, Pii, PointsType
 
-#: What parsing gains from more threads than these, merging in order holds up.
-_MOST_WORKERS = 4
-
 
 @dataclass(frozen=True)
 class Checked:
@@ -129,4 +126,6 @@ def _zone(timezone: Any) -> ZoneInfo | None:
 
 
 def _workers() -> int:
-    return max(2, min(_MOST_WORKERS, os.cpu_count() or 2))
+    """Count the cores that this process may use; one parses while another reads."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(2, here or 2)
