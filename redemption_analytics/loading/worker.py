@@ -13,9 +13,18 @@ from logging.handlers import QueueHandler
 from queue import SimpleQueue
 from typing import BinaryIO
 
+from redemption_analytics.errors import RedemptionAnalyticsError
 from redemption_analytics.loading.parser import Parser
-from redemption_analytics.loading.units import LOGGER, Done, Failed, Part, Setting, Task, write
-from redemption_analytics.loading.units import parts_of as _parts_of
+from redemption_analytics.loading.units import (
+    LOGGER,
+    Done,
+    Failed,
+    Part,
+    Setting,
+    Task,
+    parts_of,
+    write,
+)
 from redemption_analytics.privacy import fingerprint, pseudonym
 from redemption_analytics.sources.accounts import Account
 
@@ -66,7 +75,7 @@ def _done(
     accounts = [Account(export) for export in task.exports]
     parts: list[Part] = []
     try:
-        found = _parts_of(accounts, parser, limit)
+        found = parts_of(accounts, parser, limit)
         if task.path is None:
             parts = list(found)
         else:
@@ -76,5 +85,16 @@ def _done(
                 write(None, file)
         seen = [account.seen() for account in accounts]
     except Exception as error:
-        return Failed(error)
+        return Failed(_sendable(error))
     return Done(parts, seen, [logged.get() for _ in range(logged.qsize())])
+
+
+def _sendable(error: Exception) -> Exception:
+    """Return an error as it is, or what it says where it cannot be sent."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RedemptionAnalyticsError(
+            f"a process that parsed exports failed: {type(error).__name__}: {error}"
+        )
+    return error
