@@ -30,7 +30,7 @@ from payloads import TIMES
 
 import redemption_analytics as ra
 from redemption_analytics.errors import RedemptionAnalyticsError
-from redemption_analytics.loading import processes, sharing, worker
+from redemption_analytics.loading import pipeline, processes, sharing, worker
 from redemption_analytics.loading.parser import Parser
 from redemption_analytics.loading.pipeline import Pipeline
 from redemption_analytics.loading.units import Failed, Setting, Task
@@ -334,6 +334,25 @@ def test_processes_parse_past_four_threads_where_they_are_of_use(
     ):
         assert len(ra.load(tmp_path, **options).points) == 6
     assert started.called == used
+
+
+def test_progress_moves_unit_by_unit_up_to_all_bytes(tmp_path: Path) -> None:
+    told: list[int] = []
+
+    @contextmanager
+    def bar(size: int, _: bool | None) -> Iterator[Any]:
+        told.append(-size)
+        yield told.append
+
+    source = two_files(tmp_path)
+    with (
+        pool(1),
+        mock.patch.object(processes, "_Process", Within),
+        mock.patch.object(pipeline, "progress_bar", bar),
+    ):
+        ra.load(source, threads=2)
+    assert len(told) == 3
+    assert sum(told) == 0
 
 
 def test_a_file_that_the_others_would_wait_for_is_parsed_by_threads(tmp_path: Path) -> None:
