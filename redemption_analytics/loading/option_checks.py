@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,8 +32,8 @@ class Checked:
         Whether in the end the first of them alone does.
     zone
         The time zone of the organisation.
-    workers
-        How many blocks are parsed at once.
+    threads
+        How many blocks are parsed at once; None where that was not said.
     limit
         The most bytes of a record.
     """
@@ -47,7 +46,7 @@ class Checked:
     identities: tuple[str, ...]
     only_first: bool
     zone: ZoneInfo | None
-    workers: int
+    threads: int | None
     limit: int
     progress: bool | None
     allow_empty: bool
@@ -72,7 +71,7 @@ def checked(given: LoadOptions) -> Checked:
         _identities(options["customer_key"]),
         options["customer_key"] is not None,
         _zone(options["timezone"]),
-        _workers() if threads is None else count("threads", threads),
+        None if threads is None else count("threads", threads),
         count("max_record_bytes", options["max_record_bytes"]),
         flag("progress", options["progress"], or_none=True),
         flag("allow_empty", options["allow_empty"]),
@@ -123,9 +122,3 @@ def _zone(timezone: Any) -> ZoneInfo | None:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         pass
     raise refused("timezone", "an IANA name such as 'Europe/Paris'", timezone)
-
-
-def _workers() -> int:
-    """Count the cores that this process may use; one parses while another reads."""
-    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(2, here or 2)

@@ -21,7 +21,7 @@ from redemption_analytics.errors import RejectedError, SourceError
 from redemption_analytics.flattening.flatten import PARENTS, Tables
 from redemption_analytics.loading.option_checks import Checked, checked
 from redemption_analytics.loading.parser import Parsed, Parser
-from redemption_analytics.loading.processes import Processes, can_start
+from redemption_analytics.loading.processes import Processes
 from redemption_analytics.loading.progress import progress_bar
 from redemption_analytics.loading.provenance import (
     Origin,
@@ -102,20 +102,18 @@ class Loading:
 
     def gather(self, pipeline: Pipeline, exports: list[Export]) -> None:
         """Read exports, which are in their order, into the tables of a pipeline."""
-        shared = [Share(exports)]
-        if can_start():
-            shared = shares(exports, self.options.workers, self.options.pii)
+        shared, workers = shares(exports, self.options.threads, self.options.pii)
         level = logging.getLogger(LOGGER).getEffectiveLevel()
         with (
             _progress_bar(exports, self.options.progress) as advance,
             Processes(
                 Setting(self.options, level),
                 self.hidden,
-                self.options.workers,
+                workers,
                 pipeline.scratch,
             ) as processes,
         ):
-            pipeline.gather(shared, self.parser, self.options.workers, advance, processes)
+            pipeline.gather(shared, self.parser, workers, advance, processes)
 
     def check_some(self, pipeline: Pipeline, *, useful: bool) -> None:
         """Check that something was read, unless that is not needed.

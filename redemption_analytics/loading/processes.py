@@ -43,11 +43,6 @@ _PIPE_BYTES = 1 << 20
 _WITHOUT = "with threads=4, or fewer, none are started"
 
 
-def can_start() -> bool:
-    """Check whether this program is a Python that others can be started of."""
-    return bool(sys.executable) and not getattr(sys, "frozen", False)
-
-
 class Processes:
     """Processes that parse units; they are started when they are needed, and ended in the end.
 
@@ -149,7 +144,7 @@ class _Process:
         assert self._process.stdout is not None
         self._tasks, self._answers = self._process.stdin, self._process.stdout
         with suppress(OSError):  # asking for an answer will tell
-            self._tasks.write(json.dumps(sys.path).encode() + b"\n")
+            self._tasks.write(json.dumps(list(map(str, sys.path))).encode() + b"\n")
 
     def answer(self, message: object) -> Any:
         """Send a message, and wait for the answer."""
@@ -174,9 +169,8 @@ class _Process:
 def _ended(status: int) -> str:
     if status >= 0:
         return f"ended with status {status}"
-    name = signal.Signals(-status).name
-    memory = ", as the system does where memory runs out" if name == "SIGKILL" else ""
-    return f"was ended by {name}{memory}"
+    memory = ", as the system does where memory runs out" if status == -9 else ""
+    return f"was ended by signal {-status} ({signal.strsignal(-status)}){memory}"
 
 
 def _told(error: Exception) -> Exception:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,6 +15,9 @@ from redemption_analytics.sources.streams import LocalFile
 
 #: Up to so many at once, threads do all: reading in order and writing keep no more of them busy.
 MOST_THREADS = 4
+
+#: Nor do more processes than these gain anything by the measured shares: see benchmarks.scaling.
+MOST_PROCESSES = 16
 
 #: Less than so much is done before processes are started.
 WORTH_BYTES = 1 << 30
@@ -43,8 +48,8 @@ class Share:
     elsewhere: bool = False
 
 
-def shares(exports: list[Export], workers: int, pii: Pii) -> list[Share]:
-    """Share exports out, in their order.
+def shares(exports: list[Export], threads: int | None, pii: Pii) -> tuple[list[Share], int]:
+    """Share exports out, in their order; return the shares, and how many may be at work at once.
 
     Files of this system go to other processes; archives, streams and payloads stay here, for only
     this one can read them, and sending their text takes as long as parsing it. So does a file that
@@ -54,13 +59,15 @@ def shares(exports: list[Export], workers: int, pii: Pii) -> list[Share]:
     ----------
     exports
         The exports.
-    workers
-        How many may be at work at once.
+    threads
+        How many may be at work at once; None where nobody said it: as many as there are cores, of
+        processes up to 16 and of threads up to 4.
     pii
         What becomes of personal data: a random key does not leave the process that drew it.
     """
-    here = [Share(exports)]
-    if workers <= MOST_THREADS or pii == "drop":
+    workers = threads or max(2, min(_cores(), MOST_PROCESSES))
+    here = [Share(exports)], threads or min(workers, MOST_THREADS)
+    if workers <= MOST_THREADS or pii == "drop" or not _can_start():
         return here
     weights = [_weight(export) for export in exports]
     total = sum(weights)
@@ -76,7 +83,19 @@ def shares(exports: list[Export], workers: int, pii: Pii) -> list[Share]:
         together = [(export, weight) for export, weight, _ in group]
         units = _units(together) if elsewhere else [[export for export, _ in together]]
         found += [Share(unit, elsewhere) for unit in units]
-    return found
+    return found, workers
+
+
+def _cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _can_start() -> bool:
+    """Check whether this program is a Python that others can be started of."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
 def _units(weighed: Iterable[tuple[Export, int]]) -> Iterator[list[Export]]:

@@ -174,7 +174,7 @@ def test_a_process_that_is_killed_is_a_clear_error_and_leaves_nothing(tmp_path: 
     with (
         pool(1),
         mock.patch.object(processes._Process, "answer", killed),
-        pytest.raises(RedemptionAnalyticsError, match=r"ended by SIGKILL.*memory.*threads=4"),
+        pytest.raises(RedemptionAnalyticsError, match=r"signal 9 \(Killed\).*memory.*threads=4"),
     ):
         ra.convert(source, tmp_path / "to" / "out", threads=2)
     assert not list(tmp_path.glob("to/*"))
@@ -369,3 +369,24 @@ def test_a_file_that_the_others_would_wait_for_is_parsed_by_threads(tmp_path: Pa
     with pool(), mock.patch.object(processes, "_Process", Noted):
         assert len(ra.load(source, threads=2).points) == 2_001
     assert taken == [["2025-01-01.jsonl"]]
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "elsewhere", "here"),
+    [(None, 1, 2, 2), (None, 3, 3, 3), (None, 8, 8, 4), (None, 64, 16, 4), (32, 2, 32, 32)],
+)
+def test_as_many_are_at_work_as_there_are_cores(
+    threads: int | None, cores: int, elsewhere: int, here: int, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"2025-01-{day:02}.json" for day in range(1, 32)]
+    paths += [tmp_path / f"2025-03-{day:02}.json" for day in range(1, 32)]
+    for path in paths:
+        path.write_text(json.dumps(answer(new(path.stem))))
+    exports = find.find_exports(tmp_path)
+    with mock.patch.object(sharing, "_cores", return_value=cores):
+        assert sharing.shares(exports, threads, "keep") == ([sharing.Share(exports)], here)
+        with mock.patch.object(sharing, "WORTH_BYTES", 0):
+            shared, workers = sharing.shares(exports, threads, "keep")
+    assert workers == elsewhere
+    assert any(share.elsewhere for share in shared) == (workers > sharing.MOST_THREADS)
+    assert [export for share in shared for export in share.exports] == exports
