@@ -216,12 +216,12 @@ class Pipeline:
         with ThreadPoolExecutor(workers) as pool, ThreadPoolExecutor(1) as hasher:
             try:
                 for share in shared:
-                    for ready in (
-                        self._elsewhere(share.exports, pool, parser, advance, processes)
+                    for take in (
+                        [self._elsewhere(share.exports, pool, parser, advance, processes)]
                         if share.elsewhere
                         else self._here(share.exports, pool, parser, advance, hasher)
                     ):
-                        waiting.append(ready)
+                        waiting.append(take)
                         if len(waiting) > workers + 1:
                             waiting.popleft()()
                 while waiting:
@@ -256,8 +256,8 @@ class Pipeline:
         parser: Parser,
         advance: Callable[[int], object],
         processes: Processes,
-    ) -> Iterator[Callable[[], None]]:
-        """Have a process read and parse exports; yield what takes what it gives."""
+    ) -> Callable[[], None]:
+        """Have a process read and parse exports; return what takes what it gives."""
         accounts = [self._account(export, None) for export in exports]
         future = pool.submit(processes.parse, exports)
 
@@ -273,7 +273,7 @@ class Pipeline:
                     self._take(of, part.found)
             advance(sum(export.size or 0 for export in exports if export.passed_over is None))
 
-        yield take
+        return take
 
     def _account(self, export: Export, hasher: Executor | None) -> Account:
         account = self._account_of[export.name] = Account(export, hasher=hasher)

@@ -101,14 +101,18 @@ class Processes:
                 with self._lock:
                     self._units += 1
                     path = self._scratch / f"unit-{self._units}.pickle"
+            parts = []
             done = process.answer(Task(exports, path))
+            while isinstance(done, Part):
+                parts.append(done)
+                done = process.next()
         finally:
             self._idle.put(process)
         if isinstance(done, Failed):
             raise _told(done.error)
         for record in done.logged:
             logging.getLogger(record.name).handle(record)
-        return iter(done.parts) if path is None else parts_in(path), done.seen
+        return iter(parts) if path is None else parts_in(path), done.seen
 
     def _start(self) -> _Process:
         with self._lock:
@@ -147,10 +151,15 @@ class _Process:
             self._tasks.write(json.dumps(list(map(str, sys.path))).encode() + b"\n")
 
     def answer(self, message: object) -> Any:
-        """Send a message, and wait for the answer."""
-        try:
+        """Send a message, and wait for the first answer."""
+        with suppress(OSError, ValueError):  # waiting for an answer will tell
             write(message, cast(Any, self._tasks))
             self._tasks.flush()
+        return self.next()
+
+    def next(self) -> Any:
+        """Wait for the next answer."""
+        try:
             return pickle.load(self._answers)
         except (EOFError, OSError, ValueError, pickle.UnpicklingError):  # of a pipe that is closed
             raise RedemptionAnalyticsError(

@@ -45,7 +45,7 @@ class Task:
     exports
         What is read, in its order.
     path
-        The file to which the parts go; None where they come with the answer.
+        The file to which the parts go; None where they are answers.
     """
 
     exports: list[Export]
@@ -74,15 +74,12 @@ class Done:
 
     Attributes
     ----------
-    parts
-        Its parts, where they do not lie in a file.
     seen
         What reading told of each of its exports.
     logged
         What was logged meanwhile.
     """
 
-    parts: list[Part]
     seen: list[Seen]
     logged: list[logging.LogRecord]
 

@@ -9,6 +9,7 @@ import logging
 import os
 import pickle
 import sys
+from collections.abc import Iterator
 from logging.handlers import QueueHandler
 from queue import SimpleQueue
 from typing import BinaryIO
@@ -31,7 +32,7 @@ from redemption_analytics.sources.accounts import Account
 
 def main() -> None:
     """Answer what comes by standard input, until it ends."""
-    tasks, answers = sys.stdin.buffer, _answers()
+    tasks, answers = sys.stdin.buffer, _pipe()
     try:
         setting: Setting = pickle.load(tasks)
         logged = _logged(setting.level)
@@ -40,14 +41,15 @@ def main() -> None:
         _answer(answers, hidden and fingerprint(hidden))
         while True:
             task: Task = pickle.load(tasks)
-            _answer(answers, _done(task, parser, setting.options.limit, logged))
+            for message in _answers_to(task, parser, setting.options.limit, logged):
+                _answer(answers, message)
     except (EOFError, OSError):
         pass  # Nobody asks any more.
     # Libraries need not be taken down: that takes as long as some units.
     os._exit(0)
 
 
-def _answers() -> BinaryIO:
+def _pipe() -> BinaryIO:
     """Take standard output for answers: what is printed meanwhile goes to standard error."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -69,15 +71,15 @@ def _logged(level: int) -> SimpleQueue[logging.LogRecord]:
     return records
 
 
-def _done(
+def _answers_to(
     task: Task, parser: Parser, limit: int, logged: SimpleQueue[logging.LogRecord]
-) -> Done | Failed:
+) -> Iterator[Part | Done | Failed]:
+    """Do a task: yield its parts, where they do not go to a file, and how it ended."""
     accounts = [Account(export) for export in task.exports]
-    parts: list[Part] = []
     try:
         found = parts_of(accounts, parser, limit)
         if task.path is None:
-            parts = list(found)
+            yield from found
         else:
             with task.path.open("wb") as file:
                 for part in found:
@@ -85,8 +87,9 @@ def _done(
                 write(None, file)
         seen = [account.seen() for account in accounts]
     except Exception as error:
-        return Failed(_sendable(error))
-    return Done(parts, seen, [logged.get() for _ in range(logged.qsize())])
+        yield Failed(_sendable(error))
+    else:
+        yield Done(seen, [logged.get() for _ in range(logged.qsize())])
 
 
 def _sendable(error: Exception) -> Exception:

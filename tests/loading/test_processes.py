@@ -33,7 +33,7 @@ from redemption_analytics.errors import RedemptionAnalyticsError
 from redemption_analytics.loading import pipeline, processes, sharing, worker
 from redemption_analytics.loading.parser import Parser
 from redemption_analytics.loading.pipeline import Pipeline
-from redemption_analytics.loading.units import Failed, Setting, Task
+from redemption_analytics.loading.units import Setting, Task
 from redemption_analytics.privacy import KEY_VARIABLE, fingerprint, pseudonym
 from redemption_analytics.sources import find
 
@@ -55,17 +55,23 @@ class Within:
 
     def __init__(self) -> None:
         self._parser: Any = None
+        self._answers: Iterator[Any] = iter(())
 
     def answer(self, message: Any) -> Any:
-        return pickle.loads(pickle.dumps(self._answer(pickle.loads(pickle.dumps(message)))))
+        self._answers = self._answers_to(pickle.loads(pickle.dumps(message)))
+        return self.next()
 
-    def _answer(self, message: Setting | Task) -> Any:
+    def next(self) -> Any:
+        return pickle.loads(pickle.dumps(next(self._answers)))
+
+    def _answers_to(self, message: Setting | Task) -> Iterator[Any]:
         if isinstance(message, Setting):
             hidden = pseudonym(message.options.pii)
             self._limit = message.options.limit
             self._parser = Parser.of(message.options, hidden)
-            return hidden and fingerprint(hidden)
-        return worker._done(message, self._parser, self._limit, SimpleQueue())
+            yield hidden and fingerprint(hidden)
+        else:
+            yield from worker._answers_to(message, self._parser, self._limit, SimpleQueue())
 
     def end(self) -> None:
         """There is nothing to end."""
@@ -85,11 +91,11 @@ def two_files(folder: Path, *second: Any) -> Path:
     return folder
 
 
-def mixed(folder: Path) -> list[Any]:
-    """Files of every shape and packing beside what only this process can read."""
-    stream = io.BytesIO((SAMPLES / "organisation" / "2026-11-20.jsonl.gz").read_bytes())
-    stream.name = "2026-11-19.jsonl.gz"
-    return [SAMPLES, stream, folder, answer(new("zz")), json.dumps(answer(new("yy"))).encode()]
+def mixed(*paths: Path) -> list[Any]:
+    """Files beside what only this process can read."""
+    stream = io.BytesIO(json.dumps(answer(new("xx"))).encode())
+    stream.name = "2025-01-15.json"
+    return [*paths, stream, answer(new("zz")), json.dumps(answer(new("yy"))).encode()]
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +120,7 @@ def test_two_processes_give_what_threads_give_and_get_no_secret(
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     caplog.set_level(logging.INFO)
     options: dict[str, Any] = {"pii": "pseudonymize", "threads": 2}
-    by_threads = ra.load(mixed(marked), **options)
+    by_threads = ra.load(mixed(SAMPLES, marked), **options)
     logged = sorted(record.getMessage() for record in caplog.records)
     caplog.clear()
     sent: list[bytes] = []
@@ -124,7 +130,7 @@ def test_two_processes_give_what_threads_give_and_get_no_secret(
         to.write(sent[-1])
 
     with pool(64 << 10), mock.patch.object(processes, "write", write):
-        ra.convert(mixed(marked), tmp_path / "out", **options)
+        ra.convert(mixed(SAMPLES, marked), tmp_path / "out", **options)
     assert_same(ra.open(tmp_path / "out"), by_threads)
     assert logged
     assert sorted(record.getMessage() for record in caplog.records) == logged
@@ -136,13 +142,14 @@ def test_two_processes_give_what_threads_give_and_get_no_secret(
 def test_files_of_every_shape_give_the_same_beside_what_only_this_process_reads(
     marked: Path,
 ) -> None:
-    by_threads = ra.load(mixed(marked), points="decimal")
+    source = [marked, *SAMPLES.glob("*.json"), *SAMPLES.glob("*.xml")]
+    by_threads = ra.load(mixed(*source), points="decimal")
     with pool(), mock.patch.object(processes, "_Process", Within):
-        assert_same(ra.load(mixed(marked), threads=2, points="decimal"), by_threads)
+        assert_same(ra.load(mixed(*source), threads=2, points="decimal"), by_threads)
 
 
 @given(EXPORTS, st.sampled_from([1, 200, 1 << 20]), st.sampled_from([2, 3]), st.booleans())
-@settings(max_examples=8 * TIMES, deadline=None)
+@settings(max_examples=5 * TIMES, deadline=None)
 def test_however_units_are_cut_the_tables_are_the_same(
     several: list[Any], unit: int, workers: int, scratch: bool
 ) -> None:
@@ -211,7 +218,7 @@ def test_what_ends_a_load_ends_its_processes(tmp_path: Path) -> None:
     [
         (MemoryError(), "ran out of memory: with threads=4"),
         (ra.SourceError("no good"), "^no good$"),
-        (worker._sendable(ValueError(lambda: 0)), "failed: ValueError"),
+        (ValueError(lambda: "no pickle"), "failed: ValueError"),
     ],
 )
 def test_an_error_in_a_process_is_one_of_the_library(
@@ -221,7 +228,7 @@ def test_an_error_in_a_process_is_one_of_the_library(
     with (
         pool(),
         mock.patch.object(processes, "_Process", Within),
-        mock.patch.object(worker, "_done", return_value=Failed(error)),
+        mock.patch.object(worker, "parts_of", side_effect=error),
         pytest.raises(RedemptionAnalyticsError, match=said),
     ):
         ra.load(source, threads=2)
