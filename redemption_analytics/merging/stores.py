@@ -27,7 +27,7 @@ _WRITERS = 3
 
 #: A dictionary is worth its while where so many rows, of those looked at, hold one value each.
 _ROWS_PER_VALUE = 4
-_LOOKED_AT = 5_000
+ROWS_THAT_TELL = 5_000
 
 
 class Keep(Protocol):
@@ -253,7 +253,7 @@ class _Growing:
 
 def repetitive(table: pa.Table) -> list[str]:
     """Choose the columns that a dictionary makes smaller."""
-    top = table.slice(0, _LOOKED_AT)
+    top = table.slice(0, ROWS_THAT_TELL)
     return [
         name
         for name in top.column_names

@@ -30,6 +30,9 @@ from redemption_analytics.warehouse.store import Store
 #: So many batches wait to be written.
 _AHEAD = 4
 
+#: When so many bytes have been written, what they took of memory is given back.
+_RELEASED_BYTES = 32 << 20
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -117,6 +120,7 @@ class Staging:
         self._merged: dict[str, _Growing] = {}
         self._writer = ThreadPoolExecutor(1)
         self._writing: deque[Future[None]] = deque()
+        self._unreleased = 0
         #: How many answers each export gave, in their order.
         self.answers_of: dict[str, int] = {}
 
@@ -145,6 +149,11 @@ class Staging:
         growing.rows += table.num_rows
         if table.num_rows:
             self._writing.append(self._writer.submit(growing.write, table))
+            self._unreleased += table.nbytes
+        if self._unreleased > _RELEASED_BYTES:
+            # Memory that other threads filled is not given back by itself, which takes its time.
+            self._writing.append(self._writer.submit(pa.default_memory_pool().release_unused))
+            self._unreleased = 0
         while len(self._writing) > _AHEAD:
             self._writing.popleft().result()
 
@@ -227,8 +236,6 @@ class _Growing:
         if self._writer is None:
             raise FaultError(f"{self.path.name} was ended, and goes on")
         self._writer.write_batch(table.combine_chunks().to_batches()[0])
-        # Memory that other threads filled is not given back by itself.
-        pa.default_memory_pool().release_unused()
 
     def close(self) -> None:
         """End the file."""

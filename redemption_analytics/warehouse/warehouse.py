@@ -7,26 +7,27 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 
 from redemption_analytics.errors import SourceError, UsageError, refused
-from redemption_analytics.loading.open import Engine, reader_of
 from redemption_analytics.loading.option_checks import count
 from redemption_analytics.loading.pipeline import Loading
 from redemption_analytics.moments import Moment, Span, end, span
 from redemption_analytics.options import DECLARED, LoadOptions
-from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arguments import public, public_with
 from redemption_analytics.warehouse.delta import publish
-from redemption_analytics.warehouse.difference import Difference, difference
 from redemption_analytics.warehouse.ingest import Ingest, Ingested
 from redemption_analytics.warehouse.log import Entry, Log
-from redemption_analytics.warehouse.opening import known_on, opened
 from redemption_analytics.warehouse.options import kept_options
 from redemption_analytics.warehouse.stage import units_of
 from redemption_analytics.warehouse.store import Store
 from redemption_analytics.warehouse.vacuum import Vacuumed, vacuum
 
+# Without frames and their models, which take longer to import than a night's exports to ingest.
 if TYPE_CHECKING:
     import pandas as pd
+
+    from redemption_analytics.loading.open import Engine
+    from redemption_analytics.redemptions import Redemptions
+    from redemption_analytics.warehouse.difference import Difference
 
 
 class Warehouse:
@@ -133,6 +134,9 @@ class Warehouse:
         SourceError
             If the warehouse holds nothing yet, or cannot be read.
         """
+        from redemption_analytics.loading.open import reader_of
+        from redemption_analytics.warehouse.opening import known_on, opened
+
         if version is not None and as_known_on is not None:
             raise UsageError("open takes version or as_known_on, not both")
         moment = end(as_known_on, "as_known_on")
@@ -205,6 +209,8 @@ class Warehouse:
         UsageError
             If there is no such version.
         """
+        from redemption_analytics.warehouse.difference import difference
+
         first = self._entry(count("before", before))
         return difference(self._store, first, self._entry(after and count("after", after)))
 

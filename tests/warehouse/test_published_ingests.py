@@ -14,7 +14,7 @@ from warehouses import assert_same, before_commit, rows_of
 
 import redemption_analytics as ra
 from redemption_analytics.columns import TABLES
-from redemption_analytics.warehouse import ingest
+from redemption_analytics.warehouse import building, ingest
 
 deltalake = pytest.importorskip("deltalake")
 
@@ -80,7 +80,7 @@ def test_merging_everything_again_is_published_whole(tmp_path: Path) -> None:
     warehouse = ra.Warehouse(tmp_path / "warehouse")
     warehouse.ingest(first, points="decimal")
     warehouse.publish()
-    with mock.patch.object(ingest, "MOST_ANSWERS", 0):
+    with mock.patch.object(building, "MOST_ANSWERS", 0):
         warehouse.ingest(second)
     assert_published(warehouse, 1)
     assert_published(warehouse, 2)

@@ -21,7 +21,7 @@ from warehouses import assert_same, before_commit, named, rows_of, stored
 import redemption_analytics as ra
 from redemption_analytics.privacy import KEY_VARIABLE
 from redemption_analytics.tables.frames import as_arrow
-from redemption_analytics.warehouse import ingest
+from redemption_analytics.warehouse import building, ingest
 from redemption_analytics.warehouse.log import Log
 from redemption_analytics.warehouse.store import Store
 
@@ -795,7 +795,7 @@ def test_strict_ingests_stop_at_a_reversal_that_stands_under_a_redemption_known_
         write(tmp_path, f"2026-01-0{day}", answer(new(key, reversals=[reversal(id_)])))
         for day, key, id_ in ((1, "a", 1), (2, "b", 1), (3, "c", 3))
     )
-    with mock.patch.object(ingest, "MOST_ANSWERS", most):
+    with mock.patch.object(building, "MOST_ANSWERS", most):
         warehouse.ingest(first)
         before = stored(warehouse)
         with pytest.raises(ra.RejectedError, match="reversal_id 1 of redemption a is also"):
@@ -868,13 +868,13 @@ def test_merging_everything_again_gives_what_merging_some_does(
     anew = ra.Warehouse(f"memory://{uuid4().hex}")
     for path in paths:
         warehouse.ingest(path, allow_empty=True, **options)
-        with mock.patch.object(ingest, "MOST_ANSWERS", 0):
+        with mock.patch.object(building, "MOST_ANSWERS", 0):
             anew.ingest(path, allow_empty=True, **options)
         assert_same(anew.open(), warehouse.open())
         assert adds_up(anew.open())
     assert_same(anew.open(), ra.load(paths, **options))
     assert stored(anew) == named(anew)
-    with mock.patch.object(ingest, "MOST_ANSWERS", 0):
+    with mock.patch.object(building, "MOST_ANSWERS", 0):
         again = write(tmp_path, "2026-01-06", answer(new("z")))
         told = anew.ingest(again).counts
     assert told["points"]["added"] == 1

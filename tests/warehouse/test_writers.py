@@ -18,7 +18,7 @@ from payloads import TIMES
 from warehouses import assert_same, before_commit, named, rows_of, stored
 
 import redemption_analytics as ra
-from redemption_analytics.warehouse import ingest
+from redemption_analytics.warehouse import building
 
 pytest.importorskip("obstore")
 
@@ -43,7 +43,7 @@ def a_place() -> str:
 def test_writers_that_wake_after_one_another_end_as_one_load(exports: Any, data: Any) -> None:
     with (
         TemporaryDirectory() as folder,
-        mock.patch.object(ingest, "MOST_ANSWERS", data.draw(st.sampled_from([0, 2, 300_000]))),
+        mock.patch.object(building, "MOST_ANSWERS", data.draw(st.sampled_from([0, 2, 300_000]))),
     ):
         paths = write(folder, exports)
         some = st.lists(st.sampled_from(paths), min_size=1, unique=True)
