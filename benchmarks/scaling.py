@@ -46,6 +46,7 @@ from redemption_analytics.parsing import Reader
 
 #: How it is run: by threads or processes, and how many of them.
 MODES = (("threads", 1), ("threads", 2), ("processes", 2))
+_SMALL = Path(__file__).parents[1] / "data_samples" / "2020-breakups.json"
 CORES = (2, 4, 8, 16)
 Seconds = dict[str, float]
 
@@ -88,6 +89,8 @@ def converted(source: Path, mode: str, count: int) -> Seconds:
     mode, count
         By what, and by how many of them.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        ra.convert(_SMALL, Path(folder) / "out")  # imports what it needs
     spent: Counter[str] = Counter()
     before = _children()
     main = threading.current_thread()
