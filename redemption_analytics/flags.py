@@ -51,7 +51,7 @@ _FLAGS: dict[str, Any] = {
     "threads": typer.Option(
         min=1,
         help="Blocks or files to parse at once: by threads, and past 4 by processes where there"
-        " are many files.  [default: as many as there are cores, up to 16]",
+        " are many files.  [default: as many as there are cores, up to 8]",
         show_default=False,
     ),
     "max_record_bytes": typer.Option(

@@ -17,7 +17,7 @@ from redemption_analytics.sources.streams import LocalFile
 MOST_THREADS = 4
 
 #: Nor do more processes than these gain anything by the measured shares: see benchmarks.scaling.
-MOST_PROCESSES = 16
+MOST_PROCESSES = 8
 
 #: Less than so much is done before processes are started.
 WORTH_BYTES = 1 << 30
@@ -61,7 +61,7 @@ def shares(exports: list[Export], threads: int | None, pii: Pii) -> tuple[list[S
         The exports.
     threads
         How many may be at work at once; None where nobody said it: as many as there are cores, of
-        processes up to 16 and of threads up to 4.
+        processes up to 8 and of threads up to 4.
     pii
         What becomes of personal data: a random key does not leave the process that drew it.
     """

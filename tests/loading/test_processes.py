@@ -380,7 +380,7 @@ def test_a_file_that_the_others_would_wait_for_is_parsed_by_threads(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("threads", "cores", "elsewhere", "here"),
-    [(None, 1, 2, 2), (None, 3, 3, 3), (None, 8, 8, 4), (None, 64, 16, 4), (32, 2, 32, 32)],
+    [(None, 1, 2, 2), (None, 3, 3, 3), (None, 8, 8, 4), (None, 64, 8, 4), (32, 2, 32, 32)],
 )
 def test_as_many_are_at_work_as_there_are_cores(
     threads: int | None, cores: int, elsewhere: int, here: int, tmp_path: Path
