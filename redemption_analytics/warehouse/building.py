@@ -165,6 +165,7 @@ class Building:
             for batch in _gathered(keep.batches(name, arrow_schema_of(table).names)):
                 writing.add(name, batch, quarters.of(name, batch))
                 each["added"] += batch.num_rows
+            writing.flush()
         for name, table in merged.tables.items():
             if table.num_rows:
                 writing.add(name, table, quarters.of(name, table))

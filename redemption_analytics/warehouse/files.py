@@ -29,7 +29,7 @@ from redemption_analytics.warehouse.store import Store
 FILE_ROWS = 4 * GROUP_ROWS
 
 #: So many bytes of rows wait at most, in all, for others of their quarter.
-_HELD_BYTES = 64 << 20
+_HELD_BYTES = 48 << 20
 
 #: So many row groups wait to be encoded.
 _AHEAD = 2
@@ -228,10 +228,14 @@ class Writing:
         # Memory that other threads filled is not given back by itself.
         pa.default_memory_pool().release_unused()
 
-    def finish(self) -> None:
-        """Write what waits."""
+    def flush(self) -> None:
+        """Write what waits; the files stay open for more."""
         for place in list(self._waiting):
             self._write(place)
+
+    def finish(self) -> None:
+        """Write what waits, and end the files."""
+        self.flush()
         while self._writing:
             self._writing.popleft().result()
         while self._open:

@@ -18,7 +18,6 @@ from redemption_analytics.atomic_directory import FULL, told_as_write_error
 from redemption_analytics.dating import TELLING
 from redemption_analytics.errors import SourceError, WriteError
 from redemption_analytics.loading.pipeline import Loading, Pipeline, odd_example
-from redemption_analytics.memory import system_memory
 from redemption_analytics.sources.accounts import files_table
 from redemption_analytics.sources.export import Export, by_number
 from redemption_analytics.sources.find import Source
@@ -120,7 +119,6 @@ class Ingest:
         if not exports:
             raise SourceError("the source holds nothing but warehouses: name what holds exports")
         with (
-            system_memory(),
             TemporaryDirectory(prefix="redemption-analytics-") as folder,
             told_as_write_error(Path(folder), FULL),
         ):

@@ -246,7 +246,7 @@ class _Growing:
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Read batches back, with all columns or some."""
         wanted = self._schema.names if columns is None else list(columns)
-        with pa.memory_map(str(self.path)) as source:
+        with pa.OSFile(str(self.path)) as source:
             file = _opened(source, self._schema, wanted)
             for number in range(file.num_record_batches):
                 yield pa.Table.from_batches([file.get_batch(number)]).select(wanted)
@@ -258,10 +258,11 @@ def _opened(
     source: Any, schema: pa.Schema | None = None, columns: Sequence[str] = ()
 ) -> pa.RecordBatchFileReader:
     """Open an Arrow file, of which some columns are to be read, or all."""
-    if schema is None:
-        return pa.ipc.open_file(source)
-    fields = [schema.get_field_index(name) for name in columns]
-    return pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
+    # Memory that other threads fill is not given back by itself.
+    options = pa.ipc.IpcReadOptions(use_threads=False)
+    if schema is not None:
+        options.included_fields = [schema.get_field_index(name) for name in columns]
+    return pa.ipc.open_file(source, options=options)
 
 
 def _ipc(batch: pa.RecordBatch) -> bytes:
