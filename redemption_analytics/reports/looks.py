@@ -41,7 +41,8 @@ class Looks:
         self.name = book.add_format({"bold": True, "valign": "top"})
         self.text = book.add_format({"valign": "top", "text_wrap": True})
         self.line = book.add_format({"num_format": NUMBERS["text"]})
-        self.indented = book.add_format({"valign": "top", "text_wrap": True, "indent": 1})
+        self.indented = book.add_format({"valign": "top", "text_wrap": True, **_PLACES[INDENTED]})
+        self.count = book.add_format({"num_format": NUMBERS["count"], "valign": "top"})
         self.link = book.add_format({"font_color": "#0072B2", "underline": 1, "valign": "top"})
         unit = {"italic": True, "font_color": "#595959"}
         head = {"bold": True, "bottom": 1, "bg_color": "#EEF3F7"}

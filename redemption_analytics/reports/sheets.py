@@ -50,11 +50,12 @@ class _Column:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet of a table: its name, its rows, what they are, on what basis, and notes."""
+    """A sheet of a table: its name, its rows, what they are and say, on what basis, and notes."""
 
     name: str
     rows: int
     title: str
+    says: str
     basis: str
     notes: list[str]
 
@@ -77,7 +78,7 @@ def sheets_of(
             title += f" (part {part + 1} of {parts})"
         rows = table.slice(part * room, room)
         _write_table(book.add_worksheet(sheet_name), looks, title, head, columns, rows)
-        yield Sheet(sheet_name, rows.num_rows, title, described.basis, notes)
+        yield Sheet(sheet_name, rows.num_rows, title, described.says, described.basis, notes)
 
 
 def _first_row(head: list[str]) -> int:

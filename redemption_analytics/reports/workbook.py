@@ -16,7 +16,7 @@ import redemption_analytics
 from redemption_analytics.moments import moment_name
 from redemption_analytics.options import Period
 from redemption_analytics.reports.cells import DIGITS
-from redemption_analytics.reports.looks import INDENTED, LEFT, NUMBERS, NUMERIC, Looks, set_up
+from redemption_analytics.reports.looks import INDENTED, LEFT, NUMERIC, Looks, set_up
 from redemption_analytics.reports.manifest import passed_over, sources
 from redemption_analytics.reports.sheets import Sheet, sheets_of
 
@@ -136,7 +136,7 @@ def _many(count: int, name: str) -> str:
 def _write_overview(
     sheet: Any, looks: Looks, sheets: list[Sheet], facts: Mapping[str, str]
 ) -> None:
-    widths = {"Sheet": 34, "Rows": 12, "What it holds": 54, "Basis": 24, "Note": 60}
+    widths = {"Sheet": 32, "Rows": 11, "What it holds": 46, "Basis": 20, "About it": 90}
     for column, width in enumerate(widths.values()):
         sheet.set_column(column, column, width)
     set_up(sheet)
@@ -147,7 +147,7 @@ def _write_overview(
         sheet.write_string(row, 0, name, looks.name)
         sheet.merge_range(row, 1, row, 4, "", looks.text)
         sheet.write_string(row, 1, fact, looks.text)
-        sheet.set_row(row, _LINE * (1 + len(fact) // 130))
+        sheet.set_row(row, _LINE * (1 + len(fact) // 150))
     row += 2
     for column, name in enumerate(widths):
         look = NUMERIC if name == "Rows" else INDENTED if column else LEFT
@@ -156,8 +156,8 @@ def _write_overview(
     for listed in sheets:
         row += 1
         sheet.write_url(row, 0, f"internal:'{listed.name}'!A1", looks.link, listed.name)
-        sheet.write_number(row, 1, listed.rows, looks.cells(NUMBERS["count"], NUMERIC))
-        note = " ".join(listed.notes)
-        for column, text in enumerate((listed.title, listed.basis.partition(":")[0], note), 2):
+        sheet.write_number(row, 1, listed.rows, looks.count)
+        about = " ".join([listed.says, *listed.notes])
+        for column, text in enumerate((listed.title, listed.basis.partition(":")[0], about), 2):
             sheet.write_string(row, column, text, looks.indented)
-        sheet.set_row(row, _LINE * (1 + len(note) // 50))
+        sheet.set_row(row, _LINE * (1 + len(about) // 85))
