@@ -54,7 +54,8 @@ class Looks:
         """Return the format of a column's cells, by its number format and place."""
         key = (number, place)
         if key not in self._cells:
-            align = {} if place == NUMERIC else _PLACES[place]
+            # Numbers that had to become texts stand among the others.
+            align = {"align": "right"} if place == NUMERIC else _PLACES[place]
             self._cells[key] = self._book.add_format({"num_format": number, **align})
         return self._cells[key]
 

@@ -101,10 +101,16 @@ def _sheet_name(name: str, part: int) -> str:
 def _notes(name: str, columns: list[_Column]) -> list[str]:
     """Say what of a table is not in its sheet as it was."""
     notes = []
-    if texts := [column.name for column in columns if column.as_text]:
+    changed = [column for column in columns if column.as_text]
+    if numbers := [column.name for column in changed if _is_number(column)]:
         notes.append(
-            f"Some values of {', '.join(texts)} are texts, which sums in Excel leave out:"
-            f" it keeps {DIGITS} digits of a number, and times from March 1900 on, to the second."
+            f"Some values of {', '.join(numbers)} are texts, which sums in Excel leave out: it"
+            f" keeps {DIGITS} digits of a number."
+        )
+    if times := [column.name for column in changed if not _is_number(column)]:
+        notes.append(
+            f"Some values of {', '.join(times)} are texts: Excel knows times from March 1900 on, to"
+            " the second."
         )
     if cut := [column.name for column in columns if column.cut]:
         notes.append(
@@ -191,8 +197,12 @@ def _write_table(
             row += 1
 
 
+def _is_number(column: _Column) -> bool:
+    return column.number not in (NUMBERS["text"], DATE, TIME)
+
+
 def _aligned(column: _Column, place: int) -> int:
-    if column.number not in (NUMBERS["text"], DATE, TIME):
+    if _is_number(column):
         return NUMERIC
     return INDENTED if place else LEFT
 

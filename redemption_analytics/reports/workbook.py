@@ -30,9 +30,6 @@ _AS_WRITTEN = {
     "strings_to_numbers": False,
 }
 
-#: The height of a line of text, in points.
-_LINE = 15
-
 #: The first that the format of the file can hold; of a report of nothing that has a time.
 _NO_TIME = datetime(1980, 1, 1)
 
@@ -106,8 +103,8 @@ def _facts(
     """Say what the report is of, by what each says."""
     answers = sum(row["responses"] for row in read)
     files = len({row["source"] for row in read})
-    days = sorted(row["exported_at"][:10] for row in read if row["exported_at"])
-    span = f", exported {days[0]} to {days[-1]}" if days else ""
+    days = sorted({row["exported_at"][:10] for row in read if row["exported_at"]})
+    span = f", exported {' to '.join(dict.fromkeys([days[0], days[-1]]))}" if days else ""
     left_out = len(passed_over(r))
     facts = {
         "Period": f"by {period}",
@@ -117,10 +114,9 @@ def _facts(
     }
     if "audit" in shown:
         found = [row["severity"] for row in shown["audit"].to_pylist() if row["count"]]
-        facts["Data quality"] = (
-            f"{_many(found.count('error'), 'thing')} wrong,"
-            f" {_many(found.count('warning'), 'thing')} to check: see audit"
-        )
+        errors, warnings = found.count("error"), found.count("warning")
+        said = f"{_many(errors, 'error')} and {_many(warnings, 'warning')}: see audit"
+        facts["Data quality"] = said if errors or warnings else "no error and no warning"
     return facts | {
         "Cells": "An empty cell is not known, or there is nothing to divide by. Numbers of more"
         f" than {DIGITS} digits are texts, for Excel would change them. In texts, what cannot be"
@@ -147,7 +143,7 @@ def _write_overview(
         sheet.write_string(row, 0, name, looks.name)
         sheet.merge_range(row, 1, row, 4, "", looks.text)
         sheet.write_string(row, 1, fact, looks.text)
-        sheet.set_row(row, _LINE * (1 + len(fact) // 150))
+        sheet.set_row(row, _height(fact, 150))
     row += 2
     for column, name in enumerate(widths):
         look = NUMERIC if name == "Rows" else INDENTED if column else LEFT
@@ -160,4 +156,9 @@ def _write_overview(
         about = " ".join([listed.says, *listed.notes])
         for column, text in enumerate((listed.title, listed.basis.partition(":")[0], about), 2):
             sheet.write_string(row, column, text, looks.indented)
-        sheet.set_row(row, _LINE * (1 + len(about) // 85))
+        sheet.set_row(row, _height(about, 95))
+
+
+def _height(text: str, room: int) -> int:
+    """Return the height of a text in points, of which so many characters fit on a line."""
+    return 15 * max(1, -(-len(text) // room))
