@@ -219,6 +219,46 @@ def test_a_directory_of_something_else_is_no_warehouse(tmp_path: Path) -> None:
     assert list((tmp_path / "exports").iterdir()) == [path]
 
 
+def test_what_merging_refuses_is_told_as_refused(warehouse: ra.Warehouse, tmp_path: Path) -> None:
+    one = write(tmp_path, "2026-01-01", answer(new("a", reversals=[reversal(1, 40)]), mobile="1"))
+    two = write(tmp_path, "2026-01-02", answer(new("b", reversals=[reversal(1, 40)]), mobile="2"))
+    assert dict(warehouse.ingest(one).rejected) == {}
+    assert dict(warehouse.ingest(two).rejected) == {"reversals": 1}
+    together = ra.Warehouse(f"memory://{uuid4().hex}").ingest([one, two])
+    assert dict(together.rejected) == {"reversals": 1}
+    assert "1 rejected" in str(together)
+
+
+def test_a_file_that_cannot_be_read_is_one_reject_until_it_can(
+    warehouse: ra.Warehouse, tmp_path: Path
+) -> None:
+    write(tmp_path / "x", "2026-01-01", answer(new("a")))
+    (tmp_path / "x" / "2026-01-02.jsonl").symlink_to(tmp_path / "nowhere")
+    first = warehouse.ingest(tmp_path / "x")
+    again = warehouse.ingest(tmp_path / "x")
+    assert (first.version, again.version, again.read) == (1, 1, 0)
+    assert dict(again.rejected) == {"files": 1}
+    write(tmp_path / "x", "2026-01-03", answer(new("b")))
+    warehouse.ingest(tmp_path / "x")
+    assert len(warehouse.open().rejects) == 1
+    (tmp_path / "x" / "2026-01-02.jsonl").unlink()
+    write(tmp_path / "x", "2026-01-02", answer(new("c")))
+    warehouse.ingest(tmp_path / "x")
+    assert_same(warehouse.open(), ra.load(tmp_path / "x"))
+
+
+def test_notes_that_change_beside_exports_make_no_version(
+    warehouse: ra.Warehouse, tmp_path: Path
+) -> None:
+    write(tmp_path / "x", "2026-01-01", answer(new("a")))
+    for number in range(3):
+        (tmp_path / "x" / "run.log").write_text("a line\n" * (number + 1))
+        assert warehouse.ingest(tmp_path / "x").version == 1
+    write(tmp_path / "x", "2026-01-02", answer(new("b")))
+    assert warehouse.ingest(tmp_path / "x").version == 2
+    assert_same(warehouse.open(), ra.load(tmp_path / "x"))
+
+
 def test_history_tells_what_each_version_holds(warehouse: ra.Warehouse, tmp_path: Path) -> None:
     ingested(warehouse, *write_nights(tmp_path))
     history = warehouse.history()
