@@ -116,7 +116,7 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(worlds(3), st.sampled_from(["keep", "pseudonymize"]), st.randoms(use_true_random=False))
-@settings(max_examples=8 * TIMES, deadline=None)
+@settings(max_examples=15 * TIMES, deadline=None)
 def test_the_cases_of_parts_that_share_nothing_are_those_of_the_whole(
     several: list[World], pii: Any, random: Any
 ) -> None:
@@ -163,7 +163,7 @@ def test_every_check_has_its_cases() -> None:
     st.sampled_from([1, 2, 5]),
     st.sampled_from([1, 3]),
 )
-@settings(max_examples=8 * TIMES, deadline=None)
+@settings(max_examples=15 * TIMES, deadline=None)
 def test_findings_are_the_same_however_exports_are_cut(
     several: list[World], size: int, rows: int, threads: int
 ) -> None:
