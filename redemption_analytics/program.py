@@ -21,8 +21,8 @@ _UNWRITABLE = 2
 def main() -> NoReturn:
     """Run the command line, and end the process."""
     end_at_once_on_signals()
-    # Where Jupyter is installed too, jsonschema would build a grammar of IRIs as Altair is imported:
-    # seconds, for what no chart asks about. It does without what cannot be imported.
+    # Where Jupyter is installed too, jsonschema builds a grammar of IRIs as Altair is imported: in
+    # seconds, and no chart asks about IRIs. It does without what cannot be imported.
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
     from redemption_analytics.cli import app
 
