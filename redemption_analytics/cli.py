@@ -16,7 +16,7 @@ import typer
 
 import redemption_analytics as ra
 from redemption_analytics.flags import Command, given, in_flags, loading, message
-from redemption_analytics.options import DEFAULTS, LoadOptions, Period
+from redemption_analytics.options import DEFAULTS, LoadOptions, NamedBy, Period
 from redemption_analytics.reports.extra import PAGE, REMEDY
 from redemption_analytics.signals import put_away_on_signals
 from redemption_analytics.visible import visible
@@ -185,6 +185,21 @@ def vacuum(
     _say(
         f"{len(done.versions):,} versions and {done.files:,} files ({done.size:,} bytes) taken away"
     )
+
+
+@app.command(cls=Command)
+@_reporting_errors
+def forget(
+    warehouse: WarehouseArgument,
+    by: Annotated[NamedBy, typer.Option(help="What names the person.", show_default=False)],
+) -> None:
+    """Take a person out of a warehouse: who it is comes from standard input, and so into no log."""
+    asks = sys.stdin.isatty()
+    # Arguments stand in the shell's history, and in the list of processes.
+    value = typer.prompt(by, hide_input=True) if asks else sys.stdin.read()
+    done = ra.Warehouse(warehouse).forget(**{by: value})
+    _say(str(done))
+    _say(f"older versions go by: redemption-analytics vacuum {warehouse} --keep 1 --grace 0s")
 
 
 @app.command(cls=Command)

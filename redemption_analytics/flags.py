@@ -50,7 +50,8 @@ _FLAGS: dict[str, Any] = {
     ),
     "threads": typer.Option(
         min=1,
-        help="Blocks to parse at once.  [default: as many as there are cores, up to 4]",
+        help="Blocks or files to parse at once: by threads, and past 4 by processes where there"
+        " are many files.  [default: as many as there are cores, up to 8]",
         show_default=False,
     ),
     "max_record_bytes": typer.Option(

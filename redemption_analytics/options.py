@@ -12,6 +12,9 @@ PointsType = Literal["int", "decimal"]
 Pii = Literal["keep", "pseudonymize", "drop"]
 CustomerKey = Literal["user_id", "external_id", "mobile", "email"]
 
+#: What names a person: an identity as exports write it, or the customer_key of the tables.
+NamedBy = Literal["user_id", "external_id", "mobile", "email", "customer_key"]
+
 #: A grain of time.
 Period = Literal["day", "week", "month", "quarter", "year"]
 PERIODS: tuple[Period, ...] = get_args(Period)

@@ -56,3 +56,9 @@ def pseudonym(pii: Pii) -> Pseudonym | None:
         return pa.array(names, pa.string()).take(encoded.indices)
 
     return replace
+
+
+def fingerprint(hidden: Pseudonym) -> str:
+    """Return what tells whether two replace alike, and nothing of the key."""
+    told: str = hidden(pa.array(["fingerprint:"], pa.string()))[0].as_py()
+    return told

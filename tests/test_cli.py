@@ -356,3 +356,21 @@ def test_what_this_library_wrote_is_no_export(command: str, tmp_path: Path) -> N
     code, _, err = run(command, tmp_path / "in", *out)
     assert (code, "passed over" in err) == (2, True)
     assert not (tmp_path / "out").exists()
+
+
+def test_forget_takes_who_it_is_from_standard_input(tmp_path: Path) -> None:
+    pytest.importorskip("obstore")
+    lake = str(tmp_path / "lake")
+    assert run("ingest", GOOD, lake)[0] == 0
+    (key,) = ra.Warehouse(lake).open().customers["customer_key"]
+    by, _, identity = key.partition(":")
+    code, out, err = run("forget", lake, "--by", by, input=f"{identity}\n")
+    assert (code, err) == (0, "")
+    assert out.startswith("version 2: 1 answer forgotten; points 2 removed; ")
+    assert out.endswith(f"redemption-analytics vacuum {lake} --keep 1 --grace 0s\n")
+    code, out, err = run("forget", lake, "--by", by, input=identity)
+    assert (code, out) == (2, "")
+    assert f"holds nobody with this {by}" in err
+    assert identity not in err
+    assert run("vacuum", lake, "--keep", 1, "--grace", "0s")[1].startswith("1 versions and ")
+    assert run("forget", lake, "--by", "name", input="Ada")[0] == 2

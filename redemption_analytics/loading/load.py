@@ -61,7 +61,10 @@ def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
     timezone
         IANA name of the organisation's time zone; needed only where times carry a UTC offset.
     threads
-        How many blocks are parsed at once; by default as many as there are cores, up to 4.
+        How many blocks or files are parsed at once. Up to 4 by threads; beyond, where there are
+        many files and much to read (a gigabyte of text, or ten thousand small files), by processes,
+        which read them too and take some 120 MB each. By default as many as there are cores, up to
+        8 of these.
     max_record_bytes
         A record of more bytes (of text, unpacked) is refused unread; by default 64 MiB.
     progress

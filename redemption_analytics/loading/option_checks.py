@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +12,6 @@ from redemption_analytics.contract import IDENTITIES
 from redemption_analytics.errors import refused
 from redemption_analytics.moments import made_at
 from redemption_analytics.options import DEFAULTS, LoadOptions, OnError, Pii, PointsType
-
-#: What parsing gains from more threads than these, merging in order holds up.
-_MOST_WORKERS = 4
 
 
 @dataclass(frozen=True)
@@ -36,8 +32,8 @@ class Checked:
         Whether in the end the first of them alone does.
     zone
         The time zone of the organisation.
-    workers
-        How many blocks are parsed at once.
+    threads
+        How many blocks are parsed at once; None where that was not said.
     limit
         The most bytes of a record.
     """
@@ -50,7 +46,7 @@ class Checked:
     identities: tuple[str, ...]
     only_first: bool
     zone: ZoneInfo | None
-    workers: int
+    threads: int | None
     limit: int
     progress: bool | None
     allow_empty: bool
@@ -75,7 +71,7 @@ def checked(given: LoadOptions) -> Checked:
         _identities(options["customer_key"]),
         options["customer_key"] is not None,
         _zone(options["timezone"]),
-        _workers() if threads is None else count("threads", threads),
+        None if threads is None else count("threads", threads),
         count("max_record_bytes", options["max_record_bytes"]),
         flag("progress", options["progress"], or_none=True),
         flag("allow_empty", options["allow_empty"]),
@@ -126,7 +122,3 @@ def _zone(timezone: Any) -> ZoneInfo | None:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         pass
     raise refused("timezone", "an IANA name such as 'Europe/Paris'", timezone)
-
-
-def _workers() -> int:
-    return max(2, min(_MOST_WORKERS, os.cpu_count() or 2))

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 from redemption_analytics.contract import PointsType
 from redemption_analytics.flattening.flatten import Epochs, Flattening, Tables
 from redemption_analytics.flattening.parents import settled
+from redemption_analytics.loading.option_checks import Checked
 from redemption_analytics.parsing import Read, Reader
+from redemption_analytics.privacy import Pseudonym
 from redemption_analytics.reading.blocks import Block
 
 
@@ -55,6 +57,22 @@ class Parser:
     ):
         self.flattening = flattening
         self._reader = Reader(points, timezone, personal=self.personal)
+
+    @classmethod
+    def of(cls, options: Checked, hidden: Pseudonym | None) -> Parser:
+        """Make the parser that options ask for.
+
+        Parameters
+        ----------
+        options
+            The options.
+        hidden
+            What replaces personal data; None where that stays.
+        """
+        flattening = Flattening(
+            options.identities, options.only_first, hidden, options.keep_custom_fields
+        )
+        return cls(flattening, options.points, options.zone)
 
     @property
     def personal(self) -> bool:

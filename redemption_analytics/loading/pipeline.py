@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -10,15 +11,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.errors import RejectedError, SourceError
-from redemption_analytics.flattening.flatten import PARENTS, Flattening, Tables
+from redemption_analytics.flattening.flatten import PARENTS, Tables
 from redemption_analytics.loading.option_checks import Checked, checked
 from redemption_analytics.loading.parser import Parsed, Parser
+from redemption_analytics.loading.processes import Processes
 from redemption_analytics.loading.progress import progress_bar
 from redemption_analytics.loading.provenance import (
     Origin,
@@ -27,6 +30,8 @@ from redemption_analytics.loading.provenance import (
     said,
     with_provenance,
 )
+from redemption_analytics.loading.sharing import Share, shares
+from redemption_analytics.loading.units import LOGGER, Setting, reads
 from redemption_analytics.merging.cases import findings_of
 from redemption_analytics.merging.export_times import Dating
 from redemption_analytics.merging.merge import Merging
@@ -35,7 +40,6 @@ from redemption_analytics.options import LoadOptions
 from redemption_analytics.parsing import Read, Reject
 from redemption_analytics.privacy import Pseudonym, pseudonym
 from redemption_analytics.reading.blocks import Block, Fault, batched
-from redemption_analytics.reading.files import read_blocks
 from redemption_analytics.sources.accounts import Account, files_table
 from redemption_analytics.sources.export import Export, in_order, renamed
 from redemption_analytics.sources.find import Source, find_exports
@@ -81,10 +85,7 @@ class Loading:
         """
         options = checked(given)
         hidden = pseudonym(options.pii)
-        flattening = Flattening(
-            options.identities, options.only_first, hidden, options.keep_custom_fields
-        )
-        return cls(options, hidden, Parser(flattening, options.points, options.zone))
+        return cls(options, hidden, Parser.of(options, hidden))
 
     def exports(self, source: Source) -> list[Export]:
         """List the exports of a source."""
@@ -101,8 +102,18 @@ class Loading:
 
     def gather(self, pipeline: Pipeline, exports: list[Export]) -> None:
         """Read exports, which are in their order, into the tables of a pipeline."""
-        with _progress_bar(exports, self.options.progress) as advance:
-            pipeline.gather(exports, self.parser, self.options.workers, advance)
+        shared, workers = shares(exports, self.options.threads, self.options.pii)
+        level = logging.getLogger(LOGGER).getEffectiveLevel()
+        with (
+            _progress_bar(exports, self.options.progress) as advance,
+            Processes(
+                Setting(self.options, level),
+                self.hidden,
+                workers,
+                pipeline.scratch,
+            ) as processes,
+        ):
+            pipeline.gather(shared, self.parser, workers, advance, processes)
 
     def check_some(self, pipeline: Pipeline, *, useful: bool) -> None:
         """Check that something was read, unless that is not needed.
@@ -186,48 +197,97 @@ class Pipeline:
         self.accounts: list[Account] = []
         self._account_of: dict[str, Account] = {}
 
+    @property
+    def scratch(self) -> Path | None:
+        """A directory for what memory does not hold; None where it holds all."""
+        return self._keep.scratch
+
     def gather(
         self,
-        exports: list[Export],
+        shared: list[Share],
         parser: Parser,
         workers: int,
         advance: Callable[[int], object],
+        processes: Processes,
     ) -> None:
         """Read and parse all exports."""
         # A few blocks ahead keep the cores busy; more would only fill the memory.
         waiting: deque[Callable[[], None]] = deque()
         with ThreadPoolExecutor(workers) as pool, ThreadPoolExecutor(1) as hasher:
             try:
-                for batch in batched(self._read(exports, advance, hasher)):
-                    if isinstance(batch, tuple):
-                        waiting.append(partial(self._refuse, *batch, parser.personal))
-                    else:
-                        blocks = [block for _, block in batch]
-                        future = pool.submit(parser.parse, *blocks)
-                        waiting.append(partial(self._take, [export for export, _ in batch], future))
-                    if len(waiting) > workers + 1:
-                        waiting.popleft()()
+                for share in shared:
+                    for take in (
+                        [self._elsewhere(share.exports, pool, parser, advance, processes)]
+                        if share.elsewhere
+                        else self._here(share.exports, pool, parser, advance, hasher)
+                    ):
+                        waiting.append(take)
+                        if len(waiting) > workers + 1:
+                            waiting.popleft()()
                 while waiting:
                     waiting.popleft()()
             finally:
+                processes.end()
                 pool.shutdown(cancel_futures=True)
         # Whatever was read, every table has its columns.
         self.merging.add(_nothing(parser, self.dating))
         self._keep.append("rejects", rejects_table([]))
 
+    def _here(
+        self,
+        exports: list[Export],
+        pool: Executor,
+        parser: Parser,
+        advance: Callable[[int], object],
+        hasher: Executor,
+    ) -> Iterator[Callable[[], None]]:
+        """Read exports, and have threads parse them; yield what takes what they give."""
+        for batch in batched(self._read(exports, advance, hasher)):
+            if isinstance(batch, tuple):
+                yield partial(self._refuse, *batch, parser.personal)
+            else:
+                future = pool.submit(parser.parse, *(block for _, block in batch))
+                yield partial(self._take_future, [export for export, _ in batch], future)
+
+    def _elsewhere(
+        self,
+        exports: list[Export],
+        pool: Executor,
+        parser: Parser,
+        advance: Callable[[int], object],
+        processes: Processes,
+    ) -> Callable[[], None]:
+        """Have a process read and parse exports; return what takes what it gives."""
+        accounts = [self._account(export, None) for export in exports]
+        future = pool.submit(processes.parse, exports)
+
+        def take() -> None:
+            parts, seen = future.result()
+            for account, told in zip(accounts, seen, strict=True):
+                account.take_over(told)
+            for part in parts:
+                of = [exports[place] for place in part.places]
+                if isinstance(part.found, Fault):
+                    self._refuse(of[0], part.found, parser.personal)
+                else:
+                    self._take(of, part.found)
+            advance(sum(export.size or 0 for export in exports if export.passed_over is None))
+
+        return take
+
+    def _account(self, export: Export, hasher: Executor | None) -> Account:
+        account = self._account_of[export.name] = Account(export, hasher=hasher)
+        self.accounts.append(account)
+        self.seen["files"] += 1
+        return account
+
     def _read(
         self, exports: list[Export], advance: Callable[[int], object], hasher: Executor
     ) -> Iterator[tuple[Export, Block | Fault]]:
         for export in exports:
-            account = self._account_of[export.name] = Account(export, hasher=hasher)
-            self.accounts.append(account)
-            self.seen["files"] += 1
-            # Of what is wrong with a file the first is told.
-            done = False
-            for block in read_blocks(_watched(export, advance), limit=self._limit, account=account):
-                if not done:
-                    yield export, block
-                done = done or isinstance(block, Fault)
+            account = self._account(export, hasher)
+            for block in reads(_watched(export, advance), account, self._limit):
+                yield export, block
 
     def _refuse(self, export: Export, fault: Fault, personal: bool) -> None:
         # What follows may quote the file: names of columns, of members of a .zip.
@@ -236,8 +296,10 @@ class Pipeline:
         self._account_of[export.name].rejected = reject.reason
         self._reject(Origin([export], [0], [0]), [reject])
 
-    def _take(self, exports: list[Export], future: Future[Parsed]) -> None:
-        parsed = future.result()
+    def _take_future(self, exports: list[Export], future: Future[Parsed]) -> None:
+        self._take(exports, future.result())
+
+    def _take(self, exports: list[Export], parsed: Parsed) -> None:
         read, tables = parsed.read, parsed.tables
         origin = self._origin(exports, read)
         self.seen.update(read.seen)

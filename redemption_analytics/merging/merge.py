@@ -10,7 +10,7 @@ final form by itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 
@@ -63,13 +63,7 @@ class Merging:
 
     def add(self, tables: Tables) -> None:
         """Add the settled tables of a block, which are newer than those before."""
-        starts = {name: self._keep.rows(name) for name in {*PARENTS.values(), "responses"}}
-        for name, table in tables.items():
-            for column, whose in ((PARENT, PARENTS.get(name)), (ANSWER, "responses")):
-                if whose is not None and column in table.column_names:
-                    place = table.schema.get_field_index(column)
-                    shifted = pc.add(table[column], starts[whose])
-                    table = table.set_column(place, column, shifted)
+        for name, table in shifted(tables, self._keep.rows).items():
             self._keep.append(name, table)
             self._repeats.add(name, table)
         self._old |= tables["points"]["redemption_id"].null_count > 0
@@ -160,6 +154,27 @@ class Merging:
         for name in KEYS.keys() & changed:
             if met(Rows(self._keep), name, none).several.any():
                 raise FaultError(f"{name}: a {KEYS[name]} is there twice after merging")
+
+
+def shifted(tables: Tables, rows: Callable[[str], int]) -> Tables:
+    """Let the tables of a block count rows from the beginning of the tables that grow.
+
+    Parameters
+    ----------
+    tables
+        The tables, in which ``_parent`` and ``_answer`` count the rows of the block.
+    rows
+        Tells how many rows of a table came before.
+    """
+    starts = {name: rows(name) for name in {*PARENTS.values(), "responses"}}
+    found = {}
+    for name, table in tables.items():
+        for column, whose in ((PARENT, PARENTS.get(name)), (ANSWER, "responses")):
+            if whose is not None and column in table.column_names:
+                place = table.schema.get_field_index(column)
+                table = table.set_column(place, column, pc.add(table[column], starts[whose]))
+        found[name] = table
+    return found
 
 
 def _final(

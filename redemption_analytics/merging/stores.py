@@ -22,6 +22,9 @@ Change = Callable[[pa.Table, int], pa.Table]
 #: Rows of a row group, at least (the last has fewer): engines read and skip them one by one.
 GROUP_ROWS = 65_536
 
+#: So many tables are encoded at once: two or three are much larger than the others.
+_WRITERS = 3
+
 #: A dictionary is worth its while where so many rows, of those looked at, hold one value each.
 _ROWS_PER_VALUE = 4
 ROWS_THAT_TELL = 5_000
@@ -100,9 +103,9 @@ class OnDisk:
         self._directory = directory
         self._places = places
         self._growing: dict[str, _Growing] = {}
-        # Encoding goes on beside parsing, one batch at a time.
-        self._writer = ThreadPoolExecutor(1)
-        self._writing: Future[None] | None = None
+        # Encoding goes on beside parsing, one batch of a table at a time.
+        self._writer = ThreadPoolExecutor(_WRITERS)
+        self._writing: dict[_Growing, Future[None]] = {}
 
     def __enter__(self) -> OnDisk:
         return self
@@ -119,13 +122,13 @@ class OnDisk:
 
     def _write(self, growing: _Growing, full: pa.Table | None) -> None:
         if full is not None:
-            self._settle()
-            self._writing = self._writer.submit(growing.write, full)
+            if growing in self._writing:
+                self._writing.pop(growing).result()
+            self._writing[growing] = self._writer.submit(growing.write, full)
 
     def _settle(self) -> None:
-        if self._writing is not None:
-            self._writing.result()
-            self._writing = None
+        while self._writing:
+            self._writing.popitem()[1].result()
 
     def finish(self) -> None:
         """Write what is still in memory."""

@@ -19,6 +19,22 @@ _PIECE = 1 << 20
 _LARGE = 256 << 10
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What reading a file told of it.
+
+    Attributes
+    ----------
+    form, passed_over, size, digest
+        As those of its account.
+    """
+
+    form: str | None
+    passed_over: str | None
+    size: int | None
+    digest: str | None
+
+
 @dataclass
 class Account:
     """What became of a file.
@@ -49,6 +65,7 @@ class Account:
     _digest: hashlib._Hash = field(default_factory=lambda: hashlib.sha256(usedforsecurity=False))
     _length: int = 0
     _whole: bool = False
+    _seen: Seen | None = None
 
     def __post_init__(self) -> None:
         if self.passed_over is None:
@@ -83,15 +100,27 @@ class Account:
         except (*UNREADABLE, ValueError):
             return
 
+    def seen(self) -> Seen:
+        """Return what reading told, once the file was read."""
+        return Seen(self.form, self.passed_over, self.size, self.digest)
+
+    def take_over(self, seen: Seen) -> None:
+        """Note what reading told elsewhere."""
+        self.form, self.passed_over, self._seen = seen.form, seen.passed_over, seen
+
     @property
     def size(self) -> int | None:
         """The file's bytes; None where they are not known."""
+        if self._seen is not None:
+            return self._seen.size
         known = self.export.size
         return self._length if known is None and self._whole else known
 
     @property
     def digest(self) -> str | None:
         """The SHA-256 of the file's bytes, None where they were not all read."""
+        if self._seen is not None:
+            return self._seen.digest
         if not self._whole or self.passed_over is not None:
             return None
         self._hash(memoryview(b""))

@@ -35,7 +35,7 @@ from redemption_analytics.sources.lakes import check_no_part
 from redemption_analytics.sources.listing import Listed, listed
 from redemption_analytics.sources.path_dates import date_in_name
 from redemption_analytics.sources.payload_columns import is_frame, payloads_of
-from redemption_analytics.sources.streams import ByteStream, Stream, spooled
+from redemption_analytics.sources.streams import ByteStream, LocalFile, Stream, spooled
 from redemption_analytics.tables.outputs import (
     is_converted,
     is_converted_table,
@@ -383,10 +383,7 @@ def _is_file(path: str) -> bool:
 
 def _local(path: str, *, named: bool, below: str = "") -> Export:
     expected = named or has_export_name(path)
-
-    def opener() -> BinaryIO:
-        return open(path, "rb")
-
+    opener = LocalFile(path)
     try:
         status = os.stat(path)
         if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):

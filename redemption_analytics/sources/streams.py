@@ -7,9 +7,10 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from lzma import LZMAError
 from tempfile import SpooledTemporaryFile
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 
@@ -41,6 +42,17 @@ class ByteStream(Readable, Protocol):
     def seek(self, offset: int, whence: int = 0, /) -> int: ...  # noqa: D102
     def tell(self) -> int: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """Opens a file of this system, whichever process calls it."""
+
+    path: str
+
+    def __call__(self) -> BinaryIO:
+        """Open it."""
+        return open(self.path, "rb")
 
 
 class Spool(SpooledTemporaryFile[bytes]):

@@ -14,7 +14,7 @@ from redemption_analytics.merging.cases import LATE, findings_of
 from redemption_analytics.tables.ledger import NOW, Finding, findings, ledger
 from redemption_analytics.warehouse.files import read_rows
 from redemption_analytics.warehouse.log import DataFile
-from redemption_analytics.warehouse.stage import Unit
+from redemption_analytics.warehouse.stage import Unit, odd_together
 from redemption_analytics.warehouse.store import Store
 
 #: The table that holds the cases of findings; no public one.
@@ -78,19 +78,10 @@ def _ledger(
 
 def _odd(units: Iterable[Unit]) -> list[Finding]:
     """Return what the reader met of what it does not know, the first of it as the example."""
-    found: dict[tuple[str, str], tuple[int, tuple[str, str, int, int], str]] = {}
-    for unit in units:
-        for check, names in unit.odd.items():
-            for name, (count, *place, example) in names.items():
-                key = (check, name)
-                before = found.get(key)
-                if before is None:
-                    found[key] = (count, tuple(place), example)
-                else:
-                    first = min((before[1], before[2]), (tuple(place), example))
-                    found[key] = (before[0] + count, *first)
     return [
-        Finding(check, count, example) for (check, _), (count, _, example) in sorted(found.items())
+        Finding(check, count, example)
+        for check, names in sorted(odd_together(units).items())
+        for _, (count, *_, example) in sorted(names.items())
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ from redemption_analytics.tables.parts import whole_of
 from redemption_analytics.version import __version__
 from redemption_analytics.warehouse.books import CASES as CASES_TABLE
 from redemption_analytics.warehouse.books import READ, books_of
-from redemption_analytics.warehouse.changes import change_of
+from redemption_analytics.warehouse.changes import Change, change_of
+from redemption_analytics.warehouse.compaction import compacted
 from redemption_analytics.warehouse.files import (
     NO_QUARTER,
     Quarters,
@@ -39,9 +41,9 @@ from redemption_analytics.warehouse.files import (
     replaced,
 )
 from redemption_analytics.warehouse.known import Known
-from redemption_analytics.warehouse.links import affected
+from redemption_analytics.warehouse.links import Links, affected
 from redemption_analytics.warehouse.log import DataFile, Entry
-from redemption_analytics.warehouse.merged import Merged, Stage
+from redemption_analytics.warehouse.merged import Mask, Merged, Stage
 from redemption_analytics.warehouse.stage import StagedUnit, Staging, Unit, units_of
 from redemption_analytics.warehouse.store import Store
 
@@ -52,6 +54,25 @@ _TOGETHER_BYTES = 16 << 20
 
 #: Where more answers than these are to be merged again, all are, on disk.
 MOST_ANSWERS = 100_000
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Answers that are to be merged.
+
+    Attributes
+    ----------
+    stage
+        The units.
+    answers
+        For each unit which of its answers.
+    common
+        The numbers of values that too many customers share, for each identity.
+    """
+
+    stage: Stage
+    answers: Sequence[Mask]
+    common: Mapping[str, Links]
 
 
 class Building:
@@ -85,7 +106,8 @@ class Building:
         writing: Writing,
     ) -> tuple[Entry, dict[str, dict[str, int]]]:
         """Merge a unit upon a version; return the next one, and what changes by it."""
-        units = [*units_of(entry), unit]
+        before = compacted(self._store, units_of(entry), self._loading, self._scratch, writing)
+        units = [*before, unit]
         below = Counter(entry.state["below"] if entry else {})
         kept: list[DataFile] = []
         if entry is None:
@@ -93,6 +115,33 @@ class Building:
         else:
             kept, counts = self._some(entry, units, below, writing)
         kept = self._accounts(kept, pipeline, staging, known, counts, writing)
+        return self.finished(entry, units, below, kept, writing), {
+            name: each for name, each in counts.items() if any(each.values())
+        }
+
+    def finished(
+        self,
+        entry: Entry | None,
+        units: Sequence[Unit],
+        below: Counter[str],
+        kept: Sequence[DataFile],
+        writing: Writing,
+    ) -> Entry:
+        """Finish the files of a version, with its books, and return it.
+
+        Parameters
+        ----------
+        entry
+            The version before.
+        units
+            Its units.
+        below
+            How many rows of each table hang on what merging refused.
+        kept
+            The files that still count.
+        writing
+            Writes the others.
+        """
         writing.finish()
         files = [*kept, *writing.written]
         decimal = self._loading.options.points == "decimal"
@@ -109,7 +158,7 @@ class Building:
             writing.add_to(table, NO_QUARTER, book)
         writing.finish()
         files = [file for file in kept if file.table not in (LEDGER, FINDINGS)]
-        made = Entry(
+        return Entry(
             (entry.version if entry else 0) + 1,
             datetime.now(UTC).replace(tzinfo=None),
             __version__,
@@ -117,7 +166,6 @@ class Building:
             (*files, *writing.written),
             {"units": [each.to_json() for each in units], "below": dict(below)},
         )
-        return made, {name: each for name, each in counts.items() if any(each.values())}
 
     def _first(
         self, pipeline: Pipeline, staging: Staging, below: Counter[str], writing: Writing
@@ -176,25 +224,50 @@ class Building:
     ) -> tuple[list[DataFile], dict[str, dict[str, int]]]:
         """Merge again what the last unit is linked with, and write what changes by that."""
         stage = Stage([StagedUnit(self._store, unit) for unit in units])
-        links = [unit.links() for unit in stage.units]
         last = len(units) - 1
-        found = affected(links, {last: np.arange(units[last].answers)}, old=last)
+        found = affected(
+            [unit.links() for unit in stage.units],
+            {last: np.arange(units[last].answers)},
+            old=last,
+        )
         LOG.info("%d answers to be merged again", found.count)
-        if found.count > MOST_ANSWERS:
-            return self._anew(stage, entry, below, writing)
         before = [*found.answers[:-1], np.zeros_like(found.answers[-1])]
-        flattening, personal = self._loading.parser.flattening, self._loading.parser.personal
-        old = stage.merged(before, flattening, found.common_before, personal=personal)
-        new = stage.merged(found.answers, flattening, found.common, personal=personal)
-        self._check_late(entry, new)
-        below.update(new.below)
-        below.subtract(old.below)
-        before_tables, after_tables = placed(old.tables), placed(new.tables)
-        changes = {
-            name: change_of(whole_of(name), before_tables[name], after_tables[name])
-            for name in after_tables
-        }
-        changed = {name: change for name, change in changes.items() if change}
+        return self.changed(
+            entry,
+            Chosen(stage, before, found.common_before),
+            Chosen(stage, found.answers, found.common),
+            below,
+            writing,
+        )
+
+    def changed(
+        self, entry: Entry, before: Chosen, after: Chosen, below: Counter[str], writing: Writing
+    ) -> tuple[list[DataFile], dict[str, dict[str, int]]]:
+        """Merge answers as they were and as they are, and write what changes by that.
+
+        Where they are many, everything is merged again.
+
+        Parameters
+        ----------
+        entry
+            The version that they were in.
+        before, after
+            The answers as they were, and as they are: all that are linked with what changes.
+        below
+            How many rows of each table hang on what merging refused; it changes.
+        writing
+            Writes the rows.
+
+        Returns
+        -------
+        list of DataFile
+            The files that still count.
+        dict
+            How many rows of each table come, change and go.
+        """
+        if sum(int(mask.sum()) for mask in after.answers) > MOST_ANSWERS:
+            return self._anew(after.stage, entry, below, writing)
+        changed = self._compared(entry, before, after, below)
         kept = applied(self._store, entry.files, changed, writing)
         counts: dict[str, dict[str, int]] = {}
         for name, change in changed.items():
@@ -203,6 +276,31 @@ class Building:
                 for what, number in change.counts.items():
                     whole[what] += number
         return kept, counts
+
+    def _compared(
+        self, entry: Entry, before: Chosen, after: Chosen, below: Counter[str]
+    ) -> dict[str, Change]:
+        """Merge answers as they were and as they are; return what changes, without the rest."""
+        old, new = (
+            chosen.stage.merged(
+                chosen.answers,
+                self._loading.parser.flattening,
+                chosen.common,
+                personal=self._loading.parser.personal,
+            )
+            for chosen in (before, after)
+        )
+        self._check_late(entry, new)
+        below.update(new.below)
+        below.subtract(old.below)
+        before_tables, after_tables = placed(old.tables), placed(new.tables)
+        changes = {
+            name: change_of(whole_of(name), before_tables[name], after_tables[name])
+            for name in after_tables
+        }
+        for chosen in (before, after):
+            chosen.stage.release()
+        return {name: change for name, change in changes.items() if change}
 
     def _check_late(self, entry: Entry, merged: Merged) -> None:
         """Check that merging refuses nothing that it did not before, where that is asked for."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,10 +29,10 @@ from redemption_analytics.warehouse.files import (
     Writing,
 )
 from redemption_analytics.warehouse.known import ANSWERS, LIBRARY, NUMBER, WRITTEN, Known
-from redemption_analytics.warehouse.links import Linking
 from redemption_analytics.warehouse.log import Entry, Log
 from redemption_analytics.warehouse.merged import Stage
-from redemption_analytics.warehouse.stage import StagedUnit, Staging, Unit, units_of
+from redemption_analytics.warehouse.rewriting import linking_of
+from redemption_analytics.warehouse.stage import StagedUnit, Staging, Unit, folder_of, units_of
 from redemption_analytics.warehouse.store import Store
 
 LOG = logging.getLogger(__name__)
@@ -155,11 +154,7 @@ class Ingest:
         That nothing comes of them is an error, but for such as are tried again or passed over where
         they do not stand alone: beside those that are known they need not tell anything.
         """
-        linking = Linking(
-            self._loading.options.identities,
-            only_first=self._loading.options.only_first,
-            hidden=self._loading.hidden is not None,
-        )
+        linking = linking_of(self._loading)
         folder = self._scratch / uuid4().hex
         with Staging(folder, linking) as staging:
             pipeline = self._loading.pipeline(staging)
@@ -171,11 +166,11 @@ class Ingest:
             ):
                 self._loading.check_some(pipeline, useful=True)
             name = uuid4().hex
-            with _left_out(self._store, name):
+            with self._store.left_out(folder_of(name)):
                 unit = self._staged(name, pipeline, staging)
             building = Building(self._store, self._loading, self._options, self._scratch)
             for _ in range(_TRIES):
-                with _left_out(self._store, name), Writing(self._store) as writing:
+                with self._store.left_out(folder_of(name)), Writing(self._store) as writing:
                     made, counts = building.version(entry, unit, pipeline, staging, known, writing)
                 # Where this fails it may have been done: all that was written stays.
                 if self._log.commit(made):
@@ -224,17 +219,6 @@ class Ingest:
             max(telling).isoformat() if telling else None,
             _odd(pipeline),
         )
-
-
-@contextmanager
-def _left_out(store: Store, unit: str) -> Iterator[None]:
-    """Leave nothing of a unit if an error comes."""
-    try:
-        yield
-    except BaseException:
-        with suppress(SourceError, WriteError):
-            store.delete([found.name for found in store.names(f"data/stage/{unit}")])
-        raise
 
 
 def _readable_again(exports: list[Export]) -> list[Export]:

@@ -22,6 +22,10 @@ _PIECE = 1 << 20
 #: Columns beside those of ``files`` that a unit keeps of its exports.
 WRITTEN, ANSWERS, NUMBER, LIBRARY = "_written", "_answers", "_number", "_library"
 
+#: Columns that units have besides which were written of several: when each export was read, and in
+#: which unit it came.
+READ_AT, CAME_IN = "_read_at", "_came_in"
+
 
 @dataclass
 class Known:

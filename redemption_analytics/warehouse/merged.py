@@ -16,7 +16,7 @@ from redemption_analytics.merging.export_times import EXPORT, Dated, Dating
 from redemption_analytics.merging.merge import Merging
 from redemption_analytics.merging.stores import InMemory, Keep
 from redemption_analytics.sources.export import by_number
-from redemption_analytics.warehouse.known import ANSWERS, NUMBER
+from redemption_analytics.warehouse.known import ANSWERS, NUMBER, READ_AT
 from redemption_analytics.warehouse.links import Links, Numbers
 from redemption_analytics.warehouse.stage import StagedUnit
 
@@ -75,7 +75,8 @@ class Stage:
                 key=lambda row: row[NUMBER],
             )
             self.dates += [
-                Dated(row["exported_at"], row["dated_by"], unit.unit.read_at) for row in numbered
+                Dated(row["exported_at"], row["dated_by"], row.get(READ_AT) or unit.unit.read_at)
+                for row in numbered
             ]
 
     def parts(self, masks: Sequence[Mask]) -> Iterator[Tables]:
@@ -97,6 +98,10 @@ class Stage:
                 self._read[key] = self._tables(place, answers)
             yield self._read[key]
 
+    def release(self) -> None:
+        """Let go what was read of answers."""
+        self._read.clear()
+
     def _tables(self, place: int, answers: Numbers) -> Tables:
         tables = self.units[place].tables(answers)
         for name in ("points", "coupons"):
@@ -116,7 +121,9 @@ class Stage:
         )
         order = np.lexsort((answers, units, rank))
         units, answers = units[order], answers[order]
-        starts = np.flatnonzero(np.diff(units, prepend=-1))
+        # In a unit of several ingests older exports may come after newer ones.
+        ends_before = (np.diff(units, prepend=-1) != 0) | (np.diff(answers, prepend=-1) < 0)
+        starts = np.flatnonzero(ends_before)
         yielded = False
         ends = np.append(starts, len(units))[1:]
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):

@@ -32,6 +32,7 @@ from redemption_analytics.warehouse.files import read_rows
 from redemption_analytics.warehouse.known import ANSWERS
 from redemption_analytics.warehouse.log import Entry, Log
 from redemption_analytics.warehouse.merged import Mask, Stage
+from redemption_analytics.warehouse.rewriting import came_in_of
 from redemption_analytics.warehouse.stage import StagedUnit, units_of
 from redemption_analytics.warehouse.store import Store
 
@@ -103,11 +104,15 @@ def known_on(
     made = [pc.less_equal(exports["exported_at"], moment).to_numpy() for exports in stage.exports]
     if not any(mask.any() for mask in made):
         raise UsageError(f"no export had been made by {moment_name(moment)}: the first was later")
-    whole = [unit.name for unit, mask in zip(units, made, strict=True) if mask.all()]
-    if len(whole) == sum(bool(mask.any()) for mask in made):
+    known, later = set[str](), set[str]()
+    for unit, exports, mask in zip(units, stage.exports, made, strict=True):
+        came_in = came_in_of(unit, exports)
+        known.update(came_in.filter(pa.array(mask)).to_pylist())
+        later.update(came_in.filter(pa.array(~mask)).to_pylist())
+    if not known & later:
         for version in reversed(log.versions()):
             entry = log.read(version)
-            if [unit.name for unit in units_of(entry)] == whole:
+            if {name for unit in units_of(entry) for name in unit.came_in} == known:
                 return opened(store, entry, reader)
     return _merged_again(store, newest, stage, made, moment, loading(), reader)
 

@@ -1,14 +1,15 @@
 """The stage: what answers say, flattened and not yet merged, unit by unit.
 
-A unit is what one ingest read. Its tables are those that merging starts from, with the columns that
-serve merging.
+A unit is what one ingest read, or several did whose units were put together. Its tables are those
+that merging starts from, with the columns that serve merging.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,15 +21,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from redemption_analytics.errors import FaultError
-from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Tables
+from redemption_analytics.flattening.flatten import Tables
 from redemption_analytics.loading.pipeline import GROWING
 from redemption_analytics.merging.stores import Change
-from redemption_analytics.warehouse.links import KindOfLinks, Linking, Numbers, UnitLinks, ranges
+from redemption_analytics.warehouse.answer_rows import AnswerRows, CountingRows, placed_anew
+from redemption_analytics.warehouse.links import KindOfLinks, Linking, Numbers, UnitLinks
 from redemption_analytics.warehouse.log import Entry
 from redemption_analytics.warehouse.store import Store
 
 #: So many batches wait to be written.
 _AHEAD = 4
+
+#: Batches have so many bytes, or more.
+_BATCH_BYTES = 1 << 20
 
 #: When so many bytes have been written, what they took of memory is given back.
 _RELEASED_BYTES = 32 << 20
@@ -56,6 +61,8 @@ class Unit:
         For the findings that a reader makes (``unknown_fields``, ``epoch_times``) and each name how
         often it was met, where first (the export's time, its name and number, and the record), and
         what to say of that.
+    parts
+        The names of the units that it was written of; none where it is what one ingest read.
     """
 
     name: str
@@ -66,6 +73,12 @@ class Unit:
     rejected: dict[str, int]
     newest: str | None
     odd: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    parts: list[str] = field(default_factory=list)
+
+    @property
+    def came_in(self) -> list[str]:
+        """The names of the units that its exports came in."""
+        return self.parts or [self.name]
 
     @property
     def answers(self) -> int:
@@ -83,18 +96,36 @@ class Unit:
 
     def path(self, name: str) -> str:
         """Return the name of one of its files in the store."""
-        return f"data/stage/{self.name}/{name}"
+        return f"{folder_of(self.name)}/{name}"
 
     @property
     def paths(self) -> list[str]:
         """The names of all its files in the store."""
         names = [*GROWING, *(f"links-{kind}" for kind in self.links)]
-        return [*(self.path(f"{name}.arrow") for name in names), self.path("exports.parquet")]
+        files = (*(f"{name}.arrow" for name in (*names, "rows")), "exports.parquet")
+        return [self.path(file) for file in files]
+
+
+def folder_of(unit: str) -> str:
+    """Return where the files of a unit lie in the store."""
+    return f"data/stage/{unit}"
 
 
 def units_of(entry: Entry | None) -> list[Unit]:
     """Return the units of a version."""
     return [] if entry is None else [Unit(**unit) for unit in entry.state["units"]]
+
+
+def odd_together(units: Iterable[Unit]) -> dict[str, dict[str, list[Any]]]:
+    """Return what the reader met of what it does not know, in some units as in one."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for unit in units:
+        for check, names in unit.odd.items():
+            own = found.setdefault(check, {})
+            for name, (count, *first) in names.items():
+                before, *others = own.get(name, [0])
+                own[name] = [before + count, *min(first, others or first)]
+    return found
 
 
 class Staging:
@@ -116,6 +147,7 @@ class Staging:
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self._linking = linking
+        self._counting = CountingRows()
         self._open: dict[str, _Growing] = {}
         self._merged: dict[str, _Growing] = {}
         self._writer = ThreadPoolExecutor(1)
@@ -136,6 +168,8 @@ class Staging:
         """Add rows to a table."""
         if self._linking is not None:
             self._linking.add(name, table)
+            if name in GROWING:
+                self._counting.add(name, table)
         if name == "responses":
             runs = pc.run_end_encode(table["source"].combine_chunks())
             counts = np.diff(runs.run_ends.to_numpy(), prepend=0).tolist()
@@ -209,15 +243,24 @@ class Staging:
         for table in GROWING:
             grown = self._open[table]
             rows[table] = grown.rows
-            store.put(f"data/stage/{name}/{table}.arrow", grown.path)
+            store.put(f"{folder_of(name)}/{table}.arrow", grown.path)
         kinds = []
         for kind, links in self._linking.finish() if self._linking is not None else ():
             kinds.append(kind)
-            store.put(f"data/stage/{name}/links-{kind}.arrow", _ipc(links.to_arrow()))
+            self._put(store, f"{folder_of(name)}/links-{kind}.arrow", links.to_arrow())
+        sizes = {table: self._open[table].sizes for table in GROWING}
+        self._put(store, f"{folder_of(name)}/rows.arrow", self._counting.to_arrow(sizes))
         sink = pa.BufferOutputStream()
         pq.write_table(exports, sink)
-        store.put(f"data/stage/{name}/exports.parquet", sink.getvalue().to_pybytes())
+        store.put(f"{folder_of(name)}/exports.parquet", sink.getvalue().to_pybytes())
         return rows, kinds
+
+    def _put(self, store: Store, name: str, batch: pa.RecordBatch) -> None:
+        """Put a batch into a store, by a file: it is not held once more."""
+        path = self._directory / "kept.arrow"
+        with pa.ipc.new_file(str(path), batch.schema) as writer:
+            writer.write_batch(batch)
+        store.put(name, path)
 
 
 class _Growing:
@@ -226,20 +269,35 @@ class _Growing:
     def __init__(self, path: Path, schema: pa.Schema):
         self.path = path
         self.rows = 0
+        #: How many rows each batch has.
+        self.sizes: list[int] = []
+        self._held: list[pa.Table] = []
+        self._held_bytes = 0
         self._schema = schema
         self._writer: pa.RecordBatchFileWriter | None = pa.ipc.new_file(
             str(path), schema, options=pa.ipc.IpcWriteOptions(compression="lz4")
         )
 
     def write(self, table: pa.Table) -> None:
-        """Write a batch."""
+        """Write rows, of which small batches are put together: each takes its time to read."""
         if self._writer is None:
             raise FaultError(f"{self.path.name} was ended, and goes on")
-        self._writer.write_batch(table.combine_chunks().to_batches()[0])
+        self._held.append(table)
+        self._held_bytes += table.nbytes
+        if self._held_bytes >= _BATCH_BYTES:
+            self._write(self._writer)
+
+    def _write(self, writer: pa.RecordBatchFileWriter) -> None:
+        batch = pa.concat_tables(self._held).combine_chunks().to_batches()[0]
+        self._held, self._held_bytes = [], 0
+        writer.write_batch(batch)
+        self.sizes.append(batch.num_rows)
 
     def close(self) -> None:
         """End the file."""
         if self._writer is not None:
+            if self._held:
+                self._write(self._writer)
             self._writer.close()
             self._writer = None
 
@@ -263,14 +321,6 @@ def _opened(
     if schema is not None:
         options.included_fields = [schema.get_field_index(name) for name in columns]
     return pa.ipc.open_file(source, options=options)
-
-
-def _ipc(batch: pa.RecordBatch) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    written: bytes = sink.getvalue().to_pybytes()
-    return written
 
 
 class StagedUnit:
@@ -306,6 +356,12 @@ class StagedUnit:
         ):
             return file.read()
 
+    def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Return some columns of a table, batch by batch."""
+        path = self.unit.path(f"{name}.arrow")
+        with self._store.reading(path), _Staged(self._store, path) as staged:
+            yield from staged.batches(columns)
+
     def tables(self, answers: Numbers) -> Tables:
         """Return what some answers say, as the settled tables of a block.
 
@@ -314,30 +370,31 @@ class StagedUnit:
         answers
             The numbers of the answers, ascending.
         """
+        found = self._rows()
         tables: Tables = {}
-        rows: dict[str, Numbers] = {"responses": answers}
+        rows: dict[str, Numbers] = {}
         for name in GROWING:
+            rows[name] = found.of(name, answers)
             path = self.unit.path(f"{name}.arrow")
             with self._store.reading(path), _Staged(self._store, path) as staged:
-                if name == "responses":
-                    tables[name] = staged.take(answers)
-                    continue
-                column, above = (
-                    (PARENT, PARENTS[name]) if name in PARENTS else (ANSWER, "responses")
-                )
-                whose, parents = staged.column(column), rows[above]
-                starts = np.searchsorted(whose, parents)
-                ends = np.searchsorted(whose, parents, side="right")
-                rows[name] = ranges(starts, ends)
-                table = staged.take(rows[name])
-            places = {column: np.repeat(np.arange(len(parents)), ends - starts)}
-            if ANSWER in table.column_names and column != ANSWER:
-                places[ANSWER] = np.searchsorted(answers, table[ANSWER].to_numpy())
-            for mark, numbers in places.items():
-                place = table.schema.get_field_index(mark)
-                table = table.set_column(place, table.schema.field(place), pa.array(numbers))
-            tables[name] = table
+                table = staged.take(rows[name], found.sizes(name))
+            tables[name] = placed_anew(name, table, rows)
         return tables
+
+    def _rows(self) -> AnswerRows:
+        path = self.unit.path("rows.arrow")
+        with self._store.reading(path):
+            return AnswerRows(pa.ipc.open_file(_mapped(self._store, path)).get_batch(0))
+
+
+def _read(store: Store, path: str) -> Any:
+    """Open a file to read parts of it, which are not kept."""
+    local = store.path(path)
+    if local is not None:
+        # The store says what is wrong.
+        with suppress(OSError):
+            return pa.OSFile(local)
+    return pa.BufferReader(store.read(path))
 
 
 def _mapped(store: Store, path: str) -> Any:
@@ -356,40 +413,32 @@ class _Staged:
     """A table of a unit, of which chosen rows are read."""
 
     def __init__(self, store: Store, path: str):
-        self._source = _mapped(store, path)
+        self._source = _read(store, path)
         self._file = _opened(self._source)
 
     def __enter__(self) -> _Staged:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if isinstance(self._source, pa.MemoryMappedFile):
-            self._source.close()
+        self._source.close()
 
-    def column(self, name: str) -> Numbers:
-        """Read one column of numbers."""
-        file = _opened(self._source, self._file.schema, [name])
-        parts = [file.get_batch(n).column(0).to_numpy() for n in range(file.num_record_batches)]
-        numbers: Numbers = np.concatenate([np.array([], np.int64), *parts])
-        return numbers
+    def batches(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Read some columns, batch by batch."""
+        file = _opened(self._source, self._file.schema, names)
+        for number in range(file.num_record_batches):
+            yield pa.Table.from_batches([file.get_batch(number)]).select(list(names))
 
-    def take(self, rows: Numbers) -> pa.Table:
-        """Read some rows, ascending."""
-        first = self._file.schema.names[0]
-        sizes = _opened(self._source, self._file.schema, [first])
+    def take(self, rows: Numbers, sizes: Sequence[int]) -> pa.Table:
+        """Read some rows, ascending; how many there are in each batch is known."""
+        ends = np.cumsum(sizes, dtype=np.int64)
+        places = np.searchsorted(rows, np.concatenate([np.array([0]), ends]))
         parts = [self._file.schema.empty_table()]
-        start = at = 0
-        for number in range(sizes.num_record_batches):
-            if at == len(rows):
-                break
-            end = start + sizes.get_batch(number).num_rows
-            last = int(np.searchsorted(rows, end))
-            if at < last:
-                batch = self._file.get_batch(number)
-                if last - at < end - start:
-                    batch = batch.take(pa.array(rows[at:last] - start))
-                parts.append(pa.Table.from_batches([batch]))
-            start, at = end, last
+        for number in np.flatnonzero(np.diff(places)).tolist():
+            chosen = rows[places[number] : places[number + 1]]
+            batch = self._file.get_batch(number)
+            if len(chosen) < sizes[number]:
+                batch = batch.take(pa.array(chosen - (ends[number] - sizes[number])))
+            parts.append(pa.Table.from_batches([batch]))
         return pa.concat_tables(parts)
 
 

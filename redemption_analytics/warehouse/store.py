@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import RawIOBase
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +14,7 @@ from urllib.request import url2pathname
 
 import pyarrow as pa
 
-from redemption_analytics.errors import SourceError, UsageError, nearest
+from redemption_analytics.errors import SourceError, UsageError, WriteError, nearest
 from redemption_analytics.warehouse.bucket import SERVICES, Bucket
 from redemption_analytics.warehouse.directory import Directory
 from redemption_analytics.warehouse.stored import Stored, checked
@@ -126,6 +126,16 @@ class Store:
             If it cannot be read.
         """
         return self._kept.open(checked(name), size)
+
+    @contextmanager
+    def left_out(self, folder: str) -> Iterator[None]:
+        """Leave nothing below a folder if an error comes in the block."""
+        try:
+            yield
+        except BaseException:
+            with suppress(SourceError, WriteError):
+                self.delete([found.name for found in self.names(folder)])
+            raise
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:

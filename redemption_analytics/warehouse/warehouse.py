@@ -10,10 +10,11 @@ from redemption_analytics.errors import SourceError, UsageError, refused
 from redemption_analytics.loading.option_checks import count
 from redemption_analytics.loading.pipeline import Loading
 from redemption_analytics.moments import Moment, Span, end, span
-from redemption_analytics.options import DECLARED, LoadOptions
+from redemption_analytics.options import DECLARED, LoadOptions, NamedBy
 from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arguments import public, public_with
 from redemption_analytics.warehouse.delta import publish
+from redemption_analytics.warehouse.forgetting import Forgetting, Forgotten
 from redemption_analytics.warehouse.ingest import Ingest, Ingested
 from redemption_analytics.warehouse.log import Entry, Log
 from redemption_analytics.warehouse.options import kept_options
@@ -233,6 +234,88 @@ class Warehouse:
         """
         least = count("keep", keep)
         return vacuum(self._store, self._log, least, span(grace, "grace"))
+
+    @public
+    def forget(
+        self,
+        *,
+        mobile: str | None = None,
+        email: str | None = None,
+        external_id: str | None = None,
+        user_id: str | None = None,
+        customer_key: str | None = None,
+    ) -> Forgotten:
+        """Take a person out of all that the newest version holds.
+
+        The person is the customer that is named, by whatever identities the exports told them: all
+        that is united under one ``customer_key``. Their answers go, and what was merged of them, as
+        if they had never been in the exports; so do rejects of their answers. Where others' answers
+        (messages, notes, custom fields), what was refused, or names of files name one of their
+        identities of six characters or more, that text goes. The ledger counts what went as never
+        seen. Kept are the files that were met, with size and digest, so that they are not read
+        again, and how often unknown fields and zero times were met.
+
+        **Older versions hold the person until they are vacuumed.** ``vacuum(keep=1)`` takes them
+        away once they have been superseded for a day; ``vacuum(keep=1, grace="0s")`` at once, when
+        no ingest is under way and nobody reads older versions. Copies elsewhere (exports, what
+        :func:`redemption_analytics.convert` wrote, reports) are not the warehouse's.
+
+        **A new export that tells of the person brings them back:** no list of the forgotten is
+        kept, for it would have to name them. Remove them at the source first.
+
+        Parameters
+        ----------
+        mobile, email, external_id, user_id
+            An identity, as the exports write it; also under ``pii="pseudonymize"``, where the key
+            of the environment is needed.
+        customer_key
+            The customer, as the tables name them: there a pseudonym, else an identity with its
+            kind, as ``"mobile:447700900123"``. One of the five is to be given.
+
+        Returns
+        -------
+        Forgotten
+            The version, what changed, and the older versions that may hold the person.
+
+        Raises
+        ------
+        UsageError
+            If not just one name is given, if nobody or several customers have it, or if the key of
+            the environment is another than that of the warehouse.
+        SourceError
+            If the warehouse holds nothing yet.
+        WriteError
+            If the warehouse cannot be written.
+
+        Examples
+        --------
+        >>> import redemption_analytics as ra
+        >>> warehouse = ra.Warehouse("memory://forgetting")
+        >>> done = warehouse.ingest("data_samples/2020-breakups.json")
+        >>> warehouse.forget(customer_key=warehouse.open().customers["customer_key"][0])
+        version 2: 1 answer forgotten; points 2 removed; reversals 2 removed; coupons 1 removed;
+        customers 1 removed; in version 1 until vacuumed
+        >>> len(warehouse.open().points), warehouse.vacuum(keep=1, grace="0s").versions
+        (0, (1,))
+        """
+        given: dict[NamedBy, str | None] = {
+            "mobile": mobile,
+            "email": email,
+            "external_id": external_id,
+            "user_id": user_id,
+            "customer_key": customer_key,
+        }
+        named = [(name, value) for name, value in given.items() if value is not None]
+        if len(named) != 1:
+            raise UsageError(f"forget takes one of {', '.join(given)}: {len(named)} were given")
+        name, value = named[0]
+        # What is wrong about it must not be told with it.
+        if not isinstance(value, str) or not value.strip():
+            raise UsageError(f"forget: {name} is to be a text that is not empty")
+        entry = self._entry(None)
+        whole, kept = kept_options({}, entry.options)
+        forgetting = Forgetting(self._store, self._log, Loading.of(whole), kept)
+        return forgetting.run(entry, name, value.strip())
 
     def publish(self) -> None:
         """Publish the versions as Delta tables, over the same files.

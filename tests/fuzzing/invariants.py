@@ -26,7 +26,7 @@ import redemption_analytics as ra
 from fuzzing.packing import FORMS
 from redemption_analytics import privacy
 from redemption_analytics.errors import RedemptionAnalyticsError
-from redemption_analytics.loading import load, parser, pipeline
+from redemption_analytics.loading import load, parser, pipeline, units
 from redemption_analytics.merging import partitions, stores
 from redemption_analytics.merging.stores import InMemory
 from redemption_analytics.reading import blocks
@@ -64,7 +64,7 @@ class Grain:
         with ExitStack() as stack:
             for module, name, value in (
                 (parser, "Reader", reader),
-                (pipeline, "read_blocks", partial(read_blocks, size=self.block)),
+                (units, "read_blocks", partial(read_blocks, size=self.block)),
                 (stores, "GROUP_ROWS", self.rows),
                 (partitions, "PARTITION_ROWS", self.rows),
                 (blocks, "_SMALL", self.small),

@@ -19,7 +19,7 @@ from little_memory import little_memory
 from payloads import TIMES
 
 import redemption_analytics as ra
-from redemption_analytics.loading import pipeline
+from redemption_analytics.loading import pipeline, units
 from redemption_analytics.merging.cases import findings_of
 from redemption_analytics.merging.stores import InMemory
 from redemption_analytics.privacy import KEY_VARIABLE
@@ -172,7 +172,7 @@ def test_findings_are_the_same_however_exports_are_cut(
         exports_of(world), InMemory(), {"allow_empty": True, "points": "decimal"}
     )
     with (
-        mock.patch.object(pipeline, "read_blocks", partial(read_blocks, size=size)),
+        mock.patch.object(units, "read_blocks", partial(read_blocks, size=size)),
         mock.patch.object(blocks, "_SMALL", -1),
         little_memory(rows),
         TemporaryDirectory() as folder,
@@ -203,7 +203,7 @@ def test_the_example_of_a_field_is_of_the_first_record_by_time_and_name(
         export("2025-01-01/a", answer(new("a")), coupon, at_zero("b")),
     ]
     with (
-        mock.patch.object(pipeline, "read_blocks", partial(read_blocks, size=size)),
+        mock.patch.object(units, "read_blocks", partial(read_blocks, size=size)),
         mock.patch.object(blocks, "_SMALL", small),
     ):
         r = ra.load(exports)

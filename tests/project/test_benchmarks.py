@@ -14,7 +14,7 @@ import pytest
 from requirements_of_ci import needed
 
 import redemption_analytics as ra
-from benchmarks import goals, tables, work
+from benchmarks import goals, scaling, tables, work
 from benchmarks.comparisons import Plan, compare_growth, disagree
 from benchmarks.contenders import CONTENDERS
 from benchmarks.contention import Contention
@@ -157,8 +157,18 @@ def test_a_contender_that_fails_says_why(tmp_path: Path) -> None:
 
 
 def test_examples_in_docstrings_hold() -> None:
-    for module in (goals, tables, work):
+    for module in (goals, scaling, tables, work):
         assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize("mode", ["threads", "processes"])
+def test_scaling_tells_the_parts_of_a_conversion(mode: str, tmp_path: Path) -> None:
+    found = scaling.converted(scaling.sources(tmp_path, 0.2)["40 files, .gz"], mode, 2)
+    assert found["seconds"] > 0
+    assert 0 < found["main"] <= found["all"]
+    assert found["encode"] > 0
+    assert (found["children"] > 0.1) == (mode == "processes")
+    assert (found["parse"] > found["outside"] > 0) == (mode == "threads")
 
 
 def test_data_that_is_there_is_not_made_again(tmp_path: Path) -> None:

@@ -9,90 +9,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
-from answers import TIME, answer, new, old, reversal
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from payloads import TIMES
 from warehouses import assert_same
+from worlds import ANSWERS
 
 import redemption_analytics as ra
 from redemption_analytics.merging import customers
+from redemption_analytics.warehouse import compaction
 
 NO_SHRINK = [Phase.explicit, Phase.generate]
 _NUMBERS = itertools.count()
-
-#: Moved months lie in other quarters.
-TIMES_TOLD = st.sampled_from(
-    [TIME, TIME, "2020-02-10 00:00:00", "2021-11-05 10:00:00", None, "2062-01-01 00:00:00"]
-)
-
-REVERSALS = st.lists(
-    st.builds(
-        lambda id_, points, time, shares: reversal(
-            id_, points, reversal_time=time, reversal_breakup_by_program=shares
-        ),
-        st.integers(1, 4),
-        st.integers(1, 3),
-        st.sampled_from([None, "2020-04-02 00:00:00", "2025-01-02 09:00:00"]),
-        st.sampled_from([[], [{"program_id": 1, "points_reversed": 1}]]),
-    ),
-    max_size=2,
-    unique_by=lambda back: back["reversal_id"],
-)
-
-TOLD = st.fixed_dictionaries(
-    {
-        "redeemed_time": TIMES_TOLD,
-        "points_redeemed": st.sampled_from([90, 90, 80]),
-        "transaction_number": st.sampled_from(["txn-6", None, "t"]),
-        "program_id": st.sampled_from([469, 469, None, 7]),
-        "notes": st.sampled_from([None, "", "x"]),
-        "redemption_breakup_by_program": st.sampled_from(
-            [
-                [],
-                [{"program_id": 1, "points_redeemed": 90}],
-                [{"program_id": 2, "points_redeemed": 90}],
-            ]
-        ),
-        "reversals": REVERSALS,
-        "custom_fields": st.sampled_from([None, {"field": [{"name": "shift", "value": "late"}]}]),
-        "surprise": st.sampled_from([None, None, 1]),
-    }
-).map(lambda told: {name: value for name, value in told.items() if name != "surprise" or value})
-
-POINTS = st.one_of(
-    st.builds(lambda key, told: new(key, **told), st.sampled_from("abcd"), TOLD),
-    st.builds(lambda id_, told: old(**told | {"id": id_}), st.sampled_from([700, 701, 1, 2]), TOLD),
-)
-
-COUPONS = st.builds(
-    lambda id_, time, code: {
-        "id": id_,
-        "code": code,
-        "redeemed_time": time,
-        "discount_type": "ABS",
-    },
-    st.integers(1, 3),
-    TIMES_TOLD,
-    st.sampled_from(["C1", None]),
-)
-
-WHO = st.fixed_dictionaries(
-    {
-        "mobile": st.sampled_from([None, "447", "448"]),
-        "external_id": st.sampled_from([None, None, "E7", "E9"]),
-        "email": st.sampled_from([None, None, "a@example.com", "b@example.com"]),
-        "firstname": st.sampled_from([None, "A", "B"]),
-    }
-)
-
-ANSWERS = st.builds(
-    lambda points, coupons, who, success: answer(*points, coupons=coupons, success=success, **who),
-    st.lists(POINTS, max_size=3),
-    st.lists(COUPONS, max_size=1),
-    WHO,
-    st.sampled_from([True, True, True, False]),
-)
 
 #: What an export is called after, and what it holds.
 EXPORTS = st.lists(
@@ -123,7 +51,11 @@ def test_a_warehouse_is_one_load_of_its_exports_in_whatever_order_they_came(data
         st.sampled_from([{}, {}, {"customer_key": "mobile"}, {"points": "decimal"}])
     )
     most = data.draw(st.sampled_from([1, 2, 50]))
-    with TemporaryDirectory() as folder, mock.patch.object(customers, "MOST_KEYS", most):
+    with (
+        TemporaryDirectory() as folder,
+        mock.patch.object(customers, "MOST_KEYS", most),
+        mock.patch.object(compaction, "FANOUT", data.draw(st.sampled_from([1, 2, 8]))),
+    ):
         paths = _written(folder, exports)
         whole = ra.load(paths, allow_empty=True, **options)
         warehouse = ra.Warehouse(f"memory://worlds-{next(_NUMBERS)}")
