@@ -6,6 +6,7 @@ Nothing heavy is imported before a command is at work: its help comes at once.
 from __future__ import annotations
 
 import importlib
+import shlex
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -152,6 +153,14 @@ def ingest(
     raise typer.Exit(DONE_WITH_REJECTS if strict and rejected else DONE)
 
 
+def _grown(place: str) -> ra.Warehouse:
+    """Return the warehouse at a place, where one is."""
+    warehouse = ra.Warehouse(place)
+    if warehouse.history().empty:
+        raise ra.SourceError(f"{place} is no warehouse, or holds nothing yet")
+    return warehouse
+
+
 WarehouseArgument = Annotated[
     str, typer.Argument(metavar="WAREHOUSE", help="A directory or URL.", show_default=False)
 ]
@@ -163,7 +172,7 @@ def history(warehouse: WarehouseArgument) -> None:
     """Show the versions of a warehouse that can be opened, the oldest first."""
     import pyarrow as pa
 
-    found = ra.Warehouse(warehouse).history()
+    found = _grown(warehouse).history()
     _say(_table(pa.Table.from_pandas(found, preserve_index=False)))
 
 
@@ -181,10 +190,12 @@ def vacuum(
     ] = "1D",
 ) -> None:
     """Take away a warehouse's old versions, and the files that no version names any more."""
-    done = ra.Warehouse(warehouse).vacuum(keep, grace=grace)
+    done = _grown(warehouse).vacuum(keep, grace=grace)
     _say(
         f"{len(done.versions):,} versions and {done.files:,} files ({done.size:,} bytes) taken away"
     )
+    if done.waiting:
+        _say(f"{done.waiting:,} more would go, but stood as the newest within --grace {grace}")
 
 
 @app.command(cls=Command)
@@ -199,7 +210,10 @@ def forget(
     value = typer.prompt(by, hide_input=True) if asks else sys.stdin.read()
     done = ra.Warehouse(warehouse).forget(**{by: value})
     _say(str(done))
-    _say(f"older versions go by: redemption-analytics vacuum {warehouse} --keep 1 --grace 0s")
+    _say(
+        "older versions go by: redemption-analytics vacuum"
+        f" {shlex.quote(warehouse)} --keep 1 --grace 0s"
+    )
 
 
 @app.command(cls=Command)
