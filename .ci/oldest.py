@@ -6,7 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
-INSTALLED = ("delta", "notebooks", "report", "polars", "warehouse")
+INSTALLED = ("delta", "excel", "notebooks", "report", "polars", "warehouse")
 
 project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 extras = project["optional-dependencies"]

@@ -18,7 +18,7 @@ import typer
 import redemption_analytics as ra
 from redemption_analytics.flags import Command, given, in_flags, loading, message
 from redemption_analytics.options import DEFAULTS, LoadOptions, NamedBy, Period
-from redemption_analytics.reports.extra import PAGE, REMEDY
+from redemption_analytics.reports.extra import PAGE, REMEDY, WORKBOOK
 from redemption_analytics.signals import put_away_on_signals
 from redemption_analytics.visible import visible
 
@@ -233,6 +233,9 @@ def report(
         ),
     ] = None,
     page: PageOption = None,
+    excel: Annotated[
+        bool, typer.Option("--excel", help=f"Write {WORKBOOK} too (extra `excel`).")
+    ] = False,
     strict: StrictOption = False,
     options: LoadOptions = DEFAULTS,
 ) -> None:
@@ -248,6 +251,7 @@ def report(
         period=period,
         as_of=as_of,
         page=page,
+        excel=excel,
         allow_empty=options["allow_empty"],
     )
     known = r if as_of is None else r.filter(as_of=as_of)

@@ -9,6 +9,7 @@ import json
 import logging
 import re
 import traceback
+import zipfile
 from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -69,6 +70,10 @@ def views(directory: Path) -> Iterable[bytes]:
             yield json.dumps(json.loads(data), ensure_ascii=False).encode()
         elif path.suffix == ".html":
             yield html.unescape(data.decode()).encode()
+        elif path.suffix == ".xlsx":
+            with zipfile.ZipFile(path) as parts:
+                for name in parts.namelist():
+                    yield html.unescape(parts.read(name).decode()).encode()
 
 
 def texts_of(r: ra.Redemptions) -> bytes:
@@ -131,7 +136,7 @@ def test_no_value_name_or_note_is_left_in_what_is_written_or_said(
     tables, report = tmp_path / "tables", tmp_path / "report"
     said = run("convert", directory, tables, "--pii", pii, "--threads", "1")
     page = "--page" if pii == "pseudonymize" else "--no-page"
-    said += run("report", directory, report, "--pii", pii, page)
+    said += run("report", directory, report, "--pii", pii, page, "--excel")
     r = ra.load(directory, pii=pii)
     r.to_parquet(tmp_path / "loaded")
     said += errors((path for path in directory.rglob("*") if path.is_file()), pii)
@@ -149,7 +154,7 @@ def test_reports_errors_and_logs_tell_of_no_person_even_where_tables_do(
 ) -> None:
     directory, marks = source
     caplog.set_level(logging.DEBUG)
-    said = run("report", directory, tmp_path / "report", "--page")
+    said = run("report", directory, tmp_path / "report", "--page", "--excel")
     said += errors((path for path in directory.rglob("*") if path.is_file()), "keep")
     r = ra.load(directory)
     told = [repr(r), r._repr_html_(), said, caplog.text]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = (
     "pandas", "pyarrow", "narwhals", "duckdb", "polars", "altair", "vl-convert-python",
-    "great-tables", "jinja2",
+    "great-tables", "jinja2", "xlsxwriter",
 )  # fmt: skip
 
 

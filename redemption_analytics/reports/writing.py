@@ -18,7 +18,12 @@ from redemption_analytics.loading.option_checks import flag
 from redemption_analytics.moments import Moment, end
 from redemption_analytics.options import PERIODS, Period
 from redemption_analytics.reports.contents import contents
-from redemption_analytics.reports.extra import PAGE, page_wanted
+from redemption_analytics.reports.extra import (
+    PAGE,
+    WORKBOOK,
+    check_workbook_can_be_written,
+    page_wanted,
+)
 from redemption_analytics.reports.manifest import manifest
 from redemption_analytics.tables.arguments import path_of, public
 from redemption_analytics.tables.frames import as_arrow
@@ -37,9 +42,10 @@ def write_reports(
     as_of: Moment | None = None,
     *,
     page: bool | None = None,
+    excel: bool = False,
     allow_empty: bool = False,
 ) -> list[Path]:
-    """Write a report: Parquet files, a manifest, and a page to read.
+    """Write a report: Parquet files, a manifest, a page to read, and a workbook on demand.
 
     Parameters
     ----------
@@ -59,6 +65,9 @@ def write_reports(
     page
         Whether to write ``report.html``, which needs the extra ``report``; by default, where that
         is installed.
+    excel
+        Whether to write ``report.xlsx``, a workbook of an overview and a sheet for each table, with
+        notes, units and bases; it needs the extra ``excel``.
     allow_empty
         Whether a report may be of nothing: where something was read, and none of it can be used
         (failed answers only, rejects only), that is an error otherwise.
@@ -73,14 +82,14 @@ def write_reports(
         ``reversal_curve`` and ``expected_reversals`` (also ``_by_program``),
         ``reversal_outliers`` (of tills), ``source_flows``, ``audit``, ``ledger`` and ``rejects``
         (by their places, without their text). Then ``report.html``, one file that works offline,
-        and ``manifest.json``: what was read, versions, the ledger, row counts and checksums. The
-        same input gives the same bytes.
+        ``report.xlsx``, and ``manifest.json``: what was read, versions, the ledger, row counts and
+        checksums. The same input gives the same bytes.
 
     Raises
     ------
     UsageError
         If the period is unknown, ``as_of`` is no moment, the directory holds something else, or
-        ``page`` is asked for and its extra is not installed.
+        ``page`` or ``excel`` is asked for and its extra is not installed.
     SourceError
         If nothing of what was read can be used, without ``allow_empty``.
     WriteError
@@ -99,6 +108,8 @@ def write_reports(
         raise refused("period", f"one of {', '.join(PERIODS)}", period)
     given = end(as_of, "as_of")
     with_page = page_wanted(page)
+    if flag("excel", excel):
+        check_workbook_can_be_written()
     if not flag("allow_empty", allow_empty) and _is_of_nothing(r):
         raise SourceError(
             "nothing of what was read can be used, and the report would be of nothing:"
@@ -120,8 +131,12 @@ def write_reports(
 
             text = render(r, known, tables, period, moment)
             (fresh / PAGE).write_text(text, encoding="utf-8", newline="\n")
+        if excel:
+            from redemption_analytics.reports.workbook import write_workbook
+
+            write_workbook(fresh / WORKBOOK, r, tables, period, moment)
         rows = {name: table.num_rows for name, table in tables.items()}
-        written = [*tables, *([PAGE] if with_page else [])]
+        written = [*tables, *([PAGE] if with_page else []), *([WORKBOOK] if excel else [])]
         files = {name: _described(fresh / name, rows.get(name)) for name in written}
         said = manifest(r, period, moment, files)
         text = json.dumps(said, indent=2) + "\n"  # in ASCII, which shows whatever is in a name
