@@ -33,10 +33,13 @@ METRICS = [
     "expected_reversals",
     "kpis",
     "net_points",
+    "programs",
     "reversal_curve",
     "reversal_outliers",
     "reversal_rates",
     "source_flows",
+    "stores",
+    "tills",
     "time_to_reversal",
 ]
 OF_BUNDLES: dict[str, Callable[..., Any]] = {

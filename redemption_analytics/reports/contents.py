@@ -12,10 +12,13 @@ from redemption_analytics.metrics import (
     expected_reversals,
     kpis,
     net_points,
+    programs,
     reversal_curve,
     reversal_outliers,
     reversal_rates,
     source_flows,
+    stores,
+    tills,
 )
 from redemption_analytics.options import Period
 from redemption_analytics.tables.lazy import frame, native
@@ -63,6 +66,7 @@ def contents(
         found[f"expected_reversals{suffix}"] = expected_reversals(known, by, as_of=as_of)
     found["reversal_outliers"] = reversal_outliers(known, as_of=as_of)
     found["source_flows"] = source_flows(known)
+    found |= {"programs": programs(known), "stores": stores(known), "tills": tills(known)}
     # Reports are passed on: what was refused is named by its place, its text stays with the data.
     rejects = native(frame(r.rejects).drop("raw"))
     return found | {"audit": audit(r, as_of), "ledger": r.ledger, "rejects": rejects}

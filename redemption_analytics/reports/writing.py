@@ -71,8 +71,9 @@ def write_reports(
         ``reversal_rates_settled_by_program`` (``within="30D"``), ``net_points_posted`` (by period,
         ``basis="event"``), ``kpis``, ``coupon_summary``, ``coupon_performance``,
         ``reversal_curve`` and ``expected_reversals`` (also ``_by_program``),
-        ``reversal_outliers`` (of tills), ``source_flows``, ``audit``, ``ledger`` and ``rejects``
-        (by their places, without their text). Then ``report.html``, one file that works offline,
+        ``reversal_outliers`` (of tills), ``source_flows``, ``programs``, ``stores`` and ``tills``
+        (codes with their names), ``audit``, ``ledger`` and ``rejects`` (by their places, without
+        their text). Then ``report.html``, one file that works offline,
         and ``manifest.json``: what was read, versions, the ledger, row counts and checksums. The
         same input gives the same bytes.
 
