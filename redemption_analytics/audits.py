@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _ANSWER = re.compile(r"#\d+/\d+\b")
 _NOTATION = "FILE#456/1 is the 456th answer in FILE, its 1st customer"
 
+_AFTER_NOW = "as_of_after_now"
+
 _Check: TypeAlias = "Callable[[Redemptions], Frame]"
 
 
@@ -270,7 +272,7 @@ def _as_of_after_now(as_of: datetime | None) -> tuple[str, str, _Check]:
         one = frame(r.findings).select(count=nw.len())
         return one.with_columns(count=nw.lit(int(later)), example=nw.lit(said, nw.String))
 
-    return "as_of_after_now", "warning", check
+    return _AFTER_NOW, "warning", check
 
 
 _CHECKS: tuple[tuple[str, str, _Check], ...] = (
@@ -317,3 +319,6 @@ _CHECKS: tuple[tuple[str, str, _Check], ...] = (
     ("passed_over_files", "warning", _passed_over_files),
     ("rejected", "error", _rejected),
 )
+
+#: The names of the checks, in the order of the audit's rows.
+CHECKS = (*(name for name, *_ in _CHECKS), _AFTER_NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import partial
 from tempfile import TemporaryDirectory
@@ -22,6 +23,8 @@ from redemption_analytics.tables.parts import PARTS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_LOG = logging.getLogger(__name__)
 
 
 @public_with(DECLARED)
@@ -93,4 +96,5 @@ def converted(
             books, found = gather(source, keep, options, useful=True)
             keep.finish()
         write_folders({LEDGER: books, FINDINGS: found}, fresh)
+    _LOG.info("the tables are in their place")
     return books

@@ -47,6 +47,8 @@ from redemption_analytics.sources.streams import Stream
 from redemption_analytics.tables.ledger import NOW, Finding, findings, ledger
 from redemption_analytics.tables.parts import whole_of
 
+_LOG = logging.getLogger(__name__)
+
 _ANYWAY = "allow_empty=True goes on without"
 
 #: The tables that grow block by block, parents before what hangs on them.
@@ -150,9 +152,16 @@ def gather(
     """
     loading = Loading.of(given)
     pipeline = loading.pipeline(keep)
-    loading.gather(pipeline, loading.exports(source))
+    exports = loading.exports(source)
+    _LOG.info("%d files found", len(exports))
+    loading.gather(pipeline, exports)
+    _LOG.info("%d answers read", pipeline.seen["responses"])
     loading.check_some(pipeline, useful=useful)
-    return pipeline.finish(loading.parser, loading.hidden)
+    found = pipeline.finish(loading.parser, loading.hidden)
+    _LOG.info(
+        "%d redemptions and %d coupon redemptions merged", keep.rows("points"), keep.rows("coupons")
+    )
+    return found
 
 
 def _progress_bar(

@@ -152,7 +152,8 @@ def test_in_flows_two_stores_of_one_name_stay_two() -> None:
     flows = table(ra.source_flows(r), "source_store_code", "store_code")
     assert flows == [("s1", "s1"), ("s2", "s2")]
     tables = {
-        f"{name}.parquet": as_arrow(found) for name, found in contents(r, r, "month", None).items()
+        f"{name}.parquet": as_arrow(found())
+        for name, found in contents(r, r, "month", None).items()
     }
     (page,) = (
         section.table

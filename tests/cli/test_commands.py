@@ -18,7 +18,7 @@ from redemption_analytics.cli import app
 from redemption_analytics.reports import extra
 from redemption_analytics.sample import write_sample
 
-SAMPLES = Path(__file__).parent.parent / "data_samples"
+SAMPLES = Path(__file__).parents[2] / "data_samples"
 BAD = str(SAMPLES / "broken" / "bad-elements.jsonl")
 GOOD = str(SAMPLES / "2020-breakups.json")
 
