@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from redemption_analytics import plot as plot
     from redemption_analytics import schemas as schemas
     from redemption_analytics.audits import audit as audit
+    from redemption_analytics.audits import audit_cases as audit_cases
     from redemption_analytics.errors import RedemptionAnalyticsError as RedemptionAnalyticsError
     from redemption_analytics.errors import RejectedError as RejectedError
     from redemption_analytics.errors import SourceError as SourceError
@@ -58,6 +59,7 @@ _HOMES = {
     "Warehouse": "warehouse.warehouse",
     "WriteError": "errors",
     "audit": "audits",
+    "audit_cases": "audits",
     "cohorts": "metrics",
     "compare_rates": "metrics",
     "convert": "loading.convert",

@@ -26,6 +26,7 @@ GOOD = "data_samples/2020-breakups.json"
 
 METRICS = [
     "audit",
+    "audit_cases",
     "cohorts",
     "coupon_performance",
     "coupon_summary",

@@ -47,7 +47,8 @@ def ingest(
     rejected = sum(done.rejected.values())
     if rejected:
         output.warn(
-            f"{rejected:,} rejected: all of them are in Warehouse({directory!r}).open().rejects"
+            f"{rejected:,} rejected: redemption-analytics audit {directory} --cases DIR lists"
+            " all of them"
         )
     found = rows(ra.audit(warehouse.open("duckdb"))) if gate.asks_audit else []
     ledger = [{"element": name, "rejected": count} for name, count in done.rejected.items()]

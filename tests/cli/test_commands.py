@@ -36,6 +36,7 @@ def test_convert_writes_what_load_gives(tmp_path: Path) -> None:
         *loaded.tables,
         "ledger",
         "findings",
+        "cases",
     }
     for name, frame in loaded.tables.items():
         pd.testing.assert_frame_equal(frame, opened.tables[name])
@@ -219,10 +220,14 @@ def test_an_audit_says_why_elements_were_rejected_and_where_all_of_them_are(
     code, out, err = run("audit", tmp_path / "a.jsonl")
     assert code == 0
     assert out.replace(f"{tmp_path}/", "").splitlines()[-4:] == shown
-    said = (
-        "6 rejected: all of them are in load(...).rejects, and in the folder rejects that convert"
+    assert err == (
+        "6 rejected: --cases DIR lists all of them, and all cases of what the audit found\n"
     )
-    assert err.startswith(said)
+    code, again, err = run("audit", tmp_path / "a.jsonl", "--cases", tmp_path / "cases")
+    assert (code, err) == (0, f"6 rejected: see {tmp_path / 'cases' / 'rejects.csv'}\n")
+    assert again == f"{out}\nall cases written to {tmp_path / 'cases'}\n"
+    for name, count in (("rejects", 6), ("cases", 6 + 2)):
+        assert len(pd.read_parquet(tmp_path / "cases" / f"{name}.parquet")) == count
     _, _, err = run("convert", tmp_path / "a.jsonl", tmp_path / "out")
     assert err == f"6 rejected: see {tmp_path / 'out' / 'rejects'}\n"
     _, again, err = run("audit", tmp_path / "out")

@@ -52,6 +52,7 @@ FUNCTIONS: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
     (ra.expected_reversals, {"by": CURVE_BYS[:2], "as_of": [None, "2026-06-30"]}),
     (ra.expected_reversals, {"by": [["program_id", "redemption_purpose", "quarter"]]}),
     (ra.audit, {}),
+    (ra.audit_cases, {"check": [None, "over_reversed"]}),
 ]
 CALLS = [
     (function, dict(zip(arguments, values, strict=True)))
@@ -70,7 +71,7 @@ CASES = [
         ("decimal", call, kind)
         for call in FEWER
         for kind in IN_MEMORY
-        if CALLS[call][0] != ra.audit
+        if CALLS[call][0] not in (ra.audit, ra.audit_cases)
     ),
 ]
 
