@@ -15,9 +15,12 @@ import argparse
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 
 import redemption_analytics as ra
 
@@ -57,11 +60,17 @@ class History:
         )
         return cls(points, reversals[back].reset_index(drop=True))
 
-    def forecast(self, as_of: datetime) -> pd.Series:
+    @cached_property
+    def bundle(self) -> ra.Redemptions:
+        """Return it as a bundle of Polars frames, which take a third of pandas' time here."""
+        return ra.Redemptions(
+            points=pl.from_pandas(self.points), reversals=pl.from_pandas(self.reversals)
+        )
+
+    def forecast(self, as_of: datetime) -> dict[str, Any]:
         """Return the forecast at a moment."""
-        r = ra.Redemptions(points=self.points, reversals=self.reversals)
-        found: pd.DataFrame = ra.expected_reversals(r, as_of=as_of)
-        return found.iloc[0]
+        found: pl.DataFrame = ra.expected_reversals(self.bundle, as_of=as_of)
+        return found.row(0, named=True)
 
     def to_come(self, as_of: datetime) -> int:
         """Return what came back after a moment, of redemptions before it."""
@@ -72,16 +81,16 @@ class History:
 
     def plain_curve(self, as_of: datetime) -> float:
         """Return what is to come by the curve of all redemptions alike."""
-        r = ra.Redemptions(points=self.points, reversals=self.reversals)
-        curve = ra.reversal_curve(r, as_of=as_of, weight="points")["cumulative_rate"].fillna(0)
+        found: pl.DataFrame = ra.reversal_curve(self.bundle, as_of=as_of, weight="points")
+        curve = found["cumulative_rate"].fill_null(0).to_numpy()
         seen = self.points[self.points["redeemed_time"] <= as_of]
         back = self.reversals[self.reversals["reversal_time"] <= as_of]
         gone = back.groupby("redemption_key")["points_reversed"].sum()
         left = seen["points_redeemed"] - seen["redemption_key"].map(gone).fillna(0)
         age = (as_of - seen["redeemed_time"]).dt.days
         young = age < HORIZON
-        already = curve.to_numpy()[age[young]]
-        return float((left[young] * (curve.iloc[-1] - already) / (1 - already)).sum())
+        already = curve[age[young]]
+        return float((left[young] * (curve[-1] - already) / (1 - already)).sum())
 
     def ladder(self, as_of: datetime, lags: int = 4) -> float:
         """Return what is to come by a chain ladder of months of thirty days."""

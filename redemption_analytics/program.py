@@ -21,6 +21,9 @@ _UNWRITABLE = 2
 def main() -> NoReturn:
     """Run the command line, and end the process."""
     end_at_once_on_signals()
+    # Where Jupyter is installed too, jsonschema builds a grammar of IRIs as Altair is imported: in
+    # seconds, and no chart asks about IRIs. It does without what cannot be imported.
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
     from redemption_analytics.cli import app
 
     for stream in (sys.stdout, sys.stderr):

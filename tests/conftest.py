@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import redemption_analytics as ra
+
+# Jupyter brings rfc3987_syntax, which jsonschema takes if it is there: it builds a grammar of IRIs
+# in every process that imports Altair, in seconds, and nobody asks about IRIs. It does not come
+# with the library. Neither this process finds it, nor those that tests start.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(Path(__file__).with_name("without")), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+
+# A look for garbage goes over all that pandas, Altair and Hypothesis hold: a twentieth of the time.
+gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture

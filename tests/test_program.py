@@ -52,6 +52,24 @@ def test_the_command_line_and_its_help_need_no_pandas_pyarrow_or_pandera() -> No
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_what_takes_seconds_to_import_and_no_chart_needs_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow" / "rfc3987_syntax.py"
+    slow.parent.mkdir()
+    slow.write_text("raise SystemExit('it is imported')")
+    monkeypatch.setenv("PYTHONPATH", f"{slow.parent}{os.pathsep}{os.environ['PYTHONPATH']}")
+    program = (
+        "from redemption_analytics import cli, program\n"
+        "cli.app = lambda: __import__('altair')\n"
+        "program.main()\n"
+    )
+    for code, status, said in (("import altair", 1, "it is imported\n"), (program, 0, "")):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (status, said)
+
+
 def test_converting_needs_no_library_for_frames_or_their_models(tmp_path: Path) -> None:
     code = (
         "import sys\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import Annotated, Any
 
@@ -47,8 +48,8 @@ def ingest(
     rejected = sum(done.rejected.values())
     if rejected:
         output.warn(
-            f"{rejected:,} rejected: redemption-analytics audit {directory} --cases DIR lists"
-            " all of them"
+            f"{rejected:,} rejected: redemption-analytics audit {shlex.quote(directory)}"
+            " --cases DIR lists all of them"
         )
     found = rows(ra.audit(warehouse.open("duckdb"))) if gate.asks_audit else []
     ledger = [{"element": name, "rejected": count} for name, count in done.rejected.items()]
@@ -58,12 +59,20 @@ def ingest(
     raise typer.Exit(NOT_AS_WANTED if failures else DONE)
 
 
+def _grown(place: str) -> ra.Warehouse:
+    """Return the warehouse at a place, where one is."""
+    warehouse = ra.Warehouse(place)
+    if warehouse.history().empty:
+        raise ra.SourceError(f"{place} is no warehouse, or holds nothing yet")
+    return warehouse
+
+
 @command()
 def history(warehouse: WarehouseArgument, output: Output = Output()) -> None:  # noqa: B008
     """Show the versions of a warehouse that can be opened, the oldest first."""
     import pyarrow as pa
 
-    found = ra.Warehouse(warehouse).history()
+    found = _grown(warehouse).history()
     output.say(table(pa.Table.from_pandas(found, preserve_index=False)))
 
 
@@ -81,10 +90,14 @@ def vacuum(
     output: Output = Output(),  # noqa: B008
 ) -> None:
     """Take away a warehouse's old versions, and the files that no version names any more."""
-    done = ra.Warehouse(warehouse).vacuum(keep, grace=grace)
+    done = _grown(warehouse).vacuum(keep, grace=grace)
     output.say(
         f"{len(done.versions):,} versions and {done.files:,} files ({done.size:,} bytes) taken away"
     )
+    if done.waiting:
+        output.say(
+            f"{done.waiting:,} more would go, but stood as the newest within --grace {grace}"
+        )
 
 
 @command()
@@ -99,4 +112,7 @@ def forget(
     value = typer.prompt(by, hide_input=True) if asks else sys.stdin.read()
     done = ra.Warehouse(warehouse).forget(**{by: value})
     output.say(str(done))
-    output.say(f"older versions go by: redemption-analytics vacuum {warehouse} --keep 1 --grace 0s")
+    output.say(
+        "older versions go by: redemption-analytics vacuum"
+        f" {shlex.quote(warehouse)} --keep 1 --grace 0s"
+    )

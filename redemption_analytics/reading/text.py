@@ -6,7 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain
 from typing import Any
 
@@ -19,6 +19,7 @@ _BOM = re.compile(b"\xff\xfe|\xfe\xff|\0\0\xfe\xff")
 _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)[\"']")
 #: What begins with so much white space is not read further, for it might go on without end.
 _BLANK_BYTES = 64 << 20
+_STEP = 64 << 10
 
 
 class Text:
@@ -68,18 +69,21 @@ class Text:
 
     def _before_the_break(self, done: int) -> Iterator[bytes]:
         """Read on in smaller steps, for a read that fails gives nothing of what came before."""
-        for step in (64 << 10, 1):
-            try:
-                with closing(self._reopen()) as stream:
-                    plain = self._plain(stream)
-                    left = done
-                    while left and (skipped := plain.read(min(left, 1 << 20))):
-                        left -= len(skipped)
-                    while piece := plain.read(step):
-                        done += len(piece)
-                        yield piece
-            except UNREADABLE:
-                continue
+        for step in (_STEP, 1):
+            piece = bytearray()
+            with suppress(*UNREADABLE), closing(self._reopen()) as stream:
+                plain = self._plain(stream)
+                left = done
+                while left and (skipped := plain.read(min(left, 1 << 20))):
+                    left -= len(skipped)
+                while read := plain.read(step):
+                    done += len(read)
+                    piece += read
+                    if len(piece) >= _STEP:
+                        yield bytes(piece)
+                        piece.clear()
+            if piece:
+                yield bytes(piece)
 
     def _plain(self, stream: ByteStream) -> Any:
         return unpacked(stream, self.codec)

@@ -27,7 +27,7 @@ from redemption_analytics.tables.ledger import CASE, CASES, FINDINGS, LEDGER
 from redemption_analytics.tables.parts import whole_of
 from redemption_analytics.version import __version__
 from redemption_analytics.warehouse.books import READ, books_of
-from redemption_analytics.warehouse.changes import change_of
+from redemption_analytics.warehouse.changes import Change, change_of
 from redemption_analytics.warehouse.compaction import compacted
 from redemption_analytics.warehouse.files import (
     NO_QUARTER,
@@ -222,9 +222,12 @@ class Building:
     ) -> tuple[list[DataFile], dict[str, dict[str, int]]]:
         """Merge again what the last unit is linked with, and write what changes by that."""
         stage = Stage([StagedUnit(self._store, unit) for unit in units])
-        links = [unit.links() for unit in stage.units]
         last = len(units) - 1
-        found = affected(links, {last: np.arange(units[last].answers)}, old=last)
+        found = affected(
+            [unit.links() for unit in stage.units],
+            {last: np.arange(units[last].answers)},
+            old=last,
+        )
         LOG.info("%d answers to be merged again", found.count)
         before = [*found.answers[:-1], np.zeros_like(found.answers[-1])]
         return self.changed(
@@ -262,6 +265,20 @@ class Building:
         """
         if sum(int(mask.sum()) for mask in after.answers) > MOST_ANSWERS:
             return self._anew(after.stage, entry, below, writing)
+        changed = self._compared(entry, before, after, below)
+        kept = applied(self._store, entry.files, changed, writing)
+        counts: dict[str, dict[str, int]] = {}
+        for name, change in changed.items():
+            if name in GROWING:
+                whole = counts.setdefault(whole_of(name), {"added": 0, "changed": 0, "removed": 0})
+                for what, number in change.counts.items():
+                    whole[what] += number
+        return kept, counts
+
+    def _compared(
+        self, entry: Entry, before: Chosen, after: Chosen, below: Counter[str]
+    ) -> dict[str, Change]:
+        """Merge answers as they were and as they are; return what changes, without the rest."""
         old, new = (
             chosen.stage.merged(
                 chosen.answers,
@@ -279,15 +296,9 @@ class Building:
             name: change_of(whole_of(name), before_tables[name], after_tables[name])
             for name in after_tables
         }
-        changed = {name: change for name, change in changes.items() if change}
-        kept = applied(self._store, entry.files, changed, writing)
-        counts: dict[str, dict[str, int]] = {}
-        for name, change in changed.items():
-            if name in GROWING:
-                whole = counts.setdefault(whole_of(name), {"added": 0, "changed": 0, "removed": 0})
-                for what, number in change.counts.items():
-                    whole[what] += number
-        return kept, counts
+        for chosen in (before, after):
+            chosen.stage.release()
+        return {name: change for name, change in changes.items() if change}
 
     def _check_late(self, entry: Entry, merged: Merged) -> None:
         """Check that merging refuses nothing that it did not before, where that is asked for."""

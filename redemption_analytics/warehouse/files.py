@@ -37,7 +37,7 @@ _AHEAD = 2
 #: The part of what has no time, and of tables that are not parted.
 NO_QUARTER = "all"
 
-Quarter = npt.NDArray[np.int32]
+Quarter = npt.NDArray[np.int16]
 
 #: The column whose quarter parts a table; what hangs on another lies with that.
 _TIMES = {"points": "redeemed_time", "coupons": "redeemed_time", "responses": "exported_at"}
@@ -52,7 +52,7 @@ def _quarters(times: pa.ChunkedArray) -> Quarter:
     months = times.to_numpy().astype("datetime64[M]")
     number = months.astype(np.int64) // 3 + 4 * 1970
     known = ~np.isnat(months) & (number >= _FIRST) & (number < _LAST)
-    found: Quarter = np.where(known, number, _NONE).astype(np.int32)
+    found: Quarter = np.where(known, number, _NONE).astype(np.int16)
     return found
 
 
@@ -82,7 +82,7 @@ class Quarters:
         elif name in PARENTS:
             quarters = self._of_parents(PARENTS[name], rows)
         else:
-            return np.full(rows.num_rows, _NONE, np.int32)
+            return np.full(rows.num_rows, _NONE, np.int16)
         if name in PARENTS.values():
             self._parts.setdefault(name, []).append((numbers_of(rows[key_of(name)]), quarters))
         return quarters
@@ -91,7 +91,8 @@ class Quarters:
         if parents not in self._known:
             parts = self._parts.pop(parents, [])
             keys = np.concatenate([np.array([], np.uint64), *(part[0] for part in parts)])
-            quarters = np.concatenate([np.array([], np.int32), *(part[1] for part in parts)])
+            quarters = np.concatenate([np.array([], np.int16), *(part[1] for part in parts)])
+            del parts  # They may be tens of millions.
             order = np.argsort(keys)
             self._known[parents] = keys[order], quarters[order]
         keys, quarters = self._known[parents]
@@ -99,7 +100,7 @@ class Quarters:
         places = np.searchsorted(keys, wanted).clip(max=max(len(keys) - 1, 0))
         if len(wanted) and (not len(keys) or (keys[places] != wanted).any()):
             raise FaultError(f"a row names a {key_of(parents)} that {parents} does not have")
-        return quarters[places] if len(keys) else np.array([], np.int32)
+        return quarters[places] if len(keys) else np.array([], np.int16)
 
 
 class _File:

@@ -22,6 +22,7 @@ from redemption_analytics.sources.export import Export, by_number
 from redemption_analytics.sources.find import Source
 from redemption_analytics.sources.listing import WAREHOUSE
 from redemption_analytics.version import __version__
+from redemption_analytics.warehouse.books import READ
 from redemption_analytics.warehouse.building import Building
 from redemption_analytics.warehouse.delta import is_published, publish
 from redemption_analytics.warehouse.editions import renamed_apart
@@ -165,6 +166,10 @@ class Ingest:
                 for account in pipeline.accounts
             ):
                 self._loading.check_some(pipeline, useful=True)
+            files = files_table(pipeline.accounts, self._loading.hidden)
+            if entry is not None and known.nothing_new(files):
+                self._publish()
+                return Ingested(entry.version, 0, 0, _some(pipeline.rejected))
             name = uuid4().hex
             with self._store.left_out(folder_of(name)):
                 unit = self._staged(name, pipeline, staging)
@@ -176,7 +181,8 @@ class Ingest:
                 if self._log.commit(made):
                     self._publish()
                     LOG.info("version %d: %s", made.version, counts)
-                    return Ingested(made.version, len(new), 0, unit.rejected, counts)
+                    refused = Counter(unit.rejected) + Counter(_refused_late(entry, made))
+                    return Ingested(made.version, len(new), 0, refused, counts)
                 LOG.info("another writer was first: once more, upon what it wrote")
                 writing.throw_away()
                 entry = self._log.newest()
@@ -229,6 +235,16 @@ def _readable_again(exports: list[Export]) -> list[Export]:
         export if export.open is not None else replace(export, payloads=list(export.payloads))
         for export in exports
     ]
+
+
+def _refused_late(before: Entry | None, after: Entry) -> dict[str, int]:
+    """Count how many more elements a version refuses for what others tell."""
+    rows = [
+        sum(file.rows for file in entry.tables["rejects"] if file.partition != READ)
+        for entry in (before, after)
+        if entry is not None
+    ]
+    return {"reversals": rows[-1] - sum(rows[:-1])}
 
 
 def _some(counts: Counter[str]) -> dict[str, int]:

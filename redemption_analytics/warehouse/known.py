@@ -46,19 +46,25 @@ class Known:
     exports: Iterable[pa.Table]
     library: str
     hidden: Pseudonym | None = None
-    #: Exports of which nothing came, by another version of the library: to be tried again.
+    #: Exports of which nothing came, that can be otherwise now: by another version of the library,
+    #: or since they were passed over or unreadable, and have changed. Only the last time counts.
     again: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._seen: dict[tuple[str, int | None, datetime, datetime | None], tuple[str, bool]] = {}
         self._by_size: defaultdict[int | None, list[tuple[str, datetime, str]]] = defaultdict(list)
         self._times: Counter[str] = Counter()
+        self._nothing: dict[str, tuple[str, str | None]] = {}
         for table in self.exports:
             for row in table.to_pylist():
                 self._times[row["source"]] += row[ANSWERS] > 0
                 final = row["status"] == "loaded" or row[LIBRARY] == self.library or row["records"]
                 key = (row["source"], row["size"], row["exported_at"], row[WRITTEN])
                 self._seen[key] = row["status"], bool(final)
+                if row["status"] == "passed over" or (not row["records"] and row["digest"] is None):
+                    self._nothing[row["source"]] = row["status"], row["reason"]
+                else:
+                    self._nothing.pop(row["source"], None)
                 if row["digest"] is not None and final:
                     # The size of a stream is not known before it is read.
                     for size in (row["size"], None):
@@ -103,8 +109,23 @@ class Known:
                 if not final:
                     self.again.append(export.name)
                 return final
-        if export.passed_over is not None or export.open is None:
+        if export.open is None and export.passed_over is None:
             return False
+        if export.passed_over is None and self._is_alike(export):
+            return True
+        if export.name in self._nothing:
+            self.again.append(export.name)
+        return False
+
+    def nothing_new(self, files: pa.Table) -> bool:
+        """Check whether files are again passed over or unreadable, as they were before."""
+        return all(
+            self._nothing.get(row["source"]) == (row["status"], row["reason"])
+            for row in files.select(["source", "status", "reason"]).to_pylist()
+        )
+
+    def _is_alike(self, export: Export) -> bool:
+        """Check whether an export has the content and the date of one that was ingested."""
         alike = [
             digest
             for digest, made, dated_by in self._by_size.get(export.size, ())

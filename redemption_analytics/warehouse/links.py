@@ -56,7 +56,7 @@ class KindOfLinks:
         cls, links: Links, answers: npt.NDArray[np.int32], owners: Links | None = None
     ) -> KindOfLinks:
         """Sort links."""
-        order = np.argsort(links, kind="stable").astype(np.uint32)
+        order = np.argsort(links).astype(np.uint32)
         return cls(links, answers, np.array([], np.uint64) if owners is None else owners, order)
 
     def of_answers(self, answers: Numbers) -> Links:

@@ -98,6 +98,10 @@ class Stage:
                 self._read[key] = self._tables(place, answers)
             yield self._read[key]
 
+    def release(self) -> None:
+        """Let go what was read of answers."""
+        self._read.clear()
+
     def _tables(self, place: int, answers: Numbers) -> Tables:
         tables = self.units[place].tables(answers)
         for name in ("points", "coupons"):

@@ -247,13 +247,20 @@ class Staging:
         kinds = []
         for kind, links in self._linking.finish() if self._linking is not None else ():
             kinds.append(kind)
-            store.put(f"{folder_of(name)}/links-{kind}.arrow", _ipc(links.to_arrow()))
+            self._put(store, f"{folder_of(name)}/links-{kind}.arrow", links.to_arrow())
         sizes = {table: self._open[table].sizes for table in GROWING}
-        store.put(f"{folder_of(name)}/rows.arrow", _ipc(self._counting.to_arrow(sizes)))
+        self._put(store, f"{folder_of(name)}/rows.arrow", self._counting.to_arrow(sizes))
         sink = pa.BufferOutputStream()
         pq.write_table(exports, sink)
         store.put(f"{folder_of(name)}/exports.parquet", sink.getvalue().to_pybytes())
         return rows, kinds
+
+    def _put(self, store: Store, name: str, batch: pa.RecordBatch) -> None:
+        """Put a batch into a store, by a file: it is not held once more."""
+        path = self._directory / "kept.arrow"
+        with pa.ipc.new_file(str(path), batch.schema) as writer:
+            writer.write_batch(batch)
+        store.put(name, path)
 
 
 class _Growing:
@@ -314,14 +321,6 @@ def _opened(
     if schema is not None:
         options.included_fields = [schema.get_field_index(name) for name in columns]
     return pa.ipc.open_file(source, options=options)
-
-
-def _ipc(batch: pa.RecordBatch) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    written: bytes = sink.getvalue().to_pybytes()
-    return written
 
 
 class StagedUnit:

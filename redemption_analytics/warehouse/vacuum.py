@@ -20,11 +20,14 @@ class Vacuumed:
         The versions that cannot be opened any more.
     files, size
         How many files went, and their bytes.
+    waiting
+        How many more versions would have gone, but were the newest too lately.
     """
 
     versions: tuple[int, ...]
     files: int
     size: int
+    waiting: int = 0
 
 
 def vacuum(store: Store, log: Log, keep: int, grace: timedelta) -> Vacuumed:
@@ -45,11 +48,8 @@ def vacuum(store: Store, log: Log, keep: int, grace: timedelta) -> Vacuumed:
     stored = [found for found in store.names(DATA) if "/_delta_log/" not in found.name]
     entries = [log.read(version) for version in log.versions()]
     superseded = [entry.committed_at for entry in entries[1:]]
-    old = [
-        entry.version
-        for entry, since in zip(entries[: max(len(entries) - keep, 0)], superseded, strict=False)
-        if since < until
-    ]
+    beyond = entries[: max(len(entries) - keep, 0)]
+    old = [entry.version for entry, since in zip(beyond, superseded, strict=False) if since < until]
     taken = log.vacuum(max(old) + 1) if old else []
     named: set[str] = set()
     for entry in entries:
@@ -62,4 +62,5 @@ def vacuum(store: Store, log: Log, keep: int, grace: timedelta) -> Vacuumed:
         if found.last_modified < until and found.name not in named
     ]
     store.delete([found.name for found in gone])
-    return Vacuumed(tuple(taken), len(gone), sum(found.size for found in gone))
+    size = sum(found.size for found in gone)
+    return Vacuumed(tuple(taken), len(gone), size, len(beyond) - len(old))

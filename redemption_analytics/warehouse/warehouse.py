@@ -120,8 +120,10 @@ class Warehouse:
             Which version; by default the newest.
         as_known_on
             A moment: what the exports told that had been made until then (a date is all of that
-            day), whenever they were ingested. Where no version consists of just these, their
-            answers are merged again, in memory, and the bundle has no ledger.
+            day), whenever they were ingested; by the time of each in ``files``, which is UTC where
+            that of a file dates it, or a path with an offset. Where no version consists of just
+            these, their answers are merged again, in memory, and the bundle has no ledger: its
+            audit does not know what a ledger tells, such as unknown fields.
 
         Returns
         -------

@@ -166,6 +166,8 @@ def test_exit_status_1_says_done_with_rejects_under_strict(tmp_path: Path, comma
         (["audit"], "Missing argument"),
         (["ingest"], "Missing argument 'SOURCE'"),
         (["ingest", GOOD], "Missing argument 'WAREHOUSE'"),
+        (["history", "nowhere"], "nowhere is no warehouse, or holds nothing yet"),
+        (["vacuum", "nowhere"], "nowhere is no warehouse, or holds nothing yet"),
         (["harvest"], "No such command"),
     ],
 )

@@ -32,7 +32,7 @@ COUPON_BYS = [
 ]
 
 #: What is called, and with which values of its arguments: all combinations are tried.
-CURVE_BYS = [(), "program_id", ["store_code", "program_id", "week"]]
+CURVE_BYS = [(), "program_id", ["store_code", "program_id", "quarter"]]
 FUNCTIONS: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
     (ra.net_points, {"by": BYS, "basis": ["redemption", "event"]}),
     (ra.reversal_rates, {"by": BYS}),

@@ -111,9 +111,14 @@ def shape(hazard: Sequence[float], otherwise: Sequence[float]) -> list[float]:
     return [each / (1 - out) for each in (*back, 1 - out)] if out < 1 else list(otherwise)
 
 
-def delays(mine: Followed, everyone: Followed, horizon: int) -> list[float]:
-    even = [*((day + 0.5) / (horizon + 1) for day in range(horizon + 1)), 1.0]
+def delays(units: dict[naive.Group, Followed], horizon: int) -> dict[naive.Group, list[float]]:
+    everyone = [unit for rows in units.values() for unit in rows]
     all_ = [hazard or 0.0 for hazard in hazards(everyone, horizon)]
+    return {group: _delays(mine, everyone, all_, horizon) for group, mine in units.items()}
+
+
+def _delays(mine: Followed, everyone: Followed, all_: list[float], horizon: int) -> list[float]:
+    even = [*((day + 0.5) / (horizon + 1) for day in range(horizon + 1)), 1.0]
     own = [all_[day] if h is None else h for day, h in enumerate(hazards(mine, horizon))]
 
     def mixed(one: Sequence[float], weight: float, other: Sequence[float], its: float) -> Any:
@@ -220,8 +225,7 @@ def test_expectation_is_that_of_plain_loops(
     moment = as_of or newest(r)
     curved = [name for name in by if name not in PERIODS]
     units = followed(raw, curved, moment, "points", horizon)
-    everyone = [unit for rows in units.values() for unit in rows]
-    delay = {group: delays(mine, everyone, horizon) for group, mine in units.items()}
+    delay = delays(units, horizon)
     places = [by.index(name) for name in curved]
     parts = open_points(raw, by, moment, horizon)
     ours = grouped(expected_reversals(r, by, f"{horizon}D", as_of), by)

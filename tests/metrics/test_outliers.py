@@ -79,9 +79,9 @@ def test_every_group_is_tested_against_all_others(r: ra.Redemptions, by: Any) ->
 def by_scipy(n: Any, k: Any) -> list[float]:
     """The tail of SciPy's beta-binomial, with the rate of the others and how much these differ."""
     p_values = []
-    for at, (size, count) in enumerate(zip(n, k, strict=True)):
+    correlations = correlation_of_others(n, k, np.ones_like(n))
+    for at, (size, count, apart) in enumerate(zip(n, k, correlations, strict=True)):
         others, back = np.delete(n, at), np.delete(k, at).sum()
-        apart = correlation_of_others(n, k, np.ones_like(n))[at]
         m = others.sum()
         known = m / (1 + apart * (others * (others - 1)).sum() / m)
         mean = (back / m * known + 1) / (known + 1)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from datetime import datetime
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from payloads import load, redemption, reversal, table
 from scipy.stats import binom, false_discovery_control
@@ -116,22 +118,22 @@ def test_where_customers_differ_by_nature_hardly_a_list_names_one() -> None:
             (f"c{n}", f"till {n % 5}", int(size), int(back))
             for n, (size, back) in enumerate(zip(sizes, backs, strict=True))
         ]
-        wrong += bool(listed(small(counts)))
+        wrong += len(customers_to_review(small(counts))) > 0
     assert wrong <= binom.ppf(0.999, lists, 0.01)
 
 
 def small(counts: Counts) -> ra.Redemptions:
-    """The same as a bundle of frames, which is made faster."""
-    import pandas as pd
-
-    rows = [(*pair, n < k) for *pair, many, k in counts for n in range(many)]
-    frame = pd.DataFrame(rows, columns=["customer_key", "till_code", "back"])
-    keys = pd.Series([f"r{n}" for n in range(len(frame))], dtype="str")
-    time = pd.Timestamp("2026-01-10").as_unit("us")
-    points = frame.drop(columns="back").assign(
-        redemption_key=keys, redeemed_time=time, points_redeemed=10
+    """The same as a bundle of Polars frames, which take the least time."""
+    rows = [
+        (f"{customer} {till} {n}", customer, till, n < k, 10, datetime(2026, 1, 10))
+        for customer, till, many, k in counts
+        for n in range(many)
+    ]
+    names = ["redemption_key", "customer_key", "till_code", "back", "points", "time"]
+    told = pl.DataFrame(rows, schema=names, orient="row")
+    return ra.Redemptions(
+        points=told.drop("back").rename({"points": "points_redeemed", "time": "redeemed_time"}),
+        reversals=told.filter("back")
+        .select("redemption_key", points_reversed="points", reversal_time="time")
+        .with_row_index("reversal_id"),
     )
-    reversals = pd.DataFrame(
-        {"redemption_key": keys[frame["back"]], "reversal_time": time, "points_reversed": 10}
-    ).assign(reversal_id=range(int(frame["back"].sum())))
-    return ra.Redemptions(points=points, reversals=reversals)

@@ -25,7 +25,7 @@ def test_the_sanitizers_see_a_read_beyond_the_input(tmp_path: Path) -> None:
     reads = "    result->input_size = size;\n"
     assert reads in reader.read_text()
     reader.write_text(reader.read_text().replace(reads, reads + "    limit += !data[size] & 1;\n"))
-    run.build(tmp_path / "target", sources)
+    run.build(tmp_path / "target", sources, "-O0")
     run.prepare(tmp_path, [b"\0\0\0{}"])
     done = subprocess.run(
         [tmp_path / "target", *(tmp_path / "seeds").iterdir()],

@@ -68,6 +68,11 @@ def chart_of_pandas(r: ra.Redemptions, number: int) -> Any:
 
 
 @pytest.fixture(scope="module")
+def organisation() -> ra.Redemptions:
+    return ra.load(SAMPLES)
+
+
+@pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
     exports, converted = (tmp_path_factory.mktemp(name) for name in ("exports", "converted"))
     write_exports(exports)
@@ -143,8 +148,8 @@ def test_charts_can_be_written_as_json(bundles: Bundles, number: int) -> None:
     json.loads(chart_of_pandas(bundles["pandas"], number).to_json())
 
 
-def test_bars_hold_the_numbers_of_net_points() -> None:
-    r = ra.load(SAMPLES)
+def test_bars_hold_the_numbers_of_net_points(organisation: ra.Redemptions) -> None:
+    r = organisation
     rows = rows_of(ra.plot.net_points(r, by=["program_id"]))
     expected = ra.net_points(r, by="program_id").to_dict("records")
     columns = ["redemptions", "points_redeemed", "points_reversed", "net_points"]
@@ -155,8 +160,10 @@ def test_bars_hold_the_numbers_of_net_points() -> None:
     assert {row["label"] for row in rows} == {*labels, "no program"}
 
 
-def test_along_periods_each_small_chart_has_only_the_rows_of_its_group() -> None:
-    r = ra.load(SAMPLES).filter(since="2026-01-01")
+def test_along_periods_each_small_chart_has_only_the_rows_of_its_group(
+    organisation: ra.Redemptions,
+) -> None:
+    r = organisation.filter(since="2026-01-01")
     chart = ra.plot.net_points(r, by=["program_id", "quarter"]).to_dict()
     assert chart["facet"]["field"] == "label"
     # A layer with data of its own would show it in every small chart.
@@ -232,15 +239,17 @@ def test_a_wrong_argument_is_the_metrics_error() -> None:
         ra.plot.reversal_funnel(r, by=())
 
 
-def test_the_curve_tells_how_many_were_at_risk_below_it() -> None:
-    r = ra.load(SAMPLES)
+def test_the_curve_tells_how_many_were_at_risk_below_it(organisation: ra.Redemptions) -> None:
+    r = organisation
     curve = ra.reversal_curve(r, horizon="90D").set_index("day")["at_risk"]
     svg = drawn(ra.plot.reversal_curve(r, horizon="90D"))
     assert all(f">{curve[day]:,}<" in svg for day in (0, 30, 60, 90))
 
 
-def test_points_outside_the_funnel_are_named_and_do_not_move_it() -> None:
-    r = ra.load(SAMPLES)
+def test_points_outside_the_funnel_are_named_and_do_not_move_it(
+    organisation: ra.Redemptions,
+) -> None:
+    r = organisation
     rows = rows_of(ra.plot.reversal_funnel(r))
     tills = {row["label"]: row for row in rows if "label" in row}
     outliers = ra.reversal_outliers(r)
@@ -281,8 +290,10 @@ def test_control_limits_of_tills_that_differ_are_those_of_the_beta_binomial(
     assert low <= inner_low < inner_high < high
 
 
-def test_flows_hold_all_points_and_say_how_many_stayed_at_home() -> None:
-    r = ra.load(SAMPLES)
+def test_flows_hold_all_points_and_say_how_many_stayed_at_home(
+    organisation: ra.Redemptions,
+) -> None:
+    r = organisation
     flows = ra.source_flows(r)
     for most in (3, 12):
         chart = ra.plot.source_flows(r, most=most)
@@ -292,8 +303,8 @@ def test_flows_hold_all_points_and_say_how_many_stayed_at_home() -> None:
     assert f"{home / flows['points_consumed'].sum() * 100:.1f} %" in chart.title.subtitle[0]
 
 
-def test_coverage_shows_the_customers_whom_the_audit_counts() -> None:
-    r = ra.load(SAMPLES)
+def test_coverage_shows_the_customers_whom_the_audit_counts(organisation: ra.Redemptions) -> None:
+    r = organisation
     pairs = [row for row in rows_of(ra.plot.coverage(r)) if "said" in row]
     found = ra.audit(r).set_index("check")["count"]
     for kind in ("points", "coupons"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,39 @@ def hook(root: Path = ROOT) -> BuildHookInterface[Any]:
 def script(path: Path, does: str) -> tuple[str, ...]:
     path.write_text(does)
     return (sys.executable, str(path))
+
+
+def make(target: str, root: Path, folder: Path) -> Path:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", folder]
+    subprocess.run(command, check=True, cwd=root, capture_output=True)
+    (made,) = folder.glob("*.tar.gz" if target == "sdist" else "*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution, unpacked."""
+    folder = tmp_path_factory.mktemp("source")
+    with tarfile.open(make("sdist", ROOT, folder)) as archive:
+        archive.extractall(folder, filter="data")
+    (root,) = (path for path in folder.iterdir() if path.is_dir())
+    return root
+
+
+@pytest.fixture(scope="module")
+def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that is made of the source distribution."""
+    needed("compiler", ABLE is not None, "needs a C++20 compiler")
+    return make("wheel", unpacked, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def reader(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reader that was built into the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return Path(
+            archive.extract(hatch_build.LIBRARY.as_posix(), tmp_path_factory.mktemp("reader"))
+        )
 
 
 def test_a_compiler_that_is_missing_fails_or_makes_nothing_usable_is_passed_by(
@@ -92,8 +126,12 @@ def test_what_a_compiler_says_of_an_error_is_told(tmp_path: Path) -> None:
         hatch_build.build(root, tmp_path / "reader", ABLE)
 
 
-def test_in_place_it_is_built_only_where_it_is_missing_broken_or_older(tmp_path: Path) -> None:
-    needed("compiler", ABLE is not None, "needs a C++20 compiler")
+def test_in_place_it_is_built_only_where_it_is_missing_broken_or_older(
+    reader: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What takes seconds is no part of the question: this compiler has the reader ready.
+    copies = f"import shutil, sys; shutil.copy({str(reader)!r}, sys.argv[sys.argv.index('-o') + 1])"
+    monkeypatch.setenv("CXX", shlex.join(script(tmp_path / "copies.py", copies)))
     root = tree(tmp_path)
     library = root / hatch_build.LIBRARY
     source = root / hatch_build.NATIVE / "src" / "reader.cpp"
@@ -121,22 +159,10 @@ def test_a_system_that_no_wheel_is_made_for_is_refused(
 
 
 def test_the_source_distribution_holds_the_source_and_the_wheel_made_of_it_the_library(
-    tmp_path: Path,
+    unpacked: Path, wheel: Path
 ) -> None:
-    needed("compiler", ABLE is not None, "needs a C++20 compiler")
-
-    def make(target: str, root: Path) -> Path:
-        command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", tmp_path]
-        subprocess.run(command, check=True, cwd=root, capture_output=True)
-        (made,) = tmp_path.glob("*.tar.gz" if target == "sdist" else "*.whl")
-        return made
-
-    with tarfile.open(make("sdist", ROOT)) as archive:
-        archive.extractall(tmp_path, filter="data")
-    (root,) = (path for path in tmp_path.iterdir() if path.is_dir())
-    assert (root / hatch_build.NATIVE / "src" / "reader.cpp").exists()
-    assert not (root / hatch_build.LIBRARY).exists()
-    wheel = make("wheel", root)
+    assert (unpacked / hatch_build.NATIVE / "src" / "reader.cpp").exists()
+    assert not (unpacked / hatch_build.LIBRARY).exists()
     assert "-py3-none-" in wheel.name
     assert not wheel.name.endswith("-any.whl")
     names = zipfile.ZipFile(wheel).namelist()
@@ -145,10 +171,7 @@ def test_the_source_distribution_holds_the_source_and_the_wheel_made_of_it_the_l
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what a library of Linux asks for")
-def test_the_library_asks_for_the_c_library_alone(tmp_path: Path) -> None:
-    needed("compiler", ABLE is not None, "needs a C++20 compiler")
-    made = tmp_path / "reader.so"
-    hatch_build.build_for_this_system(ROOT, made)
-    asks = subprocess.run(["ldd", made], capture_output=True, text=True, check=True).stdout
+def test_the_library_asks_for_the_c_library_alone(reader: Path) -> None:
+    asks = subprocess.run(["ldd", reader], capture_output=True, text=True, check=True).stdout
     assert not [line for line in asks.splitlines() if "stdc++" in line or "gcc" in line]
     assert "libc" in asks

@@ -69,11 +69,11 @@ def is_progress(out: Any) -> bool:
     return WIDGET in out.get("data", {})
 
 
-def run(notebook: Path) -> None:
-    """Run a notebook with nbmake, and write it down where it is."""
-    alone = ["-c", os.devnull, "--rootdir", str(notebook.parent), "-p", "no:cacheprovider"]
+def run(notebooks: Path) -> None:
+    """Run all notebooks of a folder with nbmake, and write them down where they are."""
+    alone = ["-c", os.devnull, "--rootdir", str(notebooks), "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", *alone, str(notebook)],
+        [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", *alone, str(notebooks)],
         capture_output=True,
         text=True,
         check=False,
@@ -113,17 +113,16 @@ def compressed(png: bytes) -> bytes:
     )
 
 
-@of_each
-def test_a_run_shows_what_is_committed_and_leaves_nothing_behind(
-    notebook: Path, tmp_path: Path
-) -> None:
-    copy = tmp_path / "notebooks" / notebook.name
-    copy.parent.mkdir()
-    shutil.copy(notebook, copy)
+def test_a_run_shows_what_is_committed_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    copies = tmp_path / "notebooks"
+    copies.mkdir()
+    for notebook in NOTEBOOKS:
+        shutil.copy(notebook, copies)
     shutil.copytree(ROOT / "data_samples", tmp_path / "data_samples")
     before = sorted(tmp_path.rglob("*"))
-    run(copy)
-    assert list(texts(copy)) == list(texts(notebook))
+    run(copies)
+    for notebook in NOTEBOOKS:
+        assert list(texts(copies / notebook.name)) == list(texts(notebook)), notebook.name
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -168,6 +167,6 @@ def test_only_the_samples_are_read(notebook: Path) -> None:
 
 
 if __name__ == "__main__":
+    run(ROOT / "notebooks")
     for path in NOTEBOOKS:
-        run(path)
         strip(path)

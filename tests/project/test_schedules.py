@@ -166,8 +166,22 @@ def test_cron_writes_the_report_and_mails_when_something_was_rejected(
 ) -> None:
     server, mail = mailed
     assert mail.startswith("redemption report: exit 1\n")
-    assert f"8 rejected: see {server.report / 'rejects.parquet'}\n" in mail
+    assert f"8 rejected: all of them are in Warehouse('{server.root / 'lake'}')" in mail
+    assert len(tables(server.report)["rejects.parquet"]) == 8
     assert_same(tables(server.report), server.expected())
+
+
+def test_cron_mails_of_a_reject_once_and_not_after_its_file_is_mended(
+    server: Server, flock: None
+) -> None:
+    (server.root / "exports").mkdir()
+    export = server.root / "exports" / "2026-11-16T02-00.json"
+    whole = json.dumps(answers([redemption("one", 40, "2026-11-10 10:00:00")]))
+    export.write_text(f"{whole}\n{whole[:100]}")
+    assert cron(server).startswith("redemption report: exit 1\n")
+    assert cron(server) == ""
+    export.write_text(whole)
+    assert cron(server) == ""
 
 
 def test_cron_mails_when_the_exports_cannot_be_used_and_the_last_report_stands(
@@ -236,7 +250,7 @@ def test_airflow_reports_as_of_the_monday_at_two_that_ends_the_week(
 ) -> None:
     server.receive(GOOD)
     run = airflow_run(airflow_home, server, "2026-11-18")
-    assert run["tasks"] == {"report": ["success", 1], "strict": ["success", 1]}
+    assert run["tasks"] == {name: ["success", 1] for name in ("ingest", "report", "strict")}
     assert run["state"] == "success"
     # Two in Paris is one in UTC in winter.
     assert run["interval"] == ["2026-11-09 01:00:00+00:00", "2026-11-16 01:00:00+00:00"]
@@ -251,7 +265,11 @@ def test_airflow_tries_again_after_a_failure_that_may_pass_and_turns_red_on_reje
 ) -> None:
     server.receive(BROKEN)
     run = airflow_run(airflow_home, server, "2026-08-05", failures=2)
-    assert run["tasks"] == {"report": ["success", 3], "strict": ["failed", 1]}
+    assert run["tasks"] == {
+        "ingest": ["success", 1],
+        "report": ["success", 3],
+        "strict": ["failed", 1],
+    }
     assert run["state"] == "failed"
     assert run["minutes_between_tries"] == 10
     # In summer it is midnight.
@@ -264,7 +282,11 @@ def test_airflow_does_not_try_again_when_the_exports_cannot_be_used(
 ) -> None:
     (server.root / "exports").mkdir()
     run = airflow_run(airflow_home, server, "2026-10-14")
-    assert run["tasks"] == {"report": ["failed", 1], "strict": ["upstream_failed", 0]}
+    assert run["tasks"] == {
+        "ingest": ["failed", 1],
+        "report": ["upstream_failed", 0],
+        "strict": ["upstream_failed", 0],
+    }
     assert run["state"] == "failed"
     assert not server.report.exists()
 

@@ -8,6 +8,7 @@ import io
 import json
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -338,17 +339,23 @@ def test_an_answer_over_several_lines_that_breaks_off_is_one_reject_however_its_
 ) -> None:
     whole = b'{"response": {"status": {"success": "true", "code": 200}}}\n'
     laid_out = json.dumps(json.loads(_KEYS_ON_THE_FIRST_LINE), indent=1).encode()
+    cuts = {}
     for before, text in (
         (b"", _KEYS_ON_THE_FIRST_LINE),
         (whole, laid_out),
         (b"[" + whole, laid_out),
     ):
         for cut in range(4, len(text) - 9, 3):
-            (tmp_path / "x.json").write_bytes(before + text[:cut])
-            r = ra.load(tmp_path / "x.json", allow_empty=True)
-            assert len(r.responses) == bool(before), text[:cut]
-            refused = r.rejects[~r.rejects["reason"].str.startswith("the file")]
-            assert len(refused) == 1, text[:cut]
+            path = tmp_path / f"{len(cuts)}.json"
+            path.write_bytes(before + text[:cut])
+            cuts[str(path)] = before, text[:cut]
+    r = ra.load(list(cuts), allow_empty=True)
+    answered = Counter(r.responses["source"])
+    reasons = r.rejects["reason"]
+    refused = Counter(r.rejects.loc[~reasons.str.startswith("the file"), "source"])
+    for path, (before, cut) in cuts.items():
+        assert answered[path] == bool(before), cut
+        assert refused[path] == 1, cut
 
 
 def test_one_line_that_was_torn_in_two_makes_no_file_of_lines_another(tmp_path: Path) -> None:

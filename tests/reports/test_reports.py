@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from engines import in_polars
 from payloads import answers, coupon, load, redemption, reversal
 
 import redemption_analytics as ra
@@ -96,18 +97,24 @@ def test_the_same_input_gives_the_same_bytes(exports: Path, report: Path, tmp_pa
     assert written(again) == written(report)
 
 
+@pytest.fixture(scope="module")
+def converted(exports: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("converted")
+    ra.convert(exports, directory)
+    return directory
+
+
 #: How often each engine writes: those on several threads might give other bytes each time.
 TIMES = {"pandas": 1, "duckdb": 2, "polars": 2, "pyarrow": 1}
 
 
 @pytest.mark.parametrize("engine", TIMES)
 def test_from_a_converted_directory_the_numbers_are_the_same(
-    exports: Path, report: Path, tmp_path: Path, engine: Any
+    converted: Path, report: Path, tmp_path: Path, engine: Any
 ) -> None:
-    ra.convert(exports, tmp_path / "converted")
     directories = [tmp_path / str(number) for number in range(TIMES[engine])]
     for directory in directories:
-        ra.write_reports(ra.open(tmp_path / "converted", engine), directory, page=False)
+        ra.write_reports(ra.open(converted, engine), directory, page=False)
         assert written(directory) == written(directories[0])
     for name in FILES:
         ours = pd.read_parquet(directories[0] / f"{name}.parquet")
@@ -131,7 +138,8 @@ def test_as_of_writes_the_report_of_an_earlier_day_again(tmp_path: Path) -> None
     exports.mkdir()
     first = exports / "2026-02-01.json"
     first.write_text(json.dumps(answers(EARLY, [coupon(1, "2026-01-09")])))
-    ra.write_reports(ra.load(first), tmp_path / "then", as_of="2026-02-01T00:00", page=False)
+    early = in_polars(ra.load(first))
+    ra.write_reports(early, tmp_path / "then", as_of="2026-02-01T00:00", page=False)
     (exports / "2026-03-01.json").write_text(
         json.dumps(answers(LATE, [coupon(1, "2026-01-09"), coupon(2, "2026-02-09")]))
     )
@@ -139,7 +147,8 @@ def test_as_of_writes_the_report_of_an_earlier_day_again(tmp_path: Path) -> None
     late = [row for row in LATE[0]["reversals"] if row["reversal_id"] == 2]
     late[0]["reversal_time"] = "2026-02-20 00:00:00"
     (exports / "2026-03-01.json").write_text(json.dumps(answers(LATE, [coupon(2, "2026-02-09")])))
-    ra.write_reports(ra.load(exports), tmp_path / "now", as_of="2026-02-01T00:00", page=False)
+    late_too = in_polars(ra.load(exports))
+    ra.write_reports(late_too, tmp_path / "now", as_of="2026-02-01T00:00", page=False)
     then, now = written(tmp_path / "then"), written(tmp_path / "now")
     # The audit, the ledger and the manifest tell of what was read.
     about_reading = {"audit.parquet", "ledger.parquet", "rejects.parquet", "manifest.json"}
@@ -151,7 +160,7 @@ def test_as_of_writes_the_report_of_an_earlier_day_again(tmp_path: Path) -> None
 
 
 def test_without_as_of_the_newest_time_in_the_data_is_the_moment(tmp_path: Path) -> None:
-    r = load([redemption("a", 5, "2026-01-10")], [coupon(1, "2026-03-04 05:06:07")])
+    r = in_polars(load([redemption("a", 5, "2026-01-10")], [coupon(1, "2026-03-04 05:06:07")]))
     ra.write_reports(r, tmp_path / "one", page=False)
     said = json.loads((tmp_path / "one" / "manifest.json").read_text())
     assert said["as_of"] == "2026-03-04T05:06:07"
@@ -192,7 +201,7 @@ def test_a_file_of_which_nothing_could_be_read_is_in_the_manifest(tmp_path: Path
 
 def test_what_was_refused_is_named_by_its_place_and_not_passed_on(tmp_path: Path) -> None:
     r = load([redemption("a", 5), redemption("b", -1, notes="call 447009001")])
-    ra.write_reports(r, tmp_path / "report")
+    ra.write_reports(in_polars(r), tmp_path / "report")
     rejects = pd.read_parquet(tmp_path / "report" / "rejects.parquet")
     assert rejects["reason"].tolist() == ["-1 is negative"]
     assert "447009001" in r.rejects["raw"][0]

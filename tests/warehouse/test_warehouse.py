@@ -172,23 +172,21 @@ def test_a_version_is_a_load_of_the_exports_until_then_on_every_engine(
     ingested(warehouse, *paths)
     for version in range(1, len(paths) + 1):
         whole = ra.load(paths[:version])
+        points = rows_of(ra.net_points(whole, by="program_id"))
         for engine in ENGINES:
             r = warehouse.open(engine, version=version)
             assert_same(in_arrow(r), in_arrow(whole))
-            assert rows_of(ra.net_points(r, by="program_id")) == rows_of(
-                ra.net_points(whole, by="program_id")
-            )
+            assert rows_of(ra.net_points(r, by="program_id")) == points
         assert adds_up(warehouse.open(version=version))
     assert_same(warehouse.open(), ra.load(paths))
 
 
-@pytest.mark.parametrize("version", [0, -1, 5, True, "1", 1.5])
-def test_a_version_that_there_is_not_is_told(
-    warehouse: ra.Warehouse, version: Any, tmp_path: Path
-) -> None:
+def test_a_version_that_there_is_not_is_told(warehouse: ra.Warehouse, tmp_path: Path) -> None:
     ingested(warehouse, *write_nights(tmp_path))
-    with pytest.raises(ra.UsageError, match=r"it has 1 to 4|version is .*1 or more"):
-        warehouse.open(version=version)
+    wrong: list[Any] = [0, -1, 5, True, "1", 1.5]
+    for version in wrong:
+        with pytest.raises(ra.UsageError, match=r"it has 1 to 4|version is .*1 or more"):
+            warehouse.open(version=version)
 
 
 def test_a_warehouse_that_holds_nothing_is_told(warehouse: ra.Warehouse) -> None:
@@ -217,6 +215,46 @@ def test_a_directory_of_something_else_is_no_warehouse(tmp_path: Path) -> None:
     with pytest.raises(ra.SourceError, match="is no warehouse, and holds something else"):
         ra.Warehouse(tmp_path / "exports").ingest(path)
     assert list((tmp_path / "exports").iterdir()) == [path]
+
+
+def test_what_merging_refuses_is_told_as_refused(warehouse: ra.Warehouse, tmp_path: Path) -> None:
+    one = write(tmp_path, "2026-01-01", answer(new("a", reversals=[reversal(1, 40)]), mobile="1"))
+    two = write(tmp_path, "2026-01-02", answer(new("b", reversals=[reversal(1, 40)]), mobile="2"))
+    assert dict(warehouse.ingest(one).rejected) == {}
+    assert dict(warehouse.ingest(two).rejected) == {"reversals": 1}
+    together = ra.Warehouse(f"memory://{uuid4().hex}").ingest([one, two])
+    assert dict(together.rejected) == {"reversals": 1}
+    assert "1 rejected" in str(together)
+
+
+def test_a_file_that_cannot_be_read_is_one_reject_until_it_can(
+    warehouse: ra.Warehouse, tmp_path: Path
+) -> None:
+    write(tmp_path / "x", "2026-01-01", answer(new("a")))
+    (tmp_path / "x" / "2026-01-02.jsonl").symlink_to(tmp_path / "nowhere")
+    first = warehouse.ingest(tmp_path / "x")
+    again = warehouse.ingest(tmp_path / "x")
+    assert (first.version, again.version, again.read) == (1, 1, 0)
+    assert dict(again.rejected) == {"files": 1}
+    write(tmp_path / "x", "2026-01-03", answer(new("b")))
+    warehouse.ingest(tmp_path / "x")
+    assert len(warehouse.open().rejects) == 1
+    (tmp_path / "x" / "2026-01-02.jsonl").unlink()
+    write(tmp_path / "x", "2026-01-02", answer(new("c")))
+    warehouse.ingest(tmp_path / "x")
+    assert_same(warehouse.open(), ra.load(tmp_path / "x"))
+
+
+def test_notes_that_change_beside_exports_make_no_version(
+    warehouse: ra.Warehouse, tmp_path: Path
+) -> None:
+    write(tmp_path / "x", "2026-01-01", answer(new("a")))
+    for number in range(3):
+        (tmp_path / "x" / "run.log").write_text("a line\n" * (number + 1))
+        assert warehouse.ingest(tmp_path / "x").version == 1
+    write(tmp_path / "x", "2026-01-02", answer(new("b")))
+    assert warehouse.ingest(tmp_path / "x").version == 2
+    assert_same(warehouse.open(), ra.load(tmp_path / "x"))
 
 
 def test_history_tells_what_each_version_holds(warehouse: ra.Warehouse, tmp_path: Path) -> None:

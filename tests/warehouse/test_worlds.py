@@ -44,7 +44,7 @@ def _written(folder: str, exports: list[Any]) -> list[str]:
 
 
 @given(st.data())
-@settings(max_examples=40 * TIMES, deadline=None, phases=NO_SHRINK)
+@settings(max_examples=15 * TIMES, deadline=None, phases=NO_SHRINK)
 def test_a_warehouse_is_one_load_of_its_exports_in_whatever_order_they_came(data: Any) -> None:
     exports = data.draw(EXPORTS)
     options = data.draw(

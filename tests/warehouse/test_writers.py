@@ -39,7 +39,7 @@ def a_place() -> str:
 
 
 @given(EXPORTS, st.data())
-@settings(max_examples=15 * TIMES, deadline=None, phases=NO_SHRINK)
+@settings(max_examples=6 * TIMES, deadline=None, phases=NO_SHRINK)
 def test_writers_that_wake_after_one_another_end_as_one_load(exports: Any, data: Any) -> None:
     with (
         TemporaryDirectory() as folder,
@@ -63,7 +63,7 @@ def test_writers_that_wake_after_one_another_end_as_one_load(exports: Any, data:
 
 
 @given(EXPORTS, st.data())
-@settings(max_examples=10 * TIMES, deadline=None, phases=NO_SHRINK)
+@settings(max_examples=4 * TIMES, deadline=None, phases=NO_SHRINK)
 def test_what_was_known_on_a_day_is_a_load_of_the_exports_until_then(
     exports: Any, data: Any
 ) -> None:
@@ -83,7 +83,7 @@ def test_what_was_known_on_a_day_is_a_load_of_the_exports_until_then(
 
 
 @given(EXPORTS, st.data())
-@settings(max_examples=10 * TIMES, deadline=None, phases=NO_SHRINK)
+@settings(max_examples=4 * TIMES, deadline=None, phases=NO_SHRINK)
 def test_what_a_difference_tells_leads_from_one_version_to_another(exports: Any, data: Any) -> None:
     with TemporaryDirectory() as folder:
         paths = write(folder, exports)

@@ -64,9 +64,9 @@ def clang() -> str | None:
     return found if done.returncode == 0 else None
 
 
-def build(to: Path, sources: Path = SOURCES) -> None:
+def build(to: Path, sources: Path = SOURCES, *flags: str) -> None:
     """Compile the target; what clang says of it is an error."""
-    command = [clang() or "clang++", *_FLAGS, *_SANITIZERS, f"-I{sources}", "-o", to]
+    command = [clang() or "clang++", *_FLAGS, *_SANITIZERS, *flags, f"-I{sources}", "-o", to]
     done = subprocess.run(
         [*command, HERE / "target.cpp"], capture_output=True, text=True, check=False
     )
