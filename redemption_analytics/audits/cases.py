@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from redemption_analytics.audits.checks import CASE_COLUMNS, CHECKS, Check, checks
 from redemption_analytics.errors import UsageError, nearest, refused
@@ -107,8 +108,16 @@ def _listed(r: Redemptions, check: Check, place: int) -> pa.Table:
     found = as_arrow(native(rows.select(*_SHOWN)))
     count = len(found)
     named = {"check": pa.repeat(check.name, count), "severity": pa.repeat(check.severity, count)}
-    columns = {name: found[name].cast(_SCHEMA.field(name).type) for name in _SHOWN}
+    columns = {name: _known(found[name]).cast(_SCHEMA.field(name).type) for name in _SHOWN}
     return pa.table({"place": pa.repeat(place, count), **named, **columns}, schema=_SCHEMA)
+
+
+def _known(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column with nulls in place of texts without characters."""
+    if pa.types.is_integer(column.type):
+        return column
+    texts = column.cast(pa.string())
+    return pc.if_else(pc.equal(texts, ""), None, texts)
 
 
 def _names(check: str | Iterable[str] | None) -> list[str]:
@@ -134,8 +143,9 @@ def _located(r: Redemptions, cases: Frame, elements: Collection[str | None]) -> 
     if not places:
         return cases
     found = cases.join(nw.concat(places), on=["element", "key"], how="left")
+    unknown = nw.col("source") == ""
     return found.with_columns(
-        source=nw.coalesce("source", "_source"), record=nw.coalesce("record", "_record")
+        **{name: nw.when(unknown).then(f"_{name}").otherwise(name) for name in ("source", "record")}
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import narwhals as nw
 
@@ -32,8 +32,9 @@ _SAID = {
     "conflicting_customer": "told of two customers",
 }
 
-#: What a case says of itself; a check gives those that it knows. Numbers of records and lines are
-#: texts as long as an engine holds them: pandas has no whole numbers that are all null.
+#: What a case says of itself; a check gives those that it knows. As long as an engine holds them,
+#: numbers of records and lines are texts, and what is not known is a text without characters:
+#: pandas has no whole numbers that are all null, and takes null texts for another type.
 CASE_COLUMNS: dict[str, type[nw.String] | type[nw.Int64]] = {
     "element": nw.String,
     "key": nw.String,
@@ -79,7 +80,7 @@ def _cases(rows: Frame, **columns: nw.Expr | str) -> Frame:
     given = {"count": nw.lit(1, nw.Int64)} | columns
     shown = {}
     for name, kind in CASE_COLUMNS.items():
-        value = given.get(name)
+        value = given.get(name, "")
         shown[name] = (value if isinstance(value, nw.Expr) else nw.lit(value, kind)).cast(kind)
     # A selection of nothing but literals would be a row, of no rows too.
     return rows.with_columns(**shown).select(*shown)
@@ -277,9 +278,9 @@ def _kept(name: str) -> Callable[[Redemptions], Frame]:
     """Take the cases that the loader kept, or what it counted where a bundle has no cases."""
 
     def find(r: Redemptions) -> Frame:
-        kept = frame(r.cases).filter(nw.col("check") == name)
-        if not len(as_arrow(native(kept.head(1)))):
+        if not _has_any(r.cases, name):
             return _counted(name)(r)
+        kept = frame(r.cases).filter(nw.col("check") == name)
         text = nw.col("example")
         return _cases(
             kept,
@@ -290,6 +291,11 @@ def _kept(name: str) -> Callable[[Redemptions], Frame]:
         )
 
     return find
+
+
+def _has_any(rows: Any, name: str) -> bool:
+    """Check whether the loader has anything for a check."""
+    return len(as_arrow(native(frame(rows).filter(nw.col("check") == name).head(1)))) > 0
 
 
 def _here(name: str, severity: Severity, find: Callable[[Redemptions], Frame]) -> Check:
@@ -306,10 +312,10 @@ def _split(severity: Severity) -> Check:
     """Make the check of split customers: the loader's where tables have no identities any more."""
     name = "split_customers"
 
-    def both(of_loader: Callable[[Redemptions], Frame]) -> Callable[[Redemptions], Frame]:
-        return lambda r: nw.concat([_split_customers(r), of_loader(r)])
+    def either(of_loader: Callable[[Redemptions], Frame]) -> Callable[[Redemptions], Frame]:
+        return lambda r: of_loader(r) if _has_any(r.findings, name) else _split_customers(r)
 
-    return Check(name, severity, both(_counted(name)), both(_kept(name)))
+    return Check(name, severity, either(_counted(name)), either(_kept(name)))
 
 
 def _as_of_after_now(as_of: datetime | None) -> Check:

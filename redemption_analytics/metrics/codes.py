@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +55,9 @@ def programs(r: Redemptions) -> Any:
     back = frame(r.reversals).select("reversal_id", time=nw.col("reversal_time"))
     shares = frame(r.program_breakups).join(homes, on="redemption_key", how="left")
     back_shares = frame(r.reversal_breakups).join(back, on="reversal_id", how="left")
-    rows = [
-        points.select("program_id", time=nw.col("redeemed_time"), program_name=_no_name()),
-        shares.select("program_id", "time", "program_name"),
-        back_shares.select("program_id", "time", "program_name"),
-    ]
-    return _named(r, rows, "program_id", "program_name")
+    named = [rows.select("program_id", "time", "program_name") for rows in (shares, back_shares)]
+    own = points.select("program_id", time=nw.col("redeemed_time"))
+    return _named(r, named, "program_id", "program_name", [own])
 
 
 @public
@@ -140,24 +138,24 @@ def _redeemed_at(r: Redemptions, place: str) -> list[Frame]:
     return [rows.select(*columns, time=nw.col("redeemed_time")) for rows in tables]
 
 
-def _no_name() -> nw.Expr:
-    return nw.lit(None, nw.String)
-
-
-def _named(r: Redemptions, parts: list[Frame], code: str, name: str) -> Any:
-    """Return each code once, with its newest name."""
-    every = nw.concat([part.select(code, name, "time") for part in parts])
-    rows = every.filter(~nw.col(code).is_null())
+def _named(
+    r: Redemptions, parts: list[Frame], code: str, name: str, nameless: Iterable[Frame] = ()
+) -> Any:
+    """Return each code once, with its newest name; nameless rows only tell when it was seen."""
     time = nw.col("time")
     if r.now is not None:
-        rows = rows.with_columns(
-            time=nw.when(time <= min(r.now, datetime.max - SLACK) + SLACK).then(time)
-        )
+        latest = min(r.now, datetime.max - SLACK) + SLACK
+        time = nw.when(time <= latest).then(time)
+    known = ~nw.col(code).is_null()
+    rows = nw.concat([part.select(code, name, time=time) for part in parts]).filter(known)
+    times = nw.concat([rows.select(code, "time"), *(n.select(code, time=time) for n in nameless)])
     # What is told of one code at one moment is one row: joins are of few rows then.
-    told = rows.filter(~nw.col(name).is_null()).with_columns(time=time.fill_null(_UNTIMED))
+    told = rows.filter(~nw.col(name).is_null())
+    told = told.with_columns(time=nw.col("time").fill_null(_UNTIMED))
     told = told.group_by(code, "time").agg(nw.col(name).max())
-    newest = told.group_by(code).agg(time.max())
+    newest = told.group_by(code).agg(nw.col("time").max())
     names = told.join(newest, on=[code, "time"], how="inner").select(code, name)
-    seen = rows.group_by(code).agg(first_seen=nw.col("time").min(), last_seen=nw.col("time").max())
-    found = seen.join(names, on=code, how="left")
+    seen = times.filter(known).group_by(code)
+    found = seen.agg(first_seen=nw.col("time").min(), last_seen=nw.col("time").max())
+    found = found.join(names, on=code, how="left")
     return native(found.select(code, name, "first_seen", "last_seen").sort(code))
