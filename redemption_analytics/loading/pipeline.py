@@ -47,6 +47,8 @@ from redemption_analytics.sources.streams import Stream
 from redemption_analytics.tables.ledger import NOW, Finding, findings, ledger
 from redemption_analytics.tables.parts import whole_of
 
+_LOG = logging.getLogger(__name__)
+
 _ANYWAY = "allow_empty=True goes on without"
 
 #: The tables that grow block by block, parents before what hangs on them.
@@ -136,8 +138,8 @@ class Loading:
 
 def gather(
     source: Source, keep: Keep, given: LoadOptions, *, useful: bool = False
-) -> tuple[pa.Table, pa.Table]:
-    """Load into tables that grow; return the ledger and the findings.
+) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Load into tables that grow; return the ledger, the findings and the cases.
 
     Parameters
     ----------
@@ -150,9 +152,16 @@ def gather(
     """
     loading = Loading.of(given)
     pipeline = loading.pipeline(keep)
-    loading.gather(pipeline, loading.exports(source))
+    exports = loading.exports(source)
+    _LOG.info("%d files found", len(exports))
+    loading.gather(pipeline, exports)
+    _LOG.info("%d answers read", pipeline.seen["responses"])
     loading.check_some(pipeline, useful=useful)
-    return pipeline.finish(loading.parser, loading.hidden)
+    found = pipeline.finish(loading.parser, loading.hidden)
+    _LOG.info(
+        "%d redemptions and %d coupon redemptions merged", keep.rows("points"), keep.rows("coupons")
+    )
+    return found
 
 
 def _progress_bar(
@@ -377,8 +386,10 @@ class Pipeline:
             raise RejectedError(said(*late[0]))
         return rejects_table(late), cases, now
 
-    def finish(self, parser: Parser, hidden: Pseudonym | None) -> tuple[pa.Table, pa.Table]:
-        """Merge what was gathered, and finish its tables; return the ledger and the findings."""
+    def finish(
+        self, parser: Parser, hidden: Pseudonym | None
+    ) -> tuple[pa.Table, pa.Table, pa.Table]:
+        """Merge what was gathered, and finish its tables; return ledger, findings and cases."""
         late, cases, now = self.merge(parser)
         if late.num_rows:
             self._keep.append("late_rejects", late)
@@ -397,7 +408,7 @@ class Pipeline:
         ]
         books = ledger(self.seen, loaded, _summed(self.merging.merged), self.rejected, passed_over)
         moment = [] if now is None else [Finding(NOW, 1, now.isoformat())]
-        return books, findings([*findings_of(cases), *moment, *odd])
+        return books, findings([*findings_of(cases), *moment, *odd]), cases
 
 
 def _summed(counts: Mapping[str, int]) -> Counter[str]:
