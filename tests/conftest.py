@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -41,3 +42,10 @@ def reports_of_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
 def page_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page of a report has no sections, which reports of one table have nothing for."""
     monkeypatch.setattr("redemption_analytics.reports.page.render", lambda *_: "A page.\n")
+
+
+@pytest.fixture
+def warehouse() -> ra.Warehouse:
+    """A new warehouse, in memory."""
+    pytest.importorskip("obstore")
+    return ra.Warehouse(f"memory://{uuid4().hex}")

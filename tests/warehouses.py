@@ -1,15 +1,25 @@
 """What tests of warehouses share: whether two bundles say the same, whatever the order of rows;
-which files there are, and which are named; and another writer that is first."""
+which files there are, and which are named; exports of a day; and another writer that is first."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import redemption_analytics as ra
 from redemption_analytics.warehouse.log import Entry, Log
+
+
+def write(folder: Path, day: str, *answers: Any) -> Path:
+    """Write an export of a day: answers, or lines as they are."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{day}.jsonl"
+    path.write_text("\n".join(a if isinstance(a, str) else json.dumps(a) for a in answers))
+    return path
 
 
 def rows_of(frame: Any) -> list[tuple[Any, ...]]:

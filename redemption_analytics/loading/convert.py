@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Unpack
 import pyarrow as pa
 
 from redemption_analytics.atomic_directory import check_replaceable, write_folders, written_beside
+from redemption_analytics.loading.loading import gather
 from redemption_analytics.loading.option_checks import checked, flag
-from redemption_analytics.loading.pipeline import gather
 from redemption_analytics.merging.stores import OnDisk
 from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.sources.find import Source

@@ -7,7 +7,7 @@ from typing import Unpack
 import pyarrow as pa
 
 from redemption_analytics.flattening.flatten import Tables
-from redemption_analytics.loading.pipeline import gather
+from redemption_analytics.loading.loading import gather
 from redemption_analytics.memory import system_memory
 from redemption_analytics.merging.stores import InMemory
 from redemption_analytics.options import DECLARED, LoadOptions

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Tables
+from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS
 from redemption_analytics.warehouse.links import Numbers, ranges
 
 Ends = npt.NDArray[np.uint32]
@@ -104,11 +104,9 @@ def placed_anew(name: str, table: pa.Table, rows: Mapping[str, Numbers]) -> pa.T
     rows
         The numbers of the rows that were taken of each table, ascending.
     """
-    columns: Tables = {}
     for mark, whose in ((PARENT, PARENTS.get(name)), (ANSWER, "responses")):
         if whose is not None and mark in table.column_names:
-            columns[mark] = pa.array(np.searchsorted(rows[whose], table[mark].to_numpy()))
-    for mark, numbers in columns.items():
-        place = table.schema.get_field_index(mark)
-        table = table.set_column(place, table.schema.field(place), numbers)
+            numbers = pa.array(np.searchsorted(rows[whose], table[mark].to_numpy()))
+            place = table.schema.get_field_index(mark)
+            table = table.set_column(place, table.schema.field(place), numbers)
     return table

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from redemption_analytics.columns import TABLES
 from redemption_analytics.errors import RejectedError
-from redemption_analytics.loading.pipeline import GROWING, Loading, Pipeline
+from redemption_analytics.loading.loading import Loading
+from redemption_analytics.loading.pipeline import GROWING, Pipeline
 from redemption_analytics.loading.provenance import said
 from redemption_analytics.merging.cases import CASES
 from redemption_analytics.merging.stores import Keep
@@ -39,13 +40,16 @@ from redemption_analytics.warehouse.files import (
     placed,
     read_rows,
     replaced,
+    rows_of,
 )
 from redemption_analytics.warehouse.known import Known
 from redemption_analytics.warehouse.links import Links, affected
 from redemption_analytics.warehouse.log import DataFile, Entry
 from redemption_analytics.warehouse.merged import Mask, Merged, Stage
-from redemption_analytics.warehouse.stage import StagedUnit, Staging, Unit, units_of
+from redemption_analytics.warehouse.stage import StagedUnit
+from redemption_analytics.warehouse.staging import Staging
 from redemption_analytics.warehouse.store import Store
+from redemption_analytics.warehouse.units import Unit, units_of
 
 LOG = logging.getLogger(__name__)
 
@@ -331,8 +335,7 @@ class Building:
             gone = shape
             if known.again:
                 # Of what is tried again only the last time counts.
-                mine = [f for f in kept if (f.table, f.partition) == (table, partition)]
-                rows = pa.concat_tables([shape, *(read_rows(self._store, f) for f in mine)])
+                rows = rows_of(self._store, kept, table, partition)
                 again = pc.is_in(rows["source"], pa.array(known.again, pa.string()))
                 if table == "files":
                     nothing = pc.and_(

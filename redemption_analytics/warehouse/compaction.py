@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from redemption_analytics.loading.pipeline import Loading
+from redemption_analytics.loading.loading import Loading
 from redemption_analytics.warehouse.files import Writing
 from redemption_analytics.warehouse.rewriting import Part, linking_of, rewritten
-from redemption_analytics.warehouse.stage import StagedUnit, Unit
+from redemption_analytics.warehouse.stage import StagedUnit
 from redemption_analytics.warehouse.store import Store
+from redemption_analytics.warehouse.units import Unit
 
 #: So many units of like size are put together.
 FANOUT = 8

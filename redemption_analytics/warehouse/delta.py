@@ -135,6 +135,12 @@ def is_published(store: Store) -> bool:
     return any(store.names(f"{DATA}/{table}/{_LOG}") for table in TABLES)
 
 
+def publish_again(store: Store) -> None:
+    """Publish the versions of a warehouse, where others of it were."""
+    if is_published(store):
+        publish(store)
+
+
 def _each(
     pool: ThreadPoolExecutor, tables: list[_Published], do: Callable[[_Published], None]
 ) -> None:
@@ -254,7 +260,7 @@ class _Published:
                 "timestamp": _milliseconds(entry),
                 "operation": operation,
                 "operationParameters": {},
-                "engineInfo": f"redemption_analytics {entry.library}",
+                "engineInfo": f"redemption_analytics {entry.release}",
                 **dict(zip(_FOLLOWED, (self.id, self.created, self.columns), strict=True)),
             }
         }

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.sources.export import Export
-from redemption_analytics.warehouse.stage import Unit
 from redemption_analytics.warehouse.store import Store
+from redemption_analytics.warehouse.units import Unit
 
 
 def renamed_apart(

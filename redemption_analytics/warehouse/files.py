@@ -19,7 +19,7 @@ from redemption_analytics.errors import FaultError, WriteError
 from redemption_analytics.flattening.flatten import PARENTS, Tables
 from redemption_analytics.merging.stores import GROUP_ROWS, ROWS_THAT_TELL, repetitive
 from redemption_analytics.parsing.digests import Numbers, numbers_of
-from redemption_analytics.tables.arrow import check_batch
+from redemption_analytics.tables.arrow import arrow_schema_of, check_batch
 from redemption_analytics.tables.parts import whole_of
 from redemption_analytics.warehouse.changes import QUARTER, Change, keys_of, row_numbers
 from redemption_analytics.warehouse.log import DataFile
@@ -256,6 +256,13 @@ def read_rows(store: Store, file: DataFile, columns: Sequence[str] | None = None
         pq.ParquetFile(source) as opened,
     ):
         return opened.read(columns=columns)
+
+
+def rows_of(store: Store, files: Sequence[DataFile], table: str, partition: str) -> pa.Table:
+    """Read the rows of one part of a table."""
+    shape = arrow_schema_of(table).empty_table()
+    mine = [file for file in files if (file.table, file.partition) == (table, partition)]
+    return pa.concat_tables([shape, *(read_rows(store, file) for file in mine)])
 
 
 def placed(tables: Tables) -> Tables:

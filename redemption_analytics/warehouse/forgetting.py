@@ -16,30 +16,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.atomic_directory import FULL, told_as_write_error
-from redemption_analytics.errors import UsageError, WriteError
-from redemption_analytics.loading.pipeline import Loading
+from redemption_analytics.errors import UsageError
+from redemption_analytics.loading.loading import Loading
 from redemption_analytics.options import NamedBy
 from redemption_analytics.sources.export import by_number, numbered
 from redemption_analytics.warehouse.books import READ
 from redemption_analytics.warehouse.building import Building, Chosen
-from redemption_analytics.warehouse.delta import is_published, publish
-from redemption_analytics.warehouse.files import NO_QUARTER, Writing, replaced
-from redemption_analytics.warehouse.forgotten_rejects import Parted, Rejects, rows_of
+from redemption_analytics.warehouse.committing import (
+    LATE,
+    TRIES,
+    changes_told,
+    written_all_the_time,
+)
+from redemption_analytics.warehouse.delta import publish_again
+from redemption_analytics.warehouse.files import NO_QUARTER, Writing, replaced, rows_of
+from redemption_analytics.warehouse.forgotten_rejects import Parted, Rejects
 from redemption_analytics.warehouse.links import affected
 from redemption_analytics.warehouse.log import DataFile, Entry, Log
 from redemption_analytics.warehouse.mentions import TEXTS, Mentions
 from redemption_analytics.warehouse.merged import Mask, Stage
 from redemption_analytics.warehouse.person import Person, person_of
 from redemption_analytics.warehouse.rewriting import Part, linking_of, rewritten
-from redemption_analytics.warehouse.stage import StagedUnit, Unit, units_of
+from redemption_analytics.warehouse.stage import StagedUnit
 from redemption_analytics.warehouse.store import Store
+from redemption_analytics.warehouse.units import Unit, units_of
 
 LOG = logging.getLogger(__name__)
-
-#: So often another writer may be first before this one gives up.
-_TRIES = 20
-
-_TOLD = ("points", "reversals", "coupons", "customers")
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,7 @@ class Forgotten:
     def __str__(self) -> str:
         answers = "answer" if self.answers == 1 else "answers"
         told = [f"version {self.version}: {self.answers:,} {answers} forgotten"]
-        for table in _TOLD:
-            moved = [f"{number:,} {what}" for what, number in self.counts.get(table, {}).items()]
-            moved = [each for each in moved if not each.startswith("0 ")]
-            if moved:
-                told.append(f"{table} {', '.join(moved)}")
+        told += changes_told(self.counts)
         if self.older:
             versions = f"versions {self.older[0]} to {self.older[-1]}"
             if len(self.older) == 1:
@@ -122,19 +120,15 @@ class Forgetting:
             TemporaryDirectory(prefix="redemption-analytics-") as folder,
             told_as_write_error(Path(folder), FULL),
         ):
-            for number in range(_TRIES):
+            for number in range(TRIES):
                 done = self._forget(entry, name, value, Path(folder) / str(number))
                 if done is not None:
-                    self._publish()
+                    publish_again(self._store)
                     LOG.info("version %d: %d answers forgotten", done.version, done.answers)
                     return done
-                LOG.info("another writer was first: once more, upon what it wrote")
+                LOG.info(LATE)
                 entry = self._log.newest() or entry
-        raise WriteError("the warehouse is written by others all the time: try again later")
-
-    def _publish(self) -> None:
-        if is_published(self._store):
-            publish(self._store)
+        raise written_all_the_time()
 
     def _forget(self, entry: Entry, name: NamedBy, value: str, scratch: Path) -> Forgotten | None:
         """Commit a version without the person; None if another writer was first."""
@@ -142,7 +136,7 @@ class Forgetting:
         person = person_of(stage.units, self._loading.parser.flattening, name, value)
         if person is None:
             # Who forgot them may have died before that was published.
-            self._publish()
+            publish_again(self._store)
             raise UsageError(
                 f"the warehouse holds nobody with this {name}: write it as the exports do"
             )

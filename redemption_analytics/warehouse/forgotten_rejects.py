@@ -11,12 +11,13 @@ import pyarrow as pa
 
 from redemption_analytics.tables.arrow import arrow_schema_of
 from redemption_analytics.warehouse.books import READ
-from redemption_analytics.warehouse.files import read_rows
-from redemption_analytics.warehouse.log import DataFile, Entry
+from redemption_analytics.warehouse.files import rows_of
+from redemption_analytics.warehouse.log import Entry
 from redemption_analytics.warehouse.mentions import Mentions, element_of
 from redemption_analytics.warehouse.merged import Mask
-from redemption_analytics.warehouse.stage import StagedUnit, Unit
+from redemption_analytics.warehouse.stage import StagedUnit
 from redemption_analytics.warehouse.store import Store
+from redemption_analytics.warehouse.units import Unit
 
 #: Stands for what a reject says where that may be the person's.
 _FORGOTTEN = "the value was refused, and is forgotten"
@@ -118,10 +119,3 @@ def _records(unit: StagedUnit) -> list[tuple[str, int]]:
         for batch in unit.batches("responses", ["source", "record"])
         for where in zip(batch["source"].to_pylist(), batch["record"].to_pylist(), strict=True)
     ]
-
-
-def rows_of(store: Store, files: Sequence[DataFile], table: str, partition: str) -> pa.Table:
-    """Read the rows of one part of a table."""
-    shape = arrow_schema_of(table).empty_table()
-    mine = [file for file in files if (file.table, file.partition) == (table, partition)]
-    return pa.concat_tables([shape, *(read_rows(store, file) for file in mine)])

@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from redemption_analytics.atomic_directory import FULL, told_as_write_error
 from redemption_analytics.dating import TELLING
-from redemption_analytics.errors import SourceError, WriteError
-from redemption_analytics.loading.pipeline import Loading, Pipeline, odd_example
+from redemption_analytics.errors import SourceError
+from redemption_analytics.loading.loading import Loading
+from redemption_analytics.loading.pipeline import Pipeline, odd_example
 from redemption_analytics.sources.accounts import files_table
 from redemption_analytics.sources.export import Export, by_number
 from redemption_analytics.sources.find import Source
@@ -24,25 +25,27 @@ from redemption_analytics.sources.listing import WAREHOUSE
 from redemption_analytics.version import __version__
 from redemption_analytics.warehouse.books import READ
 from redemption_analytics.warehouse.building import Building
-from redemption_analytics.warehouse.delta import is_published, publish
+from redemption_analytics.warehouse.committing import (
+    LATE,
+    TRIES,
+    changes_told,
+    written_all_the_time,
+)
+from redemption_analytics.warehouse.delta import publish_again
 from redemption_analytics.warehouse.editions import renamed_apart
 from redemption_analytics.warehouse.files import (
     Writing,
 )
-from redemption_analytics.warehouse.known import ANSWERS, LIBRARY, NUMBER, WRITTEN, Known
+from redemption_analytics.warehouse.known import ANSWERS, NUMBER, RELEASE, WRITTEN, Known
 from redemption_analytics.warehouse.log import Entry, Log
 from redemption_analytics.warehouse.merged import Stage
 from redemption_analytics.warehouse.rewriting import linking_of
-from redemption_analytics.warehouse.stage import StagedUnit, Staging, Unit, folder_of, units_of
+from redemption_analytics.warehouse.stage import StagedUnit
+from redemption_analytics.warehouse.staging import Staging
 from redemption_analytics.warehouse.store import Store
+from redemption_analytics.warehouse.units import Unit, folder_of, units_of
 
 LOG = logging.getLogger(__name__)
-
-#: The tables whose changes are told in a line.
-_TOLD = ("points", "reversals", "coupons", "customers")
-
-#: So often another writer may be first before this one gives up.
-_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,10 @@ class Ingested:
 
     def __str__(self) -> str:
         exports = "export" if self.read == 1 else "exports"
-        told = [
-            f"version {self.version}: {self.read:,} {exports} read, {self.known:,} known already"
-        ]
-        for table in _TOLD:
-            changes = self.counts.get(table, {})
-            moved = [f"{number:,} {what}" for what, number in changes.items() if number]
-            if moved:
-                told.append(f"{table} {', '.join(moved)}")
+        told = f"version {self.version}: {self.read:,} {exports} read, {self.known:,} known already"
         refused = sum(self.rejected.values())
-        return "; ".join([*told, *([f"{refused:,} rejected"] if refused else [])])
+        parts = [told, *changes_told(self.counts), f"{refused:,} rejected" if refused else ""]
+        return "; ".join(filter(None, parts))
 
     __repr__ = __str__
 
@@ -123,25 +120,20 @@ class Ingest:
             told_as_write_error(Path(folder), FULL),
         ):
             self._scratch = Path(folder)
-            for _ in range(_TRIES):
+            for _ in range(TRIES):
                 entry = self._log.newest()
                 known = self._known(entry)
                 new = known.new(exports)
                 LOG.info("%d exports, of which %d are known", len(exports), len(exports) - len(new))
                 if not new:
                     # Who ingested them may have died before they were published.
-                    self._publish()
+                    publish_again(self._store)
                     return Ingested(entry.version if entry else 0, 0, len(exports))
                 alone = len(new) == len(exports) and not known.again
                 done = self._ingest(entry, known, new, alone=alone)
                 if done is not None:
                     return replace(done, known=len(exports) - len(new))
-        raise WriteError("the warehouse is written by others all the time: try again later")
-
-    def _publish(self) -> None:
-        """Publish the versions, where others were."""
-        if is_published(self._store):
-            publish(self._store)
+        raise written_all_the_time()
 
     def _known(self, entry: Entry | None) -> Known:
         stage = Stage([StagedUnit(self._store, unit) for unit in units_of(entry)])
@@ -168,22 +160,22 @@ class Ingest:
                 self._loading.check_some(pipeline, useful=True)
             files = files_table(pipeline.accounts, self._loading.hidden)
             if entry is not None and known.nothing_new(files):
-                self._publish()
+                publish_again(self._store)
                 return Ingested(entry.version, 0, 0, _some(pipeline.rejected))
             name = uuid4().hex
             with self._store.left_out(folder_of(name)):
-                unit = self._staged(name, pipeline, staging)
+                unit = self._staged(name, files, pipeline, staging)
             building = Building(self._store, self._loading, self._options, self._scratch)
-            for _ in range(_TRIES):
+            for _ in range(TRIES):
                 with self._store.left_out(folder_of(name)), Writing(self._store) as writing:
                     made, counts = building.version(entry, unit, pipeline, staging, known, writing)
                 # Where this fails it may have been done: all that was written stays.
                 if self._log.commit(made):
-                    self._publish()
+                    publish_again(self._store)
                     LOG.info("version %d: %s", made.version, counts)
                     refused = Counter(unit.rejected) + Counter(_refused_late(entry, made))
                     return Ingested(made.version, len(new), 0, refused, counts)
-                LOG.info("another writer was first: once more, upon what it wrote")
+                LOG.info(LATE)
                 writing.throw_away()
                 entry = self._log.newest()
                 known = self._known(entry)
@@ -193,23 +185,21 @@ class Ingest:
                 before, named = named, known.named_apart(new)
                 renamed_apart(self._store, unit, before, named, folder / "renamed.arrow")
             self._store.delete(unit.paths)
-        raise WriteError("the warehouse is written by others all the time: try again later")
+        raise written_all_the_time()
 
-    def _staged(self, unit: str, pipeline: Pipeline, staging: Staging) -> Unit:
+    def _staged(self, unit: str, files: pa.Table, pipeline: Pipeline, staging: Staging) -> Unit:
         """Put what was read into the store, as a unit."""
         numbers = pipeline.dating.numbers
-        accounts = files_table(pipeline.accounts, self._loading.hidden)
         names = [account.export.name for account in pipeline.accounts]
         columns = {
             WRITTEN: pa.array([a.export.written for a in pipeline.accounts], pa.timestamp("us")),
             ANSWERS: pa.array([staging.answers_of.get(name, 0) for name in names], pa.int64()),
             NUMBER: pa.array([numbers.get(name) for name in names], pa.int32()),
-            LIBRARY: pa.repeat(__version__, len(names)),
+            RELEASE: pa.repeat(__version__, len(names)),
         }
-        exports = accounts
         for name, column in columns.items():
-            exports = exports.append_column(name, column)
-        rows, links = staging.keep(self._store, unit, exports)
+            files = files.append_column(name, column)
+        rows, links = staging.keep(self._store, unit, files)
         telling = [
             account.export.exported_at
             for account in pipeline.accounts

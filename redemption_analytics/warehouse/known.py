@@ -20,7 +20,7 @@ from redemption_analytics.sources.streams import UNREADABLE
 _PIECE = 1 << 20
 
 #: Columns beside those of ``files`` that a unit keeps of its exports.
-WRITTEN, ANSWERS, NUMBER, LIBRARY = "_written", "_answers", "_number", "_library"
+WRITTEN, ANSWERS, NUMBER, RELEASE = "_written", "_answers", "_number", "_release"
 
 #: Columns that units have besides which were written of several: when each export was read, and in
 #: which unit it came.
@@ -44,7 +44,7 @@ class Known:
     """
 
     exports: Iterable[pa.Table]
-    library: str
+    release: str
     hidden: Pseudonym | None = None
     #: Exports of which nothing came, that can be otherwise now: by another version of the library,
     #: or since they were passed over or unreadable, and have changed. Only the last time counts.
@@ -58,7 +58,7 @@ class Known:
         for table in self.exports:
             for row in table.to_pylist():
                 self._times[row["source"]] += row[ANSWERS] > 0
-                final = row["status"] == "loaded" or row[LIBRARY] == self.library or row["records"]
+                final = row["status"] == "loaded" or row[RELEASE] == self.release or row["records"]
                 key = (row["source"], row["size"], row["exported_at"], row[WRITTEN])
                 self._seen[key] = row["status"], bool(final)
                 if row["status"] == "passed over" or (not row["records"] and row["digest"] is None):

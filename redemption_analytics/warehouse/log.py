@@ -66,8 +66,8 @@ class Entry:
         Its number, from 1.
     committed_at
         When it was committed, in UTC.
-    library
-        The version of the library that wrote it.
+    release
+        Which release of redemption_analytics wrote it.
     options
         The options that the warehouse was made with.
     files
@@ -78,7 +78,7 @@ class Entry:
 
     version: int
     committed_at: datetime
-    library: str
+    release: str
     options: dict[str, Json]
     files: tuple[DataFile, ...]
     state: dict[str, Json]
@@ -234,7 +234,7 @@ class Log:
         if written > _FORMAT:
             raise SourceError(
                 f"{self._store.location} was written by redemption_analytics"
-                f" {said.get('library')}, in format {written}, and this version reads"
+                f" {said.get('release')}, in format {written}, and this version reads"
                 f" {_FORMAT}: update redemption_analytics"
             )
         return dict(said)
@@ -276,7 +276,7 @@ def _entry(said: dict[str, Json], version: int) -> Entry:
     return Entry(
         version,
         datetime.fromisoformat(said["committed_at"]),
-        str(said["library"]),
+        str(said["release"]),
         dict(said["options"]),
         files,
         dict(said["state"]),

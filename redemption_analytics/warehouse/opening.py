@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from redemption_analytics.columns import TABLES
 from redemption_analytics.errors import SourceError, UsageError
 from redemption_analytics.flattening.flatten import Tables
+from redemption_analytics.loading.loading import Loading
 from redemption_analytics.loading.open import Reader
-from redemption_analytics.loading.pipeline import GROWING, Loading
+from redemption_analytics.loading.pipeline import GROWING
 from redemption_analytics.merging.cases import findings_of
 from redemption_analytics.moments import moment_name
 from redemption_analytics.redemptions import Redemptions
@@ -33,8 +34,9 @@ from redemption_analytics.warehouse.known import ANSWERS
 from redemption_analytics.warehouse.log import Entry, Log
 from redemption_analytics.warehouse.merged import Mask, Stage
 from redemption_analytics.warehouse.rewriting import came_in_of
-from redemption_analytics.warehouse.stage import StagedUnit, units_of
+from redemption_analytics.warehouse.stage import StagedUnit
 from redemption_analytics.warehouse.store import Store
+from redemption_analytics.warehouse.units import units_of
 
 
 def opened(store: Store, entry: Entry, reader: Reader) -> Redemptions:

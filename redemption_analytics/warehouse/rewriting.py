@@ -14,21 +14,18 @@ import pyarrow.compute as pc
 from redemption_analytics.contract import ELEMENTS
 from redemption_analytics.dating import TELLING
 from redemption_analytics.flattening.flatten import Tables
-from redemption_analytics.loading.pipeline import GROWING, Loading
+from redemption_analytics.loading.loading import Loading
+from redemption_analytics.loading.pipeline import GROWING
 from redemption_analytics.merging.export_times import EXPORT
 from redemption_analytics.merging.merge import shifted
 from redemption_analytics.tables.parts import whole_of
 from redemption_analytics.warehouse.known import ANSWERS, CAME_IN, NUMBER, READ_AT
 from redemption_analytics.warehouse.links import Linking
 from redemption_analytics.warehouse.merged import Mask
-from redemption_analytics.warehouse.stage import (
-    StagedUnit,
-    Staging,
-    Unit,
-    folder_of,
-    odd_together,
-)
+from redemption_analytics.warehouse.stage import StagedUnit
+from redemption_analytics.warehouse.staging import Staging
 from redemption_analytics.warehouse.store import Store
+from redemption_analytics.warehouse.units import Unit, folder_of, odd_together
 
 #: So many answers are read at a time.
 _AT_A_TIME = 50_000

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from redemption_analytics.warehouse.log import DATA, Log
-from redemption_analytics.warehouse.stage import units_of
 from redemption_analytics.warehouse.store import Store
+from redemption_analytics.warehouse.units import units_of
 
 
 @dataclass(frozen=True)

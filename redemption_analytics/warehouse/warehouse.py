@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 
 from redemption_analytics.errors import SourceError, UsageError, refused
+from redemption_analytics.loading.loading import Loading
 from redemption_analytics.loading.option_checks import count
-from redemption_analytics.loading.pipeline import Loading
 from redemption_analytics.moments import Moment, Span, end, span
 from redemption_analytics.options import DECLARED, LoadOptions, NamedBy
 from redemption_analytics.sources.find import Source
@@ -18,8 +18,8 @@ from redemption_analytics.warehouse.forgetting import Forgetting, Forgotten
 from redemption_analytics.warehouse.ingest import Ingest, Ingested
 from redemption_analytics.warehouse.log import Entry, Log
 from redemption_analytics.warehouse.options import kept_options
-from redemption_analytics.warehouse.stage import units_of
 from redemption_analytics.warehouse.store import Store
+from redemption_analytics.warehouse.units import units_of
 from redemption_analytics.warehouse.vacuum import Vacuumed, vacuum
 
 # Without frames and their models, which take longer to import than a night's exports to ingest.

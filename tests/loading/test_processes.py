@@ -30,7 +30,7 @@ from payloads import TIMES
 
 import redemption_analytics as ra
 from redemption_analytics.errors import RedemptionAnalyticsError
-from redemption_analytics.loading import pipeline, processes, sharing, worker
+from redemption_analytics.loading import loading, processes, sharing, worker
 from redemption_analytics.loading.parser import Parser
 from redemption_analytics.loading.pipeline import Pipeline
 from redemption_analytics.loading.units import Setting, Task
@@ -355,7 +355,7 @@ def test_progress_moves_unit_by_unit_up_to_all_bytes(tmp_path: Path) -> None:
     with (
         pool(1),
         mock.patch.object(processes, "_Process", Within),
-        mock.patch.object(pipeline, "progress_bar", bar),
+        mock.patch.object(loading, "progress_bar", bar),
     ):
         ra.load(source, threads=2)
     assert len(told) == 3

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 from unittest import mock
-from uuid import uuid4
 
 import pytest
 from answers import answer, new, reversal
@@ -17,13 +16,7 @@ from warehouses import assert_same, before_commit, named, rows_of, stored
 import redemption_analytics as ra
 from redemption_analytics.warehouse import compaction, opening
 from redemption_analytics.warehouse.compaction import run_of
-from redemption_analytics.warehouse.stage import units_of
-
-
-@pytest.fixture
-def warehouse() -> ra.Warehouse:
-    pytest.importorskip("obstore")
-    return ra.Warehouse(f"memory://{uuid4().hex}")
+from redemption_analytics.warehouse.units import units_of
 
 
 def write(folder: Path, day: int, *answers: Any) -> Path:

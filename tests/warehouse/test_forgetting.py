@@ -20,7 +20,7 @@ from answers import answer, new, old, reversal
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from payloads import TIMES
-from warehouses import assert_same, before_commit, named, rows_of, stored
+from warehouses import assert_same, before_commit, named, rows_of, stored, write
 from worlds import ANSWERS
 
 import redemption_analytics as ra
@@ -36,19 +36,6 @@ NO_SHRINK = [Phase.explicit, Phase.generate]
 AS_READ = ("unknown_fields", "epoch_times")
 
 MOBILE, EMAIL, NEXT = "447700900123", "ada@example.com", "447700900999"
-
-
-@pytest.fixture
-def warehouse() -> ra.Warehouse:
-    pytest.importorskip("obstore")
-    return ra.Warehouse(f"memory://{uuid4().hex}")
-
-
-def write(folder: Path, day: str, *answers: Any) -> Path:
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{day}.jsonl"
-    path.write_text("\n".join(json.dumps(a) if isinstance(a, dict) else a for a in answers))
-    return path
 
 
 def assert_as_if_never_told(forgot: ra.Redemptions, whole: ra.Redemptions) -> None:
@@ -584,10 +571,10 @@ def test_a_forgetting_that_died_before_it_was_published_is_published_by_the_next
     warehouse = ra.Warehouse(tmp_path / "warehouse")
     warehouse.ingest(connected(tmp_path / "exports"))
     warehouse.publish()
-    from redemption_analytics.warehouse import forgetting
+    from redemption_analytics.warehouse import delta
 
     with (
-        mock.patch.object(forgetting, "publish", side_effect=ra.WriteError("no room")),
+        mock.patch.object(delta, "publish", side_effect=ra.WriteError("no room")),
         pytest.raises(ra.WriteError),
     ):
         warehouse.forget(mobile=MOBILE)

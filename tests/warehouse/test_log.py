@@ -64,7 +64,7 @@ def test_the_newest_of_more_than_nine_versions_is_the_last(tmp_path: Path) -> No
 
 def test_a_version_is_committed_once(location: str) -> None:
     log = log_of(location, 1)
-    assert not log.commit(replace(entry(1), library="another"))
+    assert not log.commit(replace(entry(1), release="another"))
     assert not log.commit(entry(1, POINTS))  # Nor the same again: it is no longer this writer's.
     assert log.read(1) == entry(1, POINTS)
 
@@ -233,7 +233,7 @@ def said(**other: Any) -> str:
             "format": 1,
             "version": 2,
             "committed_at": "2026-11-20T03:00:00",
-            "library": "0.3.0",
+            "release": "0.3.0",
             "options": {},
             "files": [],
             "state": {},
@@ -279,7 +279,7 @@ def test_what_a_whole_entry_says_is_read(tmp_path: Path) -> None:
 
 
 def test_a_newer_format_is_told_with_its_remedy(tmp_path: Path) -> None:
-    log = written(tmp_path, said(format=log_module._FORMAT + 1, library="9.1"))
+    log = written(tmp_path, said(format=log_module._FORMAT + 1, release="9.1"))
     with pytest.raises(SourceError, match=r"redemption_analytics 9\.1, in format 2.*update"):
         log.newest()
 

@@ -14,7 +14,7 @@ from warehouses import assert_same, before_commit, rows_of
 
 import redemption_analytics as ra
 from redemption_analytics.columns import TABLES
-from redemption_analytics.warehouse import building, ingest
+from redemption_analytics.warehouse import building, delta
 
 deltalake = pytest.importorskip("deltalake")
 
@@ -131,7 +131,7 @@ def test_a_version_that_could_not_be_published_is_by_the_next_ingest(
     warehouse.ingest(paths[0])
     warehouse.publish()
     with (
-        mock.patch.object(ingest, "publish", side_effect=ra.WriteError("no room")),
+        mock.patch.object(delta, "publish", side_effect=ra.WriteError("no room")),
         pytest.raises(ra.WriteError, match="no room"),
     ):
         warehouse.ingest(paths[1])

@@ -16,7 +16,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pytest
 from answers import answer, cells, new, old, reversal
-from warehouses import assert_same, before_commit, named, rows_of, stored
+from warehouses import assert_same, before_commit, named, rows_of, stored, write
 
 import redemption_analytics as ra
 from redemption_analytics.privacy import KEY_VARIABLE
@@ -36,19 +36,6 @@ NIGHTS = {
     "2026-01-03": [answer(new("a", redeemed_time="2026-01-01 10:00:00", points_redeemed=80))],
     "2026-01-04": [answer(new("b", points_redeemed=7), old(redeemed_time="2020-05-05 00:00:00"))],
 }
-
-
-@pytest.fixture
-def warehouse() -> ra.Warehouse:
-    pytest.importorskip("obstore")
-    return ra.Warehouse(f"memory://{uuid4().hex}")
-
-
-def write(folder: Path, day: str, *answers: Any) -> Path:
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{day}.jsonl"
-    path.write_text("\n".join(map(json.dumps, answers)))
-    return path
 
 
 def write_nights(folder: Path) -> list[Path]:
