@@ -62,6 +62,9 @@ def _flushed(status: Any) -> Any:
         try:
             stream.flush()
         except OSError as error:
-            status = OUTPUT_CLOSED if isinstance(error, BrokenPipeError) else status or _UNWRITABLE
+            if isinstance(error, BrokenPipeError):
+                status = OUTPUT_CLOSED
+            elif not status:
+                status = _told(error) if stream is sys.__stdout__ else _UNWRITABLE
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return status

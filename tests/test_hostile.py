@@ -586,9 +586,7 @@ def test_files_that_vanish_after_they_were_found_are_rejects(
         (tmp_path / f"{key}.json").write_bytes(line(key))
     found = find.find_exports(tmp_path)
     (tmp_path / "b.json").unlink()
-    monkeypatch.setattr(
-        "redemption_analytics.loading.pipeline.find_exports", lambda *_, **__: found
-    )
+    monkeypatch.setattr("redemption_analytics.loading.loading.find_exports", lambda *_, **__: found)
     r = ra.load(tmp_path)
     assert r.points["redemption_id"].tolist() == ["a", "c"]
     assert r.rejects["reason"].tolist() == ["the file cannot be read: No such file or directory"]

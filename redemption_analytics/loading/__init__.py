@@ -1,4 +1,4 @@
 """The jobs that take a source the whole way: load, convert, and open what was converted.
 
-:mod:`~redemption_analytics.loading.pipeline` is what they share.
+:mod:`~redemption_analytics.loading.loading` is what they share.
 """

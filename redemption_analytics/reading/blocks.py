@@ -19,9 +19,10 @@ _SMALL = 256 << 10
 #: What may stand between records beside white space: they may be the elements of arrays.
 _SEPARATORS = b" \t\r\n,[]"
 _OPENING = b" \t\r\n["
-# Of brackets that go on and on each would be looked at once for every one before it.
+# Of brackets that go on and on each would be looked at once for every one before it. The outermost
+# repeat is not possessive: before Python 3.11.5 such a one keeps what an alternative that failed took.
 _BETWEEN = re.compile(
-    r"(?:[\s,\]\ufeff]|\[\s*+(?:\[\s*+){0,99}+(?=[{\]]|\"(?:\\[nrt]| )*+\{|\Z))*+"
+    r"(?:[\s,\]\ufeff]++|\[\s*+(?:\[\s*+){0,99}+(?=[{\]]|\"(?:\\[nrt]| )*+\{|\Z))*"
 )
 
 _DECODER = json.JSONDecoder()

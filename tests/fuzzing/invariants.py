@@ -26,7 +26,7 @@ import redemption_analytics as ra
 from fuzzing.packing import FORMS
 from redemption_analytics import privacy
 from redemption_analytics.errors import RedemptionAnalyticsError
-from redemption_analytics.loading import load, parser, pipeline, units
+from redemption_analytics.loading import load, loading, parser, units
 from redemption_analytics.merging import partitions, stores
 from redemption_analytics.merging.stores import InMemory
 from redemption_analytics.reading import blocks
@@ -127,7 +127,7 @@ def outcome(
     keep = InMemory()
     with grain(reader):
         try:
-            books, found = pipeline.gather(case.sources(times), keep, case.options)
+            books, found = loading.gather(case.sources(times), keep, case.options)
         except RedemptionAnalyticsError as error:
             said = str(error)
             assert _FAULT not in said, said
@@ -198,7 +198,7 @@ def assert_strict_loading_names_the_first_reject(case: Case, rejects: pa.Table) 
         if len(rejects):
             first = rejects.slice(0, 1).to_pylist()[0]
             raised = stack.enter_context(pytest.raises(RedemptionAnalyticsError))
-        pipeline.gather(case.sources(), InMemory(), case.options | {"on_error": "raise"})
+        loading.gather(case.sources(), InMemory(), case.options | {"on_error": "raise"})
     if len(rejects):
         said = str(raised.value)
         assert said.startswith(first["source"]), (said, first)

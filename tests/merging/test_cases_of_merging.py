@@ -19,7 +19,7 @@ from little_memory import little_memory
 from payloads import TIMES
 
 import redemption_analytics as ra
-from redemption_analytics.loading import pipeline, units
+from redemption_analytics.loading import loading, pipeline, units
 from redemption_analytics.merging.cases import findings_of
 from redemption_analytics.merging.stores import InMemory
 from redemption_analytics.privacy import KEY_VARIABLE
@@ -106,7 +106,7 @@ def cases(*parts: World, **options: Any) -> list[tuple[str, str, float | None]]:
 
     with mock.patch.object(pipeline, "findings_of", take):
         for part in parts:
-            pipeline.gather(exports_of(part), InMemory(), {"allow_empty": True} | options)
+            loading.gather(exports_of(part), InMemory(), {"allow_empty": True} | options)
     return sorted(taken, key=str)
 
 
@@ -168,7 +168,7 @@ def test_findings_are_the_same_however_exports_are_cut(
     several: list[World], size: int, rows: int, threads: int
 ) -> None:
     (world,) = several
-    _, whole = pipeline.gather(
+    _, whole = loading.gather(
         exports_of(world), InMemory(), {"allow_empty": True, "points": "decimal"}
     )
     with (
