@@ -20,7 +20,7 @@ _SMALL = 256 << 10
 _SEPARATORS = b" \t\r\n,[]"
 _OPENING = b" \t\r\n["
 # Of brackets that go on and on each would be looked at once for every one before it. The outermost
-# repeat is not possessive: before Python 3.11.5 such a one keeps what an alternative that failed took.
+# repeat is not possessive: that keeps what a failed alternative took, before Python 3.11.5.
 _BETWEEN = re.compile(
     r"(?:[\s,\]\ufeff]++|\[\s*+(?:\[\s*+){0,99}+(?=[{\]]|\"(?:\\[nrt]| )*+\{|\Z))*"
 )
