@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from redemption_analytics.metrics import customers_to_review as customers_to_review
     from redemption_analytics.metrics import expected_reversals as expected_reversals
     from redemption_analytics.metrics import net_points as net_points
+    from redemption_analytics.metrics import reconciliation as reconciliation
     from redemption_analytics.metrics import reversal_curve as reversal_curve
     from redemption_analytics.metrics import reversal_outliers as reversal_outliers
     from redemption_analytics.metrics import reversal_rates as reversal_rates
@@ -66,6 +67,7 @@ _HOMES = {
     "load": "loading.load",
     "net_points": "metrics",
     "open": "loading.open",
+    "reconciliation": "metrics",
     "reversal_curve": "metrics",
     "reversal_outliers": "metrics",
     "reversal_rates": "metrics",

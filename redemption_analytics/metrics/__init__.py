@@ -11,6 +11,7 @@ from redemption_analytics.metrics.kpis import kpis
 from redemption_analytics.metrics.net import net_points
 from redemption_analytics.metrics.outliers import reversal_outliers
 from redemption_analytics.metrics.rates import reversal_rates
+from redemption_analytics.metrics.reconciliation import reconciliation
 from redemption_analytics.metrics.review import customers_to_review
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "expected_reversals",
     "kpis",
     "net_points",
+    "reconciliation",
     "reversal_curve",
     "reversal_outliers",
     "reversal_rates",

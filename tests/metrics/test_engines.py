@@ -48,6 +48,7 @@ FUNCTIONS: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
     (ra.time_to_reversal, {"by": BYS}),
     (ra.expected_reversals, {"by": CURVE_BYS[:2], "as_of": [None, "2026-06-30"]}),
     (ra.expected_reversals, {"by": [["program_id", "redemption_purpose", "quarter"]]}),
+    (ra.reconciliation, {"period": ["month", "week"]}),
     (ra.audit, {}),
 ]
 CALLS = [
