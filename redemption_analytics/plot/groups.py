@@ -15,7 +15,7 @@ from redemption_analytics.options import PERIODS
 from redemption_analytics.plot.look import FACET, HEIGHT, ROW, WIDTH, Chart, inline, layered
 from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.tables.lazy import frame, native
-from redemption_analytics.tables.periods import period_name, period_start
+from redemption_analytics.tables.periods import period_name, period_start, running_start
 from redemption_analytics.visible import shortened
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Key: TypeAlias = tuple[Any, ...]
 
 _TICKS = 8
+_FADED = 0.4
 
 #: How many groups, and how many periods, a chart has room for.
 MOST = 20
@@ -54,19 +55,26 @@ class Groups:
     ----------
     rows : list of dict
         The metric's columns; ``label`` names the group; where there is a period, ``start``,
-        ``middle`` and ``end`` are its moments and ``period`` names it.
+        ``middle`` and ``end`` are its moments, ``period`` names it, and ``over`` says whether it
+        was over.
     labels : list of str
         The groups shown, the largest first; those of the null group and "all" are among them.
     period : str or None
         The period that rows are of.
     note : str
-        What is not shown, empty where all is.
+        What is not shown, and what is not over; empty where all is.
     """
 
     rows: list[dict[str, Any]]
     labels: list[str]
     period: str | None
     note: str
+
+    @property
+    def periods(self) -> int:
+        """How many periods of the calendar lie between the first and the last shown, with both."""
+        starts = [_start(row) for row in self.rows] if self.period else []
+        return len(_between(min(starts), max(starts), str(self.period))) if starts else 0
 
     @property
     def grouped(self) -> bool:
@@ -81,7 +89,7 @@ class Groups:
 
     def along_time(self, *charts: alt.Chart, shared: bool) -> Chart:
         """Draw charts along the periods, once or for each group, on one scale or on its own."""
-        data = inline(self.rows)
+        data = inline([*self.rows, *self._gaps()])
         if not self.grouped:
             return layered(*charts, data=data).properties(width=WIDTH, height=HEIGHT)
         header = alt.Header(title=None, labelAnchor="start", labelFontWeight="bold")
@@ -89,6 +97,24 @@ class Groups:
         small = layered(*charts).properties(width=WIDTH, height=FACET)
         repeated = small.facet(facet, columns=1, data=data)
         return repeated if shared else repeated.resolve_scale(y="independent")
+
+    def _gaps(self) -> list[dict[str, Any]]:
+        """Return rows of no numbers for the periods without data: no line runs over them."""
+        period = str(self.period)
+        here: dict[str, set[datetime]] = {}
+        for row in self.rows:
+            here.setdefault(row["label"], set()).add(_start(row))
+        numbers = [
+            name
+            for name in (self.rows[0] if self.rows else ())
+            if any(isinstance(row[name], int | float) for row in self.rows)
+        ]
+        return [
+            dict.fromkeys(numbers) | _moments(start, period) | {"label": label, "over": True}
+            for label, starts in here.items()
+            for start in _between(min(starts), max(starts), period)
+            if start not in starts
+        ]
 
     def in_rows(self, *charts: alt.Chart) -> alt.LayerChart:
         """Draw charts that have a row for each group, as :meth:`label` gives it."""
@@ -108,6 +134,7 @@ def grouped(
     *,
     most: int = MOST,
     newest: int = NEWEST,
+    as_of: datetime | None = None,
 ) -> Groups:
     """Read the rows of a metric out of its engine, and name and order their groups.
 
@@ -122,21 +149,33 @@ def grouped(
     size
         The column that says how large a group is.
     most, newest
-        How many groups, and how many periods, are shown.
+        How many groups, and how many periods of the calendar, are shown.
+    as_of
+        The moment that tells which period is not over, by default now; a later one, as of a
+        mistyped year, is left out.
     """
     period = next((name for name in by if name in PERIODS), None)
     others = [name for name in by if name != period]
     rows = plain_rows(metric)
-    notes = []
+    found, notes = len(rows), []
     if period is not None:
         timed = [row for row in rows if row[period] is not None]
-        moments = sorted({row[period] for row in timed})
-        first = moments[-newest:][:1]
-        if len(timed) < len(rows):
+        running = running_start(as_of or r.now or datetime.max, period)
+        begun = [row for row in timed if row[period] <= running]
+        last = max((row[period] for row in begun), default=running)
+        first = period_start(last, period, 1 - newest)
+        rows = [row for row in begun if row[period] >= first]
+        if len(timed) < found:
             notes.append("Redemptions without a time are left out.")
-        if len(moments) > newest:
-            notes.append(f"The newest {newest} of {len(moments):,} periods.")
-        rows = [row | _moments(row[period], period) for row in timed if row[period] >= first[0]]
+        if len(begun) < len(timed):
+            notes.append("What is later than the newest export is left out.")
+        if len(rows) < len(begun):
+            notes.append(f"The newest {newest} {period}s.")
+        if last == running and rows:
+            notes.append(f"{period_name(last, period)} is not over.")
+        rows = [
+            row | _moments(row[period], period) | {"over": row[period] < running} for row in rows
+        ]
     keys = dict.fromkeys(tuple(row[name] for name in others) for row in rows)
     labels = _labels(keys, others, {name: names_of(r, name) for name in others})
     sizes = dict.fromkeys(labels.values(), 0.0)
@@ -216,6 +255,18 @@ def _moments(start: datetime, period: str) -> dict[str, str]:
     }
 
 
+def _between(first: datetime, last: datetime, period: str) -> list[datetime]:
+    """List where periods begin, from one to another."""
+    starts = [first]
+    while starts[-1] < last:
+        starts.append(period_start(starts[-1], period, 1))
+    return starts
+
+
+def _start(row: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(row["start"]).replace(tzinfo=None)
+
+
 def _utc(moment: datetime) -> str:
     """Write a wall-clock moment as one of UTC: charts then show it as it is, in any time zone."""
     return f"{moment.isoformat(timespec='seconds')}Z"  # strftime writes year 1 as "1" on some
@@ -249,6 +300,11 @@ def time_axis(groups: Groups, field: str, title: str) -> alt.X:
     if moments and field == "middle":  # bars make the room that points would lack
         scale = alt.Scale(type="utc", domain=[_epoch(moments[0][0]), _epoch(moments[-1][2])])
     return alt.X(f"{field}:T", scale=scale, axis=axis)
+
+
+def faded(over: float = 1) -> Any:
+    """Return the opacity of marks, which is less for a period that is not over."""
+    return alt.when(alt.datum.over).then(alt.value(over)).otherwise(alt.value(over * _FADED))
 
 
 def by_words(columns: Sequence[str]) -> str:

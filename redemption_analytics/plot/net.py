@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import altair as alt
 
@@ -13,8 +13,8 @@ from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
     by_words,
+    faded,
     grouped,
-    plain_rows,
     time_axis,
 )
 from redemption_analytics.plot.look import (
@@ -75,15 +75,13 @@ def net_points(
     columns = names(by, custom_of=r)
     points = measure(r, columns, basis)
     groups = grouped(r, points, columns, "points_redeemed", newest=newest)
-    return drawn(groups, columns, plain_rows(points), basis)
+    return drawn(groups, columns, basis)
 
 
-def drawn(
-    groups: Groups, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], basis: Basis
-) -> Chart:
-    """Draw net points in groups; of all rows of the metric, the words tell the sums."""
+def drawn(groups: Groups, columns: Sequence[str], basis: Basis) -> Chart:
+    """Draw net points in groups; the words tell the sums of what is drawn."""
     redeemed, reversed_, net = (
-        number(sum(row[name] for row in rows))
+        number(sum(row[name] for row in groups.rows))
         for name in ("points_redeemed", "points_reversed", "net_points")
     )
     said = f"{redeemed} points redeemed, {reversed_} came back, {net} remain."
@@ -100,8 +98,8 @@ def _along_time(groups: Groups, basis: Basis) -> Chart:
     bars = alt.Chart().mark_bar(stroke="white", strokeWidth=1)
     line = alt.Chart().mark_line(point=alt.OverlayMarkDef(size=18, aria=False), strokeWidth=1.5)
     return groups.along_time(
-        _named(bars, _REDEEMED).encode(x, end, _points(alt.Y), zero, tooltip=tips),
-        _named(bars, _REVERSED).encode(start, end, alt.Y("down:Q"), zero, tooltip=tips),
+        _named(bars, _REDEEMED).encode(x, end, _points(alt.Y), zero, opacity=faded(), tooltip=tips),
+        _named(bars, _REVERSED).encode(start, end, alt.Y("down:Q"), zero, opacity=faded(), tooltip=tips),
         _named(line, _NET).encode(middle, alt.Y("net_points:Q"), tooltip=tips),
         shared=False,
     )

@@ -15,6 +15,7 @@ from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
     by_words,
+    faded,
     grouped,
     plain_rows,
     time_axis,
@@ -108,9 +109,9 @@ def _along_time(groups: Groups, overall: float | None) -> Chart:
     marks = alt.Chart()
     return groups.along_time(
         _overall(overall).encode(alt.Y("overall:Q", axis=_percents(title))),
-        marks.mark_rule(color=BLUE, strokeWidth=2, opacity=0.6).encode(x, low, high),
+        marks.mark_rule(color=BLUE, strokeWidth=2).encode(x, low, high, opacity=faded(0.6)),
         marks.mark_line(color=BLUE, strokeWidth=1).encode(x, y),
-        _point().encode(x, y, tooltip=_tips("period:N")),
+        _point().encode(x, y, opacity=faded(), tooltip=_tips("period:N")),
         shared=True,
     )
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from redemption_analytics.audits import audit
 from redemption_analytics.metrics import (
+    compare_rates,
     coupon_performance,
     coupon_summary,
     expected_reversals,
     kpis,
     net_points,
+    reconciliation,
     reversal_curve,
     reversal_outliers,
     reversal_rates,
     source_flows,
 )
-from redemption_analytics.options import Period
+from redemption_analytics.reports.reported import Reported
+from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.tables.lazy import frame, native
 
 if TYPE_CHECKING:
@@ -29,9 +34,12 @@ CUTS = {"program": "program_id", "store": "store_code", "till": "till_code"}
 #: How long after a redemption its reversals count where rates are compared.
 SETTLED = "30D"
 
+#: What tables say on posted basis has names of its own: net_points is one number everywhere.
+_POSTED = {"points_reversed": "points_reversed_posted", "net_points": "net_points_posted"}
+
 
 def contents(
-    r: Redemptions, known: Redemptions, period: Period, as_of: datetime | None
+    r: Redemptions, known: Redemptions, about: Reported, as_of: datetime | None
 ) -> dict[str, Any]:
     """Compute what a report holds, by the names of its files.
 
@@ -41,11 +49,12 @@ def contents(
         All that was loaded, which the audit is about.
     known
         The same as it was known at ``as_of``, which the numbers are about.
-    period
-        The grain of time.
+    about
+        The period that the report is about, and so the grain of time.
     as_of
         The moment; None for now.
     """
+    period = about.grain
     found: dict[str, Any] = {}
     for suffix, columns in [("", [])] + [(f"_by_{name}", [cut]) for name, cut in CUTS.items()]:
         by = [*columns, period]
@@ -54,7 +63,11 @@ def contents(
     found["reversal_rates_settled_by_program"] = reversal_rates(
         known, "program_id", within=SETTLED, as_of=as_of
     )
-    found["net_points_posted"] = net_points(known, period, basis="event")
+    posted = as_arrow(net_points(known, period, basis="event"))
+    found["net_points_posted"] = posted.rename_columns(
+        [_POSTED.get(name, name) for name in posted.column_names]
+    )
+    found["reconciliation"] = reconciliation(known, period)
     found["kpis"] = kpis(known, period)
     found["coupon_summary"] = coupon_summary(known, period)
     found["coupon_performance"] = coupon_performance(known, period)
@@ -63,6 +76,28 @@ def contents(
         found[f"expected_reversals{suffix}"] = expected_reversals(known, by, as_of=as_of)
     found["reversal_outliers"] = reversal_outliers(known, as_of=as_of)
     found["source_flows"] = source_flows(known)
+    within = known.filter(since=about.start, until=about.last)
+    found["reversal_rates_compared"] = _compared(known, about, as_of)
+    found["reversal_outliers_of_period"] = reversal_outliers(within, as_of=as_of)
+    found["source_flows_of_period"] = source_flows(within)
     # Reports are passed on: what was refused is named by its place, its text stays with the data.
     rejects = native(frame(r.rejects).drop("raw"))
     return found | {"audit": audit(r, as_of), "ledger": r.ledger, "rejects": rejects}
+
+
+def _compared(known: Redemptions, about: Reported, as_of: datetime | None) -> pa.Table:
+    """Compare the reversal rate of a period with earlier ones, each as it was at the same age."""
+    moment = as_of or datetime.min
+
+    def rates(start: datetime) -> Any:
+        age = about.start - start
+        chosen = known.filter(since=start, until=about.last_of(start))
+        return reversal_rates(chosen, as_of=moment - age)
+
+    here = rates(about.start)
+    rows = []
+    for start in about.earlier or [None]:
+        found = as_arrow(compare_rates(here if start is None else rates(start), here))
+        column = pa.array([start] * len(found), pa.timestamp("us"))
+        rows.append(found.add_column(0, "compared_with", column))
+    return pa.concat_tables(rows) if about.earlier else rows[0][:0]

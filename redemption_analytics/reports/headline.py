@@ -1,4 +1,4 @@
-"""The headline of a report: the figures of the last whole period against the one before."""
+"""The headline of a report: the figures of its period against earlier ones."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from redemption_analytics.options import Period
-from redemption_analytics.plot.look import number
-from redemption_analytics.tables.periods import period_name, period_start, running_start
+from redemption_analytics.plot.look import number, percent
+from redemption_analytics.reports.reported import Reported
 
 #: Column, file that has it, name for people, what it counts.
 _FIGURES = (
     ("points_redeemed", "kpis", "Points redeemed", "points taken from customers"),
-    ("points_reversed", "net_points_posted", "Points reversed", "points given back"),
-    ("net_points", "net_points_posted", "Net points", "redeemed less reversed"),
+    (
+        "points_reversed_posted",
+        "net_points_posted",
+        "Points reversed, posted",
+        "points given back in the period, whenever they had been redeemed",
+    ),
+    (
+        "net_points_posted",
+        "net_points_posted",
+        "Net points, posted",
+        "redeemed less reversed in the period",
+    ),
     ("redemption_bills", "kpis", "Point redemption bills", "distinct transactions"),
     ("redeemers", "kpis", "Redeemers", "distinct customers who redeemed points"),
     ("coupons_redeemed", "kpis", "Coupons redeemed", "coupon redemptions"),
@@ -25,78 +34,80 @@ _FIGURES = (
 
 @dataclass(frozen=True)
 class Card:
-    """One figure: its name, value, change, and what it counts."""
+    """One figure: its name, value, what changed against earlier periods, and what it counts."""
 
     name: str
     value: str
-    change: str
+    changes: list[str]
     meaning: str
 
 
-@dataclass(frozen=True)
-class Headline:
-    """The figures of a period.
+def headline(tables: Mapping[str, pa.Table], about: Reported) -> list[Card]:
+    """Return the figures of a period, compared with those before, and of the year before.
 
-    Attributes
+    Parameters
     ----------
-    period, before : str
-        The names of the period and of the one it is compared with; ``before`` is empty where
-        there is none.
-    over : bool
-        Whether the period is over.
-    running : str
-        The period that is not over, empty where the figures are of it, or none has begun.
-    cards : list of Card
-        The figures.
+    tables
+        What the Parquet files hold, by file name.
+    about
+        The period.
     """
-
-    period: str
-    before: str
-    over: bool
-    running: str
-    cards: list[Card]
-
-
-def headline(tables: Mapping[str, pa.Table], period: Period, as_of: datetime) -> Headline:
-    """Compare the last period that is over at a moment with the one before that.
-
-    Where the data has no whole period, the figures are those of the period that is not over.
-    """
-    current = running_start(as_of, period)
-    values = {name: _by_period(tables[f"{name}.parquet"], period) for _, name, *_ in _FIGURES}
-    starts = [start for found in values.values() for start in found]
-    first = min(starts, default=current)
-    last = period_start(current, period, -1) if first < current else current
-    before = period_start(last, period, -1) if first < last else None
     cards = []
     for column, name, title, meaning in _FIGURES:
-        value = _value(values[name], last, column)
-        earlier = None if before is None else _value(values[name], before, column)
-        cards.append(Card(title, number(value), _change(value, earlier), meaning))
-    return Headline(
-        period_name(last, period),
-        "" if before is None else period_name(before, period),
-        last < current,
-        period_name(current, period) if last < current < as_of else "",
-        cards,
-    )
+        values = _by_period(tables[f"{name}.parquet"], about, column)
+        value = values.get(about.start, 0)
+        changes = [
+            f"{_change(value, values.get(earlier, 0))}{about.name_of(earlier)}"
+            for earlier in about.earlier
+        ]
+        cards.append(Card(title, number(value), changes, meaning))
+    return [*cards, *_rate(tables, about)]
 
 
-def _by_period(table: pa.Table, period: Period) -> dict[datetime, dict[str, float]]:
-    return {row[period]: row for row in table.to_pylist() if row[period] is not None}
+def _by_period(table: pa.Table, about: Reported, column: str) -> dict[datetime, float]:
+    return {row[about.grain]: row[column] for row in table.to_pylist()}
 
 
-def _value(rows: Mapping[datetime, Mapping[str, float]], at: datetime, column: str) -> float:
-    row = rows.get(at)
-    return row[column] if row else 0
-
-
-def _change(value: float, earlier: float | None) -> str:
-    if earlier is None:
-        return ""
+def _change(value: float, earlier: float) -> str:
     if value == earlier:
         return "unchanged from "
     direction = "up" if value > earlier else "down"
     if not earlier:
         return f"{direction} from {number(earlier)} in "
     return f"{direction} {abs(value - earlier) / abs(earlier) * 100:,.1f} % from "
+
+
+def _rate(tables: Mapping[str, pa.Table], about: Reported) -> list[Card]:
+    """Tell the reversal rate, and its changes as far as chance does not make them."""
+    rows = tables["reversal_rates.parquet"].to_pylist()
+    here = next((row for row in rows if row[about.grain] == about.start), None)
+    if here is None or not here["redemptions"]:
+        return []
+    compared = tables["reversal_rates_compared.parquet"].to_pylist()
+    return [
+        Card(
+            "Reversal rate so far",
+            percent(here["redemption_reversal_rate"]),
+            [_change_of_rate(row, about) for row in compared],
+            f"of {number(here['redemptions'])} redemptions of the period; earlier ones as they were"
+            " at the same age",
+        )
+    ]
+
+
+def _change_of_rate(row: Mapping[str, float | datetime | None], about: Reported) -> str:
+    earlier = about.name_of(row["compared_with"])  # type: ignore[arg-type]
+    change, low, high = (row[name] for name in ("change", "ci_low", "ci_high"))
+    if not isinstance(change, float) or not isinstance(low, float) or not isinstance(high, float):
+        return f"no redemptions to compare with in {earlier}"
+    interval = f"{_difference(change)} from {earlier} (95 %: {_difference(low)} to {_difference(high)})"
+    return interval if low > 0 or high < 0 else f"{interval}: no more than chance"
+
+
+def _difference(share: float) -> str:
+    """Write a difference of shares; "points" alone would be those of a loyalty program.
+
+    >>> _difference(0.0123), _difference(-0.02)
+    ('+1.2 %-points', '-2.0 %-points')
+    """
+    return f"{share * 100:+.1f} %-points"

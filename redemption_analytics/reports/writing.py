@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,11 @@ from redemption_analytics.reports.extra import (
     page_wanted,
 )
 from redemption_analytics.reports.manifest import manifest
+from redemption_analytics.reports.reported import reported
 from redemption_analytics.tables.arguments import path_of, public
 from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.tables.lazy import Frame, frame, native
+from redemption_analytics.tables.now import oldest_of
 from redemption_analytics.tables.outputs import MANIFEST, report_files
 
 if TYPE_CHECKING:
@@ -120,21 +123,22 @@ def write_reports(
     with written_beside(target, check) as fresh:
         moment = given or r.now
         known = r if given is None else r.filter(as_of=given)
+        about = reported(oldest_of(known.tables), period, moment or datetime.min)
         tables = {
             f"{name}.parquet": as_arrow(found).replace_schema_metadata()
-            for name, found in contents(r, known, period, moment).items()
+            for name, found in contents(r, known, about, moment).items()
         }
         for name, table in tables.items():
             pq.write_table(table, fresh / name)
         if with_page:
             from redemption_analytics.reports.page import render
 
-            text = render(r, known, tables, period, moment)
+            text = render(r, known, tables, about, moment)
             (fresh / PAGE).write_text(text, encoding="utf-8", newline="\n")
         if excel:
             from redemption_analytics.reports.workbook import write_workbook
 
-            write_workbook(fresh / WORKBOOK, r, tables, period, moment)
+            write_workbook(fresh / WORKBOOK, r, tables, about, moment)
         rows = {name: table.num_rows for name, table in tables.items()}
         written = [*tables, *([PAGE] if with_page else []), *([WORKBOOK] if excel else [])]
         files = {name: _described(fresh / name, rows.get(name)) for name in written}

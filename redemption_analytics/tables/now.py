@@ -64,6 +64,12 @@ def _times(tables: Mapping[str, Any]) -> Frame:
     )
 
 
+def oldest_of(tables: Mapping[str, Any]) -> datetime | None:
+    """Return the first moment at which anything happened; None where nothing has a time."""
+    oldest = as_arrow(native(_times(tables).select(nw.col("time").min())))[0][0].as_py()
+    return oldest if isinstance(oldest, datetime) else None
+
+
 def _newest(times: Frame) -> datetime | None:
     newest: datetime | None = as_arrow(native(times.select(nw.col("time").max())))[0][0].as_py()
     return newest
