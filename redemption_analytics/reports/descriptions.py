@@ -35,6 +35,15 @@ class Description:
 
 
 _NET = "Points redeemed, points that came back, and what is left."
+_FLOWS = (
+    "Points that were reversed later are in. Redemptions of which the exports do not tell where"
+    " their points were earned are in no row."
+)
+_TILLS = (
+    "The least likely first. A q_value below 0.01 stands out: a reason to look, not a verdict."
+    " Tills with few redemptions have none."
+)
+_OF_PERIOD = "Redemptions of the period that the report is about, and what came back of them so far."
 _RATES = (
     "Which share of redemptions, and of points, has come back so far; the younger, the less it had"
     " time to. ci_low and ci_high are the 95 % interval (Wilson) of redemption_reversal_rate."
@@ -67,6 +76,20 @@ TABLES: dict[str, Description] = {
         "by redemption date",
     ),
     "net_points_posted": Description("Net points by {period}, posted", _NET, POSTED),
+    "reconciliation": Description(
+        "Reconciliation by program and {period}",
+        "An account for each program: opening_points + points_redeemed - points_reversed_posted ="
+        " closing_points. And what ties the two bases: net_points = net_points_posted +"
+        " reversed_of_other_periods - reversed_in_other_periods. What has no time is posted last.",
+        "both: posted, and by redemption date",
+    ),
+    "reversal_rates_compared": Description(
+        "Reversal rate of the period against earlier ones",
+        "The period that the report is about against the one before, and the same of the year"
+        " before, each as it was known at the same age. ci_low and ci_high are the 95 % interval"
+        " of the change (Newcombe): where it has 0 within, chance alone may make the change.",
+        BY_REDEMPTION,
+    ),
     "kpis": Description(
         "Key figures by {period}",
         "Under the names of the vendor's dashboards. A bill is a distinct transaction, a redeemer a"
@@ -88,15 +111,13 @@ TABLES: dict[str, Description] = {
     "expected_reversals_by_program": Description(
         "Points still expected back by program", _EXPECTED
     ),
-    "reversal_outliers": Description(
-        "Tills against chance",
-        "The least likely first. A q_value below 0.01 stands out: a reason to look, not a verdict."
-        " Tills with few redemptions have none.",
+    "reversal_outliers": Description("Tills against chance", _TILLS),
+    "reversal_outliers_of_period": Description(
+        "Tills against chance, in the period", f"{_OF_PERIOD} {_TILLS}", BY_REDEMPTION
     ),
-    "source_flows": Description(
-        "Where points were earned, and where they were redeemed",
-        "Points that were reversed later are in. Redemptions of which the exports do not tell where"
-        " their points were earned are in no row.",
+    "source_flows": Description("Where points were earned, and where they were redeemed", _FLOWS),
+    "source_flows_of_period": Description(
+        "Where points were earned that were redeemed in the period", _FLOWS
     ),
     "audit": Description(
         "Audit",
@@ -144,6 +165,18 @@ COLUMNS: dict[str, tuple[Kind, str]] = {
     "points_reversed": _POINTS,
     "net_points": _POINTS,
     "points_consumed": _POINTS,
+    "points_reversed_posted": _POINTS,
+    "net_points_posted": _POINTS,
+    "opening_points": _POINTS,
+    "closing_points": _POINTS,
+    "reversed_of_other_periods": _POINTS,
+    "reversed_in_other_periods": _POINTS,
+    "compared_with": ("text", "first day of a period"),
+    "redemptions_before": _REDEMPTIONS,
+    "redemptions_after": ("count", "redemptions of the period"),
+    "rate_before": _OF_REDEMPTIONS,
+    "rate_after": ("share", "of redemptions of the period"),
+    "change": ("share", "difference of shares"),
     "points_reversal_rate": ("share", "of points"),
     "redemption_reversal_rate": _OF_REDEMPTIONS,
     "full_reversal_rate": _OF_REDEMPTIONS,

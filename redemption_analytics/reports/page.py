@@ -12,12 +12,12 @@ import markupsafe
 import redemption_analytics
 from redemption_analytics.audits import notation
 from redemption_analytics.moments import moment_name
-from redemption_analytics.options import Period
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports import quality
 from redemption_analytics.reports.embedding import fingerprint, scripts
 from redemption_analytics.reports.headline import headline
 from redemption_analytics.reports.manifest import sources
+from redemption_analytics.reports.reported import Reported
 from redemption_analytics.reports.sections import Tables, sections
 from redemption_analytics.tables.passed_over import passed_over
 from redemption_analytics.visible import visible
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def render(
-    r: Redemptions, known: Redemptions, tables: Tables, period: Period, as_of: datetime | None
+    r: Redemptions, known: Redemptions, tables: Tables, about: Reported, as_of: datetime | None
 ) -> str:
     """Write the page.
 
@@ -39,8 +39,8 @@ def render(
         The same as it was known at ``as_of``.
     tables
         What the Parquet files hold, by file name.
-    period
-        The grain of time.
+    about
+        The period that the report is about.
     as_of
         The moment of the report; None where nothing has a time.
     """
@@ -59,11 +59,12 @@ def render(
     read = sources(r)
     page = template.render(
         as_of="" if as_of is None else moment_name(as_of),
-        period=period,
+        about=about,
+        earlier=" and ".join(about.name_of(start) for start in about.earlier),
         read=read,
         answers=number(sum(row["responses"] for row in read)),
-        headline=None if as_of is None else headline(tables, period, as_of),
-        sections=sections(known, tables, period, moment),
+        cards=[] if as_of is None else headline(tables, about),
+        sections=sections(known, tables, about, moment),
         verdict=quality.verdict(findings),
         findings=findings,
         notation=notation(finding.example for finding in findings),

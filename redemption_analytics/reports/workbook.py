@@ -14,10 +14,10 @@ from xlsxwriter.exceptions import FileCreateError
 
 import redemption_analytics
 from redemption_analytics.moments import moment_name
-from redemption_analytics.options import Period
 from redemption_analytics.reports.cells import DIGITS
 from redemption_analytics.reports.looks import INDENTED, LEFT, NUMERIC, Looks, set_up
 from redemption_analytics.reports.manifest import passed_over, sources
+from redemption_analytics.reports.reported import Reported
 from redemption_analytics.reports.sheets import Sheet, sheets_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def write_workbook(
     path: Path,
     r: Redemptions,
     tables: Mapping[str, pa.Table],
-    period: Period,
+    about: Reported,
     as_of: datetime | None,
 ) -> None:
     """Write the workbook.
@@ -51,8 +51,8 @@ def write_workbook(
         All that was loaded.
     tables
         What the Parquet files hold, by file name.
-    period
-        The grain of time.
+    about
+        The period that the report is about.
     as_of
         The moment of the report; None where nothing has a time.
     """
@@ -70,9 +70,9 @@ def write_workbook(
         sheets = [
             sheet
             for name, table in shown.items()
-            for sheet in sheets_of(book, looks, name, table, period)
+            for sheet in sheets_of(book, looks, name, table, about.grain)
         ]
-        _write_overview(overview, looks, sheets, _facts(r, read, shown, period, as_of))
+        _write_overview(overview, looks, sheets, _facts(r, read, shown, about, as_of))
         try:
             book.close()
         except FileCreateError as error:
@@ -97,7 +97,7 @@ def _facts(
     r: Redemptions,
     read: list[dict[str, Any]],
     shown: Mapping[str, pa.Table],
-    period: Period,
+    about: Reported,
     as_of: datetime | None,
 ) -> dict[str, str]:
     """Say what the report is of, by what each says."""
@@ -107,7 +107,7 @@ def _facts(
     span = f", exported {' to '.join(dict.fromkeys([days[0], days[-1]]))}" if days else ""
     left_out = len(passed_over(r))
     facts = {
-        "Period": f"by {period}",
+        "Period": f"by {about.grain}" if as_of is None else f"{about.name}, by {about.grain}",
         "As of": "nothing in the data has a time" if as_of is None else moment_name(as_of),
         "Read": f"{_many(answers, 'answer')} in {_many(files, 'file')}{span}: see sources"
         + (f"; {_many(left_out, 'file')} passed over: see manifest.json" if left_out else ""),
