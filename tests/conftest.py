@@ -32,8 +32,8 @@ def reports_of_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
     All tables take seconds, however little they are of.
     """
 
-    def contents(_: ra.Redemptions, known: ra.Redemptions, period: Any, as_of: Any) -> Any:
-        return {"net_points": ra.net_points(known, period)}
+    def contents(_: ra.Redemptions, known: ra.Redemptions, about: Any, as_of: Any) -> Any:
+        return {"net_points": ra.net_points(known, about.grain)}
 
     monkeypatch.setattr("redemption_analytics.reports.writing.contents", contents)
 

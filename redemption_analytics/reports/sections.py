@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,15 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.metrics import reversal_rates
+from redemption_analytics.metrics.expected import ADVICE
 from redemption_analytics.metrics.outliers import MIN_REDEMPTIONS, stands_out
+from redemption_analytics.moments import moment_name
 from redemption_analytics.options import Period
 from redemption_analytics.plot import curve, expected, flows, funnel, net, rates
 from redemption_analytics.plot.groups import Groups, grouped, names_of, plain_rows
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports.contents import SETTLED
 from redemption_analytics.reports.embedding import Embedded, embedded
+from redemption_analytics.reports.reported import Reported
 from redemption_analytics.reports.tables import Columns, html_table
-from redemption_analytics.tables.periods import period_name, running_start
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -32,20 +34,28 @@ _STORES, _FLOWS, _TILLS, _CURVE_DAYS = 6, 10, 10, (0, 1, 3, 7, 14, 30, 60, 90)
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A table on the page, that opens where its title is clicked, or is open."""
+
+    title: str
+    table: str
+    open: bool = False
+
+
+@dataclass(frozen=True)
 class Section:
-    """A part of the page: a heading, what it says in words, a chart, and a table."""
+    """A part of the page: a heading, what it covers, what it says in words, a chart, and tables."""
 
     name: str
     short: str
     title: str
+    covers: str
     words: list[str]
     chart: Embedded | None = None
-    table: str = ""
-    table_title: str = ""
-    open_table: bool = False
+    tables: list[Shown] = field(default_factory=list)
 
 
-def sections(r: Redemptions, tables: Tables, period: Period, as_of: datetime) -> list[Section]:
+def sections(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> list[Section]:
     """Return the sections of the page, in their order.
 
     Parameters
@@ -54,59 +64,117 @@ def sections(r: Redemptions, tables: Tables, period: Period, as_of: datetime) ->
         The bundle as it was known at ``as_of``.
     tables
         What the Parquet files hold, by file name.
-    period
-        The grain of time.
+    about
+        The period that the report is about.
     as_of
         The moment of the report.
     """
     return [
-        _net_points(r, tables, period, as_of),
-        _rates(r, tables, as_of),
-        _curve(r, tables),
-        _expected(r, tables),
-        _tills(r, tables),
-        _flows(r, tables),
-        _coupons(tables, period, as_of),
+        _net_points(r, tables, about, as_of),
+        _reconciliation(r, tables, about),
+        _rates(r, tables, about, as_of),
+        _curve(r, tables, as_of),
+        _expected(r, tables, as_of),
+        _tills(r, tables, about, as_of),
+        _flows(r, tables, about, as_of),
+        _coupons(tables, about),
     ]
 
 
-def _net_points(r: Redemptions, tables: Tables, period: Period, as_of: datetime) -> Section:
-    newest = _NEWEST[period]
-    # A mistyped year would stretch the chart: it ends with the period that is running.
-    current = running_start(as_of, period)
+def _net_points(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> Section:
+    period = about.grain
     posted = tables["net_points_posted.parquet"]
-    posted = posted.filter(pc.fill_null(pc.less_equal(posted[period], current), True))
-    groups = grouped(r, posted, [period], "points_redeemed", newest=newest)
+    # A chart of either basis takes the names that the metric has.
+    posted = posted.rename_columns([name.removesuffix("_posted") for name in posted.column_names])
+    groups = grouped(r, posted, [period], "points_redeemed", newest=_NEWEST[period], as_of=as_of)
     amounts = ("points_redeemed", "points_reversed", "net_points")
     total = {name: sum(row[name] for row in groups.rows) for name in amounts}
-    chart = embedded(net.drawn(groups, [period], plain_rows(posted), "event"))
+    chart = embedded(net.drawn(groups, [period], "event"))
     words = [
-        f"In the {_many(period, groups)} shown, {number(total['points_redeemed'])} points were"
-        f" redeemed and {number(total['points_reversed'])} came back:"
+        f"In the {_many(groups.periods, period)} shown, {number(total['points_redeemed'])} points"
+        f" were redeemed and {number(total['points_reversed'])} came back:"
         f" {number(total['net_points'])} net.",
         f"Each reversal is booked in the {period} in which it happened.",
+        *chart.said[1:],
     ]
     columns: Columns = {
         "period": (period.capitalize(), "text"),
         "redemptions": ("Redemptions", "count"),
         "points_redeemed": ("Points redeemed", "points"),
-        "points_reversed": ("Points reversed", "points"),
-        "net_points": ("Net points", "points"),
+        "points_reversed": ("Points reversed, posted", "points"),
+        "net_points": ("Net points, posted", "points"),
     }
-    table = html_table("table-net", reversed(groups.rows), columns)
+    table = _table("net", reversed(groups.rows), columns)
     return Section(
-        "net", "Net points", f"Net points by {period}", words, chart, table, "The same as a table"
+        "net",
+        "Net points",
+        f"Net points by {period}, posted",
+        f"The newest {_many(groups.periods, period)} until {moment_name(as_of)}.",
+        words,
+        chart,
+        [Shown("The same as a table", table)],
     )
 
 
-def _rates(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
+def _reconciliation(r: Redemptions, tables: Tables, about: Reported) -> Section:
+    accounts = tables["reconciliation.parquet"]
+    here = accounts.filter(pc.equal(accounts[about.grain], about.start))
+    groups = grouped(r, here.drop_columns([about.grain]), ["program_id"], "closing_points")
+    rows = _in_order(groups)
+    numbers = [name for name in here.column_names if name not in ("program_id", about.grain)]
+    total = {name: pc.sum(here[name]).as_py() or 0 for name in numbers}
+    words = [
+        f"{number(total['opening_points'])} points were redeemed and had not come back when the"
+        f" {about.grain} began; {number(total['points_redeemed'])} were redeemed in it and"
+        f" {number(total['points_reversed_posted'])} came back:"
+        f" {number(total['closing_points'])} at its end.",
+        f"By redemption date the {about.grain} has {number(total['net_points'])} net points, as"
+        f" posted {number(total['net_points_posted'])}:"
+        f" {number(total['reversed_of_other_periods'])} points came back in it of redemptions of"
+        f" other {about.grain}s, and {number(total['reversed_in_other_periods'])} of its own in"
+        " others.",
+    ]
+    account: Columns = {
+        "label": ("Program", "text"),
+        "opening_points": ("Opening", "points"),
+        "points_redeemed": ("+ redeemed", "points"),
+        "points_reversed_posted": ("- reversed, posted", "points"),
+        "closing_points": ("= closing", "points"),
+    }
+    bases: Columns = {
+        "label": ("Program", "text"),
+        "net_points_posted": ("Net points, posted", "points"),
+        "reversed_of_other_periods": (f"+ reversed of other {about.grain}s", "points"),
+        "reversed_in_other_periods": (f"- reversed in other {about.grain}s", "points"),
+        "net_points": ("= net points, by redemption date", "points"),
+    }
+    rows.append(total | {"label": "All programs"})
+    return Section(
+        "reconciliation",
+        "Reconciliation",
+        "Reconciliation",
+        f"{about.name}, and for the opening all before it, on both bases.",
+        words,
+        None,
+        [
+            Shown("What was open, what moved, what is open", _table("account", rows, account), True),
+            Shown("From one basis to the other", _table("bases", rows, bases), True),
+        ],
+    )
+
+
+def _rates(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> Section:
     settled = tables["reversal_rates_settled_by_program.parquet"]
     groups = grouped(r, settled, ["program_id"], "redemptions").only("redemptions")
     of_all = reversal_rates(r, within=SETTLED, as_of=as_of)
     chart = embedded(rates.drawn(groups, ["program_id"], of_all, SETTLED))
+    by_program = tables["reversal_rates_by_program.parquet"]
+    here = by_program.filter(pc.equal(by_program[about.grain], about.start))
+    of_period = grouped(r, here.drop_columns([about.grain]), ["program_id"], "redemptions")
     words = [
         *chart.said,
         "Younger redemptions are left out, so that no program looks better than it is.",
+        f"Those of {about.name} are in a table of their own, with what came back of them so far.",
     ]
     columns: Columns = {
         "label": ("Program", "text"),
@@ -117,20 +185,22 @@ def _rates(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
         "ci_high": ("to", "percent"),
         "points_reversal_rate": ("Rate of points", "percent"),
     }
-    rows = _in_order(groups)
-    table = html_table("table-rates", rows, columns)
+    rows = _in_order(of_period.only("redemptions"))
     return Section(
         "rates",
         "Reversal rates",
         "Reversal rates by program",
+        f"All redemptions that are 30 days old, and those of {about.name}, by redemption date.",
         words,
         chart,
-        table,
-        "The same as a table",
+        [
+            Shown(f"Redemptions of {about.name}", _table("rates-of-period", rows, columns), True),
+            Shown("All, within 30 days", _table("rates", _in_order(groups), columns)),
+        ],
     )
 
 
-def _curve(r: Redemptions, tables: Tables) -> Section:
+def _curve(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
     of_all = tables["reversal_curve.parquet"]
     chart = embedded(curve.drawn(curve.curves(r, of_all, []), [], of_all, "redemptions"))
     words = [
@@ -146,27 +216,26 @@ def _curve(r: Redemptions, tables: Tables) -> Section:
         "ci_low": ("95 % from", "percent"),
         "ci_high": ("to", "percent"),
     }
-    table = html_table("table-curve", rows, columns)
     return Section(
         "curve",
         "Reversal curve",
         "How soon points come back",
+        f"All redemptions until {moment_name(as_of)}.",
         words,
         chart,
-        table,
-        "Some days of it",
+        [Shown("Some days of it", _table("curve", rows, columns))],
     )
 
 
-def _expected(r: Redemptions, tables: Tables) -> Section:
+def _expected(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
     by_program = tables["expected_reversals_by_program.parquet"]
     groups = grouped(r, by_program, ["program_id"], "open_points")
     of_all = tables["expected_reversals.parquet"]
     chart = embedded(expected.drawn(groups, ["program_id"], of_all))
     words = [
         *chart.said,
-        "Open points were redeemed in the last 90 days and have not come back. What is expected"
-        " back is what to keep in reserve.",
+        "Open points were redeemed in the last 90 days and have not come back.",
+        ADVICE,
     ]
     columns: Columns = {
         "label": ("Program", "text"),
@@ -174,25 +243,22 @@ def _expected(r: Redemptions, tables: Tables) -> Section:
         "open_points": ("Open points", "points"),
         "expected_points": ("Expected back", "count"),
         "low": ("95 % from", "count"),
-        "high": ("to", "count"),
+        "high": ("to: the reserve", "count"),
     }
-    table = html_table("table-expected", _in_order(groups), columns)
     return Section(
         "expected",
         "Expected back",
         "Points still expected back",
+        f"Redemptions of the 90 days before {moment_name(as_of)}.",
         words,
         chart,
-        table,
-        "The same as a table",
+        [Shown("The same as a table", _table("expected", _in_order(groups), columns))],
     )
 
 
-def _tills(r: Redemptions, tables: Tables) -> Section:
-    outliers = tables["reversal_outliers.parquet"]
-    tests = grouped(r, outliers, ["till_code"], "redemptions", most=len(outliers)).rows
-    found = [row for row in tests if stands_out(row)]
-    chart = embedded(funnel.drawn(r, outliers, ["till_code"]))
+def _tills(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> Section:
+    of_period = tables["reversal_outliers_of_period.parquet"]
+    chart = embedded(funnel.drawn(r, of_period, ["till_code"]))
     words = [
         *chart.said,
         "Each mark is a till. Between the lines lie 95 % and 99.8 % of tills of that size if they"
@@ -200,6 +266,24 @@ def _tills(r: Redemptions, tables: Tables) -> Section:
         f" {MIN_REDEMPTIONS} redemptions cannot stand out. One that does is a reason to look, not a"
         " verdict.",
     ]
+    everything = tables["reversal_outliers.parquet"]
+    return Section(
+        "tills",
+        "Tills",
+        "Tills against chance",
+        f"Redemptions of {about.name}, and beside them all until {moment_name(as_of)}.",
+        words,
+        chart,
+        [
+            _outliers(r, of_period, about.name, "tills-of-period"),
+            _outliers(r, everything, "all time", "tills"),
+        ],
+    )
+
+
+def _outliers(r: Redemptions, outliers: pa.Table, when: str, name: str) -> Shown:
+    tests = grouped(r, outliers, ["till_code"], "redemptions", most=len(outliers)).rows
+    found = [row for row in tests if stands_out(row)]
     columns: Columns = {
         "label": ("Till", "text"),
         "redemptions": ("Redemptions", "count"),
@@ -207,58 +291,66 @@ def _tills(r: Redemptions, tables: Tables) -> Section:
         "expected_reversed_redemptions": ("At the rate of the others", "days"),
         "q_value": ("q value", "small"),
     }
-    table = html_table("table-tills", (found or tests)[:_TILLS], columns)
-    title = "Tills that stand out" if found else "No till stands out: the most unusual ones"
-    return Section(
-        "tills", "Tills", "Tills against chance", words, chart, table, title, open_table=bool(found)
-    )
+    title = "tills that stand out" if found else "no till stands out, the most unusual ones"
+    table = _table(name, (found or tests)[:_TILLS], columns)
+    return Shown(f"Of {when}: {title}", table, bool(found))
 
 
-def _flows(r: Redemptions, tables: Tables) -> Section:
-    rows = tables["source_flows.parquet"].to_pylist()
+def _flows(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> Section:
     title = "Where points were earned, and where they were redeemed"
-    if not rows:
+    covers = f"Redemptions of {about.name}, and beside them all until {moment_name(as_of)}."
+    everything = tables["source_flows.parquet"].to_pylist()
+    if not everything:
         words = ["The exports do not tell where points were earned: ask for it when exporting."]
-        return Section("flows", "Earned and redeemed", title, words)
+        return Section("flows", "Earned and redeemed", title, covers, words)
     names = names_of(r, "store_code")
-    chart = embedded(flows.drawn(rows, names, _STORES))
-    for row in rows:
-        for column in ("source_store_code", "store_code"):
-            row[column] = names.get(row[column], row[column]) or "not known"
-    rows.sort(key=lambda row: -row["points_consumed"])
+    of_period = tables["source_flows_of_period.parquet"].to_pylist()
+    shown = [
+        Shown(f"The largest flows of {when}", _largest_flows(name, rows, names))
+        for name, when, rows in (
+            ("flows-of-period", about.name, of_period),
+            ("flows", "all time", everything),
+        )
+        if rows
+    ]
+    if not of_period:
+        words = [f"No redemption of {about.name} tells where its points were earned."]
+        return Section("flows", "Earned and redeemed", title, covers, words, None, shown)
+    chart = embedded(flows.drawn(of_period, names, _STORES))
+    return Section("flows", "Earned and redeemed", title, covers, chart.said, chart, shown)
+
+
+def _largest_flows(name: str, rows: list[dict[str, Any]], names: Mapping[Any, str]) -> str:
+    stores = ("source_store_code", "store_code")
+    named = [
+        row | {column: names.get(row[column], row[column]) or "not known" for column in stores}
+        for row in rows
+    ]
+    named.sort(key=lambda row: -row["points_consumed"])
     columns: Columns = {
         "source_store_code": ("Earned in", "text"),
         "store_code": ("Redeemed in", "text"),
         "points_consumed": ("Points", "points"),
         "mean_age_days": ("Mean age in days", "days"),
     }
-    table = html_table("table-flows", rows[:_FLOWS], columns)
-    return Section(
-        "flows", "Earned and redeemed", title, chart.said, chart, table, "The largest flows"
-    )
+    return _table(name, named[:_FLOWS], columns)
 
 
-def _coupons(tables: Tables, period: Period, as_of: datetime) -> Section:
-    summary = tables["coupon_performance.parquet"].to_pylist()
-    if not summary:
-        return Section(
-            "coupons", "Coupons", "Coupons", ["There are no coupon redemptions in the data."]
-        )
-    # The headline's period: the last one that is over, where there is one.
-    current = running_start(as_of, period)
-    starts = {row[period] for row in summary if row[period] is not None}
-    over = [start for start in starts if start < current] or list(starts)
-    rows = [row for row in summary if over and row[period] == max(over)]
+def _coupons(tables: Tables, about: Reported) -> Section:
+    everything = tables["coupon_performance.parquet"].to_pylist()
+    rows = [row for row in everything if row[about.grain] == about.start]
+    if not rows:
+        when = f"of {about.name} " if everything else ""
+        words = [f"There are no coupon redemptions {when}in the data."]
+        return Section("coupons", "Coupons", "Coupons", f"{about.name}.", words)
     rows.sort(key=lambda row: -row["coupons_redeemed"])
     for row in rows:
         row["series"] = "no series" if row["series_id"] is None else str(row["series_id"])
         row["share_off"] = None if row["percent_off"] is None else row["percent_off"] / 100
-    if not over:
-        return Section("coupons", "Coupons", "Coupons", ["No coupon redemption has a time."])
     total = sum(row["coupons_redeemed"] for row in rows)
     money = sum(row["amount_off"] or 0 for row in rows)
     words = [
-        f"In {period_name(max(over), period)}, {number(total)} coupons were redeemed; those that"
+        f"{_many(total, 'coupon')} {'was' if total == 1 else 'were'} redeemed; those that"
         f" take off an amount took off {money:,.2f} in the organisation's currency."
     ]
     columns: Columns = {
@@ -270,16 +362,17 @@ def _coupons(tables: Tables, period: Period, as_of: datetime) -> Section:
         "amount_off": ("Taken off, in money", "money"),
         "share_off": ("Taken off, in percent", "percent"),
     }
-    table = html_table("table-coupons", rows, columns)
-    return Section(
-        "coupons", "Coupons", "Coupons", words, None, table, "By series", open_table=True
-    )
+    shown = [Shown("By series", _table("coupons", rows, columns), True)]
+    return Section("coupons", "Coupons", "Coupons", f"{about.name}.", words, None, shown)
+
+
+def _table(name: str, rows: Iterable[Mapping[str, Any]], columns: Columns) -> str:
+    return html_table(f"table-{name}", rows, columns)
 
 
 def _in_order(groups: Groups) -> list[dict[str, Any]]:
     return sorted(groups.rows, key=lambda row: groups.labels.index(row["label"]))
 
 
-def _many(period: Period, groups: Groups) -> str:
-    count = len(groups.rows)
-    return period if count == 1 else f"{count} {period}s"
+def _many(count: int, name: str) -> str:
+    return f"{number(count)} {name}" if count == 1 else f"{number(count)} {name}s"

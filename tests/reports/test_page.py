@@ -11,14 +11,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from payloads import answers, coupon, load, redemption, reversal
 
 import redemption_analytics as ra
 from redemption_analytics.reports import quality
-from redemption_analytics.reports.headline import Headline, headline
+from redemption_analytics.reports.contents import contents
+from redemption_analytics.reports.headline import Card, headline
+from redemption_analytics.reports.reported import Reported, reported
 from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.now import oldest_of
 
 SAMPLES = "data_samples/organisation"
 HOSTILE = "<script>alert(1)</script>"
@@ -72,68 +74,113 @@ def test_the_headline_holds_the_last_whole_month_against_the_one_before(
     text = Page(sample).text
     kpis = ra.kpis(r, "month").set_index("month")
     posted = ra.net_points(r, "month", basis="event").set_index("month")
-    october, september = datetime(2026, 10, 1), datetime(2026, 9, 1)
+    october = datetime(2026, 10, 1)
     for frame, column, title in (
         (kpis, "points_redeemed", "Points redeemed"),
-        (posted, "points_reversed", "Points reversed"),
-        (posted, "net_points", "Net points"),
+        (posted, "points_reversed", "Points reversed, posted"),
+        (posted, "net_points", "Net points, posted"),
         (kpis, "redemption_bills", "Point redemption bills"),
         (kpis, "redeemers", "Redeemers"),
         (kpis, "coupons_redeemed", "Coupons redeemed"),
     ):
-        now, before = frame.loc[october, column], frame.loc[september, column]
-        direction = "up" if now > before else "down"
-        change = f"{direction} {abs(now - before) / before * 100:,.1f} %"
-        assert f"{title} {now:,} {change} from September 2026" in text
+        now = frame.loc[october, column]
+        changes = []
+        for then, name in (
+            (datetime(2026, 9, 1), "September 2026"),
+            (datetime(2025, 10, 1), "October 2025"),
+        ):
+            before = frame.loc[then, column]
+            direction = "up" if now > before else "down"
+            changes.append(f"{direction} {abs(now - before) / before * 100:,.1f} % from {name}")
+        assert f"{title} {now:,} {' '.join(changes)}" in text
     assert "November 2026 is not over" in text
 
 
-def heads(redeemed: dict[str, int], as_of: str, period: Any = "month") -> Headline:
-    r = load([redemption(f"r{n}", p, t) for n, (t, p) in enumerate(redeemed.items())])
-    tables = {
-        "kpis.parquet": as_arrow(ra.kpis(r, period)),
-        "net_points_posted.parquet": as_arrow(ra.net_points(r, period, "event")),
-    }
-    return headline(tables, period, datetime.fromisoformat(as_of))
+def tables_of(r: ra.Redemptions, about: Reported, as_of: datetime | None) -> Any:
+    found = contents(r, r, about, as_of)
+    return {f"{name}.parquet": as_arrow(table) for name, table in found.items()}
+
+
+def heads(
+    items: list[Any], as_of: str, period: Any = "month"
+) -> tuple[Reported, dict[str, Card]]:
+    r, moment = load(items), datetime.fromisoformat(as_of)
+    about = reported(oldest_of(r.tables), period, moment)
+    cards = headline(tables_of(r, about, moment), about)
+    return about, {card.name: card for card in cards}
+
+
+def of_days(redeemed: dict[str, int]) -> list[Any]:
+    return [redemption(f"r{n}", p, t) for n, (t, p) in enumerate(redeemed.items())]
 
 
 def test_a_period_in_which_nothing_happened_counts_as_zero() -> None:
-    found = heads({"2026-01-05": 100}, "2026-03-10")
-    assert (found.period, found.before, found.running) == (
+    about, cards = heads(of_days({"2026-01-05": 100}), "2026-03-10")
+    assert (about.name, about.name_of(about.before), about.name_of(about.running)) == (
         "February 2026", "January 2026", "March 2026",
     )  # fmt: skip
-    assert (found.cards[0].value, found.cards[0].change) == ("0", "down 100.0 % from ")
+    card = cards["Points redeemed"]
+    assert (card.value, card.changes) == ("0", ["down 100.0 % from January 2026"])
+    assert "Reversal rate so far" not in cards
 
 
 def test_the_first_whole_period_has_none_to_be_compared_with() -> None:
-    found = heads({"2026-01-05": 100}, "2026-02-10")
-    assert (found.period, found.before) == ("January 2026", "")
-    assert [card.change for card in found.cards] == [""] * 6
+    about, cards = heads(of_days({"2026-01-05": 100}), "2026-02-10")
+    assert (about.name, about.earlier) == ("January 2026", [])
+    assert [card.changes for card in cards.values()] == [[]] * 7
 
 
 def test_where_no_period_is_over_the_running_one_is_shown() -> None:
-    found = heads({"2026-02-05": 100}, "2026-02-10")
-    assert (found.period, found.before, found.running) == ("February 2026", "", "")
-    assert found.cards[0].value == "100"
+    about, cards = heads(of_days({"2026-02-05": 100}), "2026-02-10")
+    assert (about.name, about.over, about.earlier, about.running) == (
+        "February 2026", False, [], None,
+    )  # fmt: skip
+    assert cards["Points redeemed"].value == "100"
 
 
 def test_a_rise_from_nothing_has_no_percentage() -> None:
-    found = heads({"2025-12-05": 9, "2026-02-05": 100}, "2026-03-10")
-    assert found.cards[0].change == "up from 0 in "
+    _, cards = heads(of_days({"2025-12-05": 9, "2026-02-05": 100}), "2026-03-10")
+    assert cards["Points redeemed"].changes == ["up from 0 in January 2026"]
+
+
+def test_what_december_always_does_is_no_news() -> None:
+    redeemed = {"2024-12-05": 100, "2025-11-05": 50, "2025-12-05": 100}
+    _, cards = heads(of_days(redeemed), "2026-01-10")
+    assert cards["Points redeemed"].changes == [
+        "up 100.0 % from November 2025", "unchanged from December 2024",
+    ]  # fmt: skip
+
+
+def test_a_rate_is_compared_with_what_others_were_at_the_same_age() -> None:
+    items = []
+    for month in ("2026-01", "2026-02"):
+        for n in range(200):
+            # Of each month 20 are back within days, and of January 100 more much later.
+            back = f"{month}-25" if n < 20 else "2026-03-09" if n < 120 else None
+            late = month == "2026-02" and n >= 20
+            backs = [] if back is None or late else [reversal(1000 * int(month[-1]) + n, 5, back)]
+            items.append(redemption(f"{month} {n}", 10, f"{month}-20", backs))
+    _, cards = heads(items, "2026-03-05")
+    card = cards["Reversal rate so far"]
+    assert card.value == "10.0 %"
+    assert card.changes == [
+        "+0.0 %-points from January 2026 (95 %: -6.0 %-points to +6.0 %-points): no more than"
+        " chance"
+    ]
 
 
 @pytest.mark.parametrize(
     ("period", "names"),
     [
-        ("day", ("9 March 2026", "8 March 2026")),
-        ("week", ("week of 2 March 2026", "week of 23 February 2026")),
-        ("quarter", ("Q4 2025", "Q3 2025")),
-        ("year", ("2025", "2024")),
+        ("day", ("9 March 2026", "8 March 2026", "10 March 2025")),
+        ("week", ("week of 2 March 2026", "week of 23 February 2026", "week of 3 March 2025")),
+        ("quarter", ("Q4 2025", "Q3 2025", "Q4 2024")),
+        ("year", ("2025", "2024", "")),
     ],
 )
-def test_periods_are_compared_by_their_own_calendar(period: str, names: tuple[str, str]) -> None:
-    found = heads({"2020-01-05": 100}, "2026-03-10", period)
-    assert (found.period, found.before) == names
+def test_periods_are_compared_by_their_own_calendar(period: str, names: tuple[str, ...]) -> None:
+    about, _ = heads(of_days({"2020-01-05": 100}), "2026-03-10", period)
+    assert (about.name, *map(about.name_of, (about.before, about.year_before))) == names
 
 
 @pytest.mark.parametrize("name", ["{}.json", "{}T02-00.json", "exports/{}/answers.json"])
@@ -160,35 +207,26 @@ def test_a_report_is_about_the_last_period_that_was_over_when_the_export_was_mad
     redemptions = [redemption("a", 100, "2026-10-02"), redemption("b", 5, newest.format(made))]
     export.write_text(json.dumps(answers(redemptions)))
     r = ra.load(export)
-    tables = {
-        "kpis.parquet": as_arrow(ra.kpis(r, period)),
-        "net_points_posted.parquet": as_arrow(ra.net_points(r, period, "event")),  # type: ignore[arg-type]
-    }
     assert r.now is not None
-    found = headline(tables, period, r.now)  # type: ignore[arg-type]
-    assert (found.period, found.over) == (last, True)
-    assert found.running in (running, "")
-    assert bool(found.running) == (r.now > datetime.fromisoformat(made))
+    about = reported(oldest_of(r.tables), period, r.now)  # type: ignore[arg-type]
+    assert (about.name, about.over) == (last, True)
+    assert about.name_of(about.running) in (running, "")
+    assert bool(about.running) == (r.now > datetime.fromisoformat(made))
 
 
 @pytest.mark.parametrize("as_of", ["2026-10-31", "2026-10", "2026-11-01T00:00"])
 def test_at_the_end_of_its_last_day_a_month_is_over(
     tmp_path: Path, as_of: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def figures(r: ra.Redemptions, known: ra.Redemptions, period: Any, moment: Any) -> Any:
-        found.append(moment)
-        return {
-            "kpis": ra.kpis(known, period),
-            "net_points_posted": ra.net_points(known, period, "event"),
-        }
+    def figures(r: ra.Redemptions, known: ra.Redemptions, about: Reported, moment: Any) -> Any:
+        found.append((about.name, about.running))
+        return {"kpis": ra.kpis(known, about.grain)}
 
-    found: list[datetime] = []
+    found: list[Any] = []
     monkeypatch.setattr("redemption_analytics.reports.writing.contents", figures)
     r = load([redemption("a", 100, "2026-10-02"), redemption("b", 5, "2026-11-20")])
-    files = ra.write_reports(r, tmp_path / "report", as_of=as_of, page=False)
-    tables = {path.name: pq.read_table(path) for path in files if path.suffix == ".parquet"}
-    head = headline(tables, "month", found[0])
-    assert (head.period, head.running, head.cards[0].value) == ("October 2026", "", "100")
+    ra.write_reports(r, tmp_path / "report", as_of=as_of, page=False)
+    assert found == [("October 2026", None)]
 
 
 def test_what_is_later_than_as_of_is_not_on_the_page(tmp_path: Path) -> None:
@@ -246,15 +284,15 @@ def test_every_section_has_its_heading_its_chart_and_its_table(sample: str) -> N
     page = Page(sample)
     ids = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
     assert ids == [
-        "headline", "net", "rates", "curve", "expected", "tills", "flows", "coupons", "quality",
+        "headline", "net", "reconciliation", "rates", "curve", "expected", "tills", "flows",
+        "coupons", "quality",
     ]  # fmt: skip
     linked = {attributes["href"] for tag, attributes in page.tags if tag == "a"}
     assert {f"#{name}" for name in ids} <= linked
     charts = [a["data-chart"] for _, a in page.tags if "data-chart" in a]
-    assert charts == [
-        f"{name}-chart" for name in ids if name not in ("headline", "coupons", "quality")
-    ]
-    assert sum(tag == "table" for tag, _ in page.tags) == 7
+    without = ("headline", "reconciliation", "coupons", "quality")
+    assert charts == [f"{name}-chart" for name in ids if name not in without]
+    assert sum(tag == "table" for tag, _ in page.tags) == 12
     assert "station.till2" in page.text
 
 
