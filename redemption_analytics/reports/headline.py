@@ -100,8 +100,8 @@ def _change_of_rate(row: Mapping[str, float | datetime | None], about: Reported)
     change, low, high = (row[name] for name in ("change", "ci_low", "ci_high"))
     if not isinstance(change, float) or not isinstance(low, float) or not isinstance(high, float):
         return f"no redemptions to compare with in {earlier}"
-    interval = f"{_difference(change)} from {earlier} (95 %: {_difference(low)} to {_difference(high)})"
-    return interval if low > 0 or high < 0 else f"{interval}: no more than chance"
+    said = f"{_difference(change)} from {earlier} (95 %: {low * 100:+.1f} to {high * 100:+.1f})"
+    return said if low > 0 or high < 0 else f"{said}, no more than chance"
 
 
 def _difference(share: float) -> str:

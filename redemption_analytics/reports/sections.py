@@ -22,6 +22,7 @@ from redemption_analytics.reports.contents import SETTLED
 from redemption_analytics.reports.embedding import Embedded, embedded
 from redemption_analytics.reports.reported import Reported
 from redemption_analytics.reports.tables import Columns, html_table
+from redemption_analytics.tables.periods import period_start
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -30,6 +31,8 @@ Tables: TypeAlias = Mapping[str, pa.Table]
 
 #: How many periods the page shows; the Parquet files have them all.
 _NEWEST: dict[Period, int] = {"day": 42, "week": 26, "month": 24, "quarter": 16, "year": 10}
+#: How many stores the page lists, and how many periods their lines have.
+_STORES_LISTED, _TREND = 200, 12
 _STORES, _FLOWS, _TILLS, _CURVE_DAYS = 6, 10, 10, (0, 1, 3, 7, 14, 30, 60, 90)
 
 
@@ -72,6 +75,7 @@ def sections(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -
     return [
         _net_points(r, tables, about, as_of),
         _reconciliation(r, tables, about),
+        _stores(r, tables, about),
         _rates(r, tables, about, as_of),
         _curve(r, tables, as_of),
         _expected(r, tables, as_of),
@@ -161,6 +165,48 @@ def _reconciliation(r: Redemptions, tables: Tables, about: Reported) -> Section:
             Shown("From one basis to the other", _table("bases", rows, bases), True),
         ],
     )
+
+
+def _stores(r: Redemptions, tables: Tables, about: Reported) -> Section:
+    points, reversals = (
+        tables[f"{name}_by_store.parquet"] for name in ("net_points", "reversal_rates")
+    )
+    starts = [period_start(about.start, about.grain, -back) for back in range(_TREND)][::-1]
+    trends: dict[str | None, dict[datetime, float]] = {}
+    for row in points.filter(pc.is_in(points[about.grain], pa.array(starts))).to_pylist():
+        trends.setdefault(row["store_code"], {})[row[about.grain]] = row["net_points"]
+    rates = {
+        row["store_code"]: row
+        for row in reversals.filter(pc.equal(reversals[about.grain], about.start)).to_pylist()
+    }
+    here = points.filter(pc.equal(points[about.grain], about.start)).drop_columns([about.grain])
+    groups = grouped(r, here, ["store_code"], "points_redeemed", most=_STORES_LISTED)
+    if not groups.rows:
+        words = [f"Nothing was redeemed in {about.name}."]
+        return Section("stores", "Stores", "Stores", f"{about.name}.", words)
+    rows = sorted(groups.rows, key=lambda row: (-row["net_points"], row["label"]))
+    for row in rows:
+        row |= rates[row["store_code"]]
+        trend = trends[row["store_code"]]
+        row["trend"] = [trend.get(start, 0) for start in starts]
+    words = [
+        f"{_many(len(here), 'store')}, the one with the most net points first, by the date of the"
+        " redemption.",
+        *([groups.note] if groups.note else []),
+        f"The line is of the net points of {_many(len(starts), about.grain)}.",
+    ]
+    columns: Columns = {
+        "label": ("Store", "text"),
+        "points_redeemed": ("Points redeemed", "points"),
+        "net_points": ("Net points", "points"),
+        "trend": ("Trend", "line"),
+        "redemptions": ("Redemptions", "count"),
+        "redemption_reversal_rate": ("Reversal rate so far", "percent"),
+        "ci_low": ("95 % from", "percent"),
+        "ci_high": ("to", "percent"),
+    }
+    shown = [Shown("Ranked by net points", _table("stores", rows, columns), True)]
+    return Section("stores", "Stores", "Stores", f"{about.name}.", words, None, shown)
 
 
 def _rates(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> Section:

@@ -8,12 +8,24 @@ from typing import Any, Literal, TypeAlias
 import great_tables as gt
 import pandas as pd
 
+from redemption_analytics.plot.look import BLUE
 from redemption_analytics.visible import shortened
 
-Kind = Literal["text", "count", "points", "money", "percent", "days", "small"]
+Kind = Literal["text", "count", "points", "money", "percent", "days", "small", "line"]
 
 #: For each column that a table shows, its title and what it holds.
 Columns: TypeAlias = Mapping[str, tuple[str, Kind]]
+
+_LINE = gt.nanoplot_options(
+    data_line_type="straight",
+    data_line_stroke_color=BLUE,
+    show_data_points=False,
+    show_data_area=False,
+    show_reference_line=False,
+    show_reference_area=False,
+    show_vertical_guides=False,
+    show_y_axis_guide=False,
+)
 
 _FORMATS: dict[Kind, Callable[[gt.GT, list[str]], gt.GT]] = {
     "text": lambda table, _: table,
@@ -23,6 +35,7 @@ _FORMATS: dict[Kind, Callable[[gt.GT, list[str]], gt.GT]] = {
     "percent": lambda table, names: table.fmt_percent(names, decimals=1),
     "days": lambda table, names: table.fmt_number(names, decimals=1),
     "small": lambda table, names: table.fmt_scientific(names, n_sigfig=2),
+    "line": lambda table, names: table.fmt_nanoplot(names[0], options=_LINE),
 }
 
 
@@ -54,4 +67,6 @@ def html_table(name: str, rows: Iterable[Mapping[str, Any]], columns: Columns) -
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return ",".join(f"{number:g}" for number in value)
     return shortened(value) if isinstance(value, str) else value
