@@ -75,8 +75,9 @@ def audit(r: Redemptions, as_of: Moment | None = None) -> Any:
                   check severity  count
     0  truncated_points    error      1
     """
+    fast = r.in_arrow()
     rows = [
-        check(r).select(
+        check(fast).select(
             check=nw.lit(name),
             severity=nw.lit(severity),
             count=nw.col("count").fill_null(0).cast(nw.Int64),
@@ -84,7 +85,8 @@ def audit(r: Redemptions, as_of: Moment | None = None) -> Any:
         )
         for name, severity, check in (*_CHECKS, _as_of_after_now(end(as_of, "as_of")))
     ]
-    return native(nw.concat(rows))
+    found = native(nw.concat(rows))
+    return found if fast is r else found.to_pandas()
 
 
 def notation(examples: Iterable[str]) -> str:

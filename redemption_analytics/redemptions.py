@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from redemption_analytics.atomic_directory import check_replaceable, write_folders, written_beside
@@ -26,6 +27,7 @@ from redemption_analytics.tables.frames import (
     of_one_kind,
     pandas_frame,
 )
+from redemption_analytics.tables.lazy import frame, native
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER, no_findings, no_ledger
 from redemption_analytics.tables.now import findings_of_now, now_as_of, now_of, with_now
 from redemption_analytics.tables.outputs import converted_files
@@ -186,6 +188,28 @@ source_breakups, custom_fields, rejects, files
         """Build a bundle of pandas frames from Arrow tables of declared form."""
         frames: dict[str, Any] = {name: pandas_frame(name, table) for name, table in tables.items()}
         return cls(**frames, ledger=ledger.to_pandas(), findings=findings.to_pandas())
+
+    def in_arrow(self) -> Redemptions:
+        """Return a bundle of pandas frames as one of Arrow tables, and any other as it is.
+
+        Each step over pandas frames takes a millisecond, however little they hold, and what asks
+        for hundreds of steps is several times as fast on Arrow tables; on many rows it is as fast.
+        What pandas holds and Arrow cannot stays as it is.
+        """
+        if not isinstance(self.points, pd.DataFrame):
+            return self
+
+        def read(table: Any) -> pa.Table:
+            return as_arrow(native(frame(table)))
+
+        try:
+            tables = {name: read(table) for name, table in self.tables.items()}
+            books = {"ledger": read(self.ledger), "findings": with_now(self.findings, self.now)}
+            found = Redemptions(**tables, **books)
+        except (pa.ArrowException, OverflowError):
+            return self
+        found._unfiltered = None if self._unfiltered is None else read(self._unfiltered)
+        return found
 
     def validate(self) -> Redemptions:
         """Check every table against its schema, and the relations between them.

@@ -118,6 +118,7 @@ def write_reports(
             "nothing of what was read can be used, and the report would be of nothing:"
             " allow_empty=True writes it all the same"
         )
+    r = r.in_arrow()
     target = path_of(directory, "directory")
     check = partial(check_replaceable, own=report_files, overwrite=True)
     with written_beside(target, check) as fresh:
