@@ -186,8 +186,11 @@ source_breakups, custom_fields, rejects, files
         cls, tables: Mapping[str, pa.Table], ledger: pa.Table, findings: pa.Table
     ) -> Redemptions:
         """Build a bundle of pandas frames from Arrow tables of declared form."""
-        frames: dict[str, Any] = {name: pandas_frame(name, table) for name, table in tables.items()}
-        return cls(**frames, ledger=ledger.to_pandas(), findings=findings.to_pandas())
+        found = cls.__new__(cls)  # These are frames of one kind: nothing is to be found out.
+        for name, table in tables.items():
+            setattr(found, name, pandas_frame(name, table))
+        found.ledger, found.findings = ledger.to_pandas(), findings.to_pandas()
+        return found
 
     def in_arrow(self) -> Redemptions:
         """Return a bundle of pandas frames as one of Arrow tables, and any other as it is.

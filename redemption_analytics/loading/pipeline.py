@@ -80,6 +80,7 @@ class Pipeline:
         self.rejected: Counter[str] = Counter()
         self._first_reject: str | None = None
         self.odd = {"unknown_fields": Met(), "epoch_times": Met()}
+        self._parsed = False
         self._succeeded = 0
         self.accounts: list[Account] = []
         self._account_of: dict[str, Account] = {}
@@ -116,8 +117,9 @@ class Pipeline:
             finally:
                 processes.end()
                 pool.shutdown(cancel_futures=True)
-        # Whatever was read, every table has its columns.
-        self.merging.add(_nothing(parser, self.dating))
+        if not self._parsed:
+            # Whatever was read, every table has its columns.
+            self.merging.add(_nothing(parser, self.dating))
         self._keep.append("rejects", rejects_table([]))
 
     def _here(
@@ -187,6 +189,7 @@ class Pipeline:
         self._take(exports, future.result())
 
     def _take(self, exports: list[Export], parsed: Parsed) -> None:
+        self._parsed = True
         read, tables = parsed.read, parsed.tables
         origin = self._origin(exports, read)
         self.seen.update(read.seen)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 from redemption_analytics.contract import (
     ANSWER,
@@ -240,7 +240,13 @@ def _lists(shape: Shape, path: str) -> Iterator[tuple[str, Shape]]:
         yield from _lists(inner, f"{path}.{name}")
 
 
-@lru_cache(maxsize=1)
+@cache
 def declaration() -> Declaration:
     """Return the contract's declaration."""
     return Declaration()
+
+
+@cache
+def encoded_declaration(points: PointsType, *, offsets: bool) -> bytes:
+    """Return the contract's declaration as the reader takes it."""
+    return declaration().encoded(points, offsets=offsets)

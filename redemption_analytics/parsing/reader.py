@@ -16,7 +16,11 @@ import pyarrow as pa
 from redemption_analytics.contract import Kind, PointsType
 from redemption_analytics.errors import FaultError, RedemptionAnalyticsError
 from redemption_analytics.parsing.binding import library
-from redemption_analytics.parsing.declaration import Declaration, declaration
+from redemption_analytics.parsing.declaration import (
+    Declaration,
+    declaration,
+    encoded_declaration,
+)
 from redemption_analytics.parsing.rejects import Refused, Reject, Texts, in_words
 from redemption_analytics.parsing.wall_clock import on_the_wall
 from redemption_analytics.reading.blocks import Block
@@ -99,7 +103,7 @@ class Reader:
         self._personal = personal
         self._memory = memory
         self._library = library()
-        encoded = self._declaration.encoded(points, offsets=timezone is not None)
+        encoded = encoded_declaration(points, offsets=timezone is not None)
         opened = ctypes.c_void_p()
         self._check(self._library.reader_open(encoded, len(encoded), ctypes.byref(opened)), 0)
         self._contract = opened

@@ -40,10 +40,26 @@ def columns_of(frame: Any) -> list[str]:
 
 def pandas_frame(table: str, data: pa.Table) -> pd.DataFrame:
     """Convert a table of declared form to pandas, with the types that its model declares."""
+    if not len(data):
+        return _without_rows(table, data.schema).copy()
+    columns = {}
+    for name, column in schema_of(table).columns.items():
+        mapped = _PANDAS.get(str(column.dtype), {}).get(data.schema.field(name).type)
+        # The array itself: a Series on the way takes longer than it.
+        array = None if mapped is None else mapped.__from_arrow__(data[name])
+        columns[name] = data[name].to_pandas() if array is None else array
+    return pd.DataFrame(columns, copy=False)
+
+
+@cache
+def _without_rows(table: str, schema: pa.Schema) -> pd.DataFrame:
+    """Return the frame of a table that has no rows, built once."""
     columns = {}
     for name, column in schema_of(table).columns.items():
         mapped = _PANDAS.get(str(column.dtype), {})
-        columns[name] = data[name].to_pandas(types_mapper=mapped.get)
+        columns[name] = pa.chunked_array([], schema.field(name).type).to_pandas(
+            types_mapper=mapped.get
+        )
     return pd.DataFrame(columns, copy=False)
 
 
