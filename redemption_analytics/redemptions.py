@@ -26,7 +26,15 @@ from redemption_analytics.tables.frames import (
     of_one_kind,
     pandas_frame,
 )
-from redemption_analytics.tables.ledger import FINDINGS, LEDGER, no_findings, no_ledger
+from redemption_analytics.tables.ledger import (
+    CASE,
+    CASES,
+    FINDINGS,
+    LEDGER,
+    no_cases,
+    no_findings,
+    no_ledger,
+)
 from redemption_analytics.tables.now import findings_of_now, now_as_of, now_of, with_now
 from redemption_analytics.tables.outputs import converted_files
 from redemption_analytics.tables.points import point_sums
@@ -51,6 +59,9 @@ source_breakups, custom_fields, rejects, files
         What was seen, and what became of it, per kind of element.
     findings
         What only the loader could see, for :func:`redemption_analytics.audit`.
+    cases
+        The redemptions, reversals and customers in which it saw that, for
+        :func:`redemption_analytics.audit_cases`.
 
     Attributes
     ----------
@@ -127,6 +138,7 @@ source_breakups, custom_fields, rejects, files
         files: Any = None,
         ledger: Any = None,
         findings: Any = None,
+        cases: Any = None,
     ):
         given: dict[str, Any] = {
             "responses": responses,
@@ -148,6 +160,7 @@ source_breakups, custom_fields, rejects, files
             setattr(self, name, frames[name] if here else frame_like(like, empty(name), name))
         self.ledger = frame_like(like, no_ledger()) if ledger is None else ledger
         self.findings = frame_like(like, no_findings()) if findings is None else findings
+        self.cases = frame_like(like, no_cases()) if cases is None else cases
 
     @property
     def tables(self) -> dict[str, Any]:
@@ -181,11 +194,16 @@ source_breakups, custom_fields, rejects, files
 
     @classmethod
     def from_arrow(
-        cls, tables: Mapping[str, pa.Table], ledger: pa.Table, findings: pa.Table
+        cls,
+        tables: Mapping[str, pa.Table],
+        ledger: pa.Table,
+        findings: pa.Table,
+        cases: pa.Table,
     ) -> Redemptions:
         """Build a bundle of pandas frames from Arrow tables of declared form."""
         frames: dict[str, Any] = {name: pandas_frame(name, table) for name, table in tables.items()}
-        return cls(**frames, ledger=ledger.to_pandas(), findings=findings.to_pandas())
+        books = {LEDGER: ledger, FINDINGS: findings, CASES: cases}
+        return cls(**frames, **{name: table.to_pandas() for name, table in books.items()})
 
     def validate(self) -> Redemptions:
         """Check every table against its schema, and the relations between them.
@@ -285,7 +303,11 @@ source_breakups, custom_fields, rejects, files
         """
         target = path_of(directory, "directory")
         tables = {name: conformed(name, frame) for name, frame in self.tables.items()}
-        books = {LEDGER: as_arrow(self.ledger), FINDINGS: with_now(self.findings, self.now)}
+        books = {
+            LEDGER: as_arrow(self.ledger),
+            FINDINGS: with_now(self.findings, self.now),
+            CASES: as_arrow(self.cases).cast(CASE),
+        }
         plain = {name: table.replace_schema_metadata() for name, table in (tables | books).items()}
         check = partial(check_replaceable, own=converted_files, overwrite=True)
         with written_beside(target, check) as fresh:

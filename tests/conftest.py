@@ -33,7 +33,7 @@ def reports_of_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """
 
     def contents(_: ra.Redemptions, known: ra.Redemptions, period: Any, as_of: Any) -> Any:
-        return {"net_points": ra.net_points(known, period)}
+        return {"net_points": lambda: ra.net_points(known, period)}
 
     monkeypatch.setattr("redemption_analytics.reports.writing.contents", contents)
 

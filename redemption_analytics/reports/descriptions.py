@@ -98,6 +98,13 @@ TABLES: dict[str, Description] = {
         "Points that were reversed later are in. Redemptions of which the exports do not tell where"
         " their points were earned are in no row.",
     ),
+    **{
+        f"{name}s": Description(
+            f"{name.capitalize()}s and their names",
+            f"Each {name} with its newest name, and when it was first and last seen.",
+        )
+        for name in ("program", "store", "till")
+    },
     "audit": Description(
         "Audit",
         "What to know before trusting the figures, of all that was read: how many cases each check"
@@ -133,6 +140,11 @@ COLUMNS: dict[str, tuple[Kind, str]] = {
     "program_id": ("code", "program"),
     "store_code": ("text", "store"),
     "till_code": ("text", "till"),
+    "program_name": ("text", "newest name"),
+    "store_name": ("text", "newest name"),
+    "till_name": ("text", "newest name"),
+    "first_seen": ("text", "time"),
+    "last_seen": ("text", "time"),
     "source_store_code": ("text", "store, earned"),
     "series_id": ("code", "coupon series"),
     "discount_type": ("text", "type"),

@@ -14,7 +14,7 @@ from redemption_analytics.metrics import reversal_rates
 from redemption_analytics.metrics.outliers import MIN_REDEMPTIONS, stands_out
 from redemption_analytics.options import Period
 from redemption_analytics.plot import curve, expected, flows, funnel, net, rates
-from redemption_analytics.plot.groups import Groups, grouped, names_of, plain_rows
+from redemption_analytics.plot.groups import Groups, grouped, names_of, plain_rows, told_apart
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports.contents import SETTLED
 from redemption_analytics.reports.embedding import Embedded, embedded
@@ -222,10 +222,14 @@ def _flows(r: Redemptions, tables: Tables) -> Section:
         return Section("flows", "Earned and redeemed", title, words)
     names = names_of(r, "store_code")
     chart = embedded(flows.drawn(rows, names, _STORES))
+    stores = ("source_store_code", "store_code")
+    codes = sorted({row[column] for row in rows for column in stores} - {None})
+    # Two stores of one name are two.
+    labels = told_apart({(code,): names.get(code, code) for code in codes}, [flows.UNKNOWN])
     for row in rows:
-        for column in ("source_store_code", "store_code"):
-            row[column] = names.get(row[column], row[column]) or "not known"
-    rows.sort(key=lambda row: -row["points_consumed"])
+        for column in stores:
+            row[column] = labels.get((row[column],), flows.UNKNOWN)
+    rows.sort(key=lambda row: (-row["points_consumed"], *(row[column] for column in stores)))
     columns: Columns = {
         "source_store_code": ("Earned in", "text"),
         "store_code": ("Redeemed in", "text"),
