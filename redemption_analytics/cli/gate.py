@@ -84,6 +84,15 @@ class Gate:
         """Whether it cannot be told without the audit."""
         return bool(self.fail_on)
 
+    def forbidden(self, audit: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Return those rows of an audit that must find nothing, and do."""
+        severities = _SEVERITIES if "warning" in self.fail_on else self.fail_on
+        return [
+            row
+            for row in audit
+            if row["count"] and (row["check"] in self.fail_on or row["severity"] in severities)
+        ]
+
     def failures(
         self, ledger: Iterable[Mapping[str, Any]], audit: Iterable[Mapping[str, Any]] = ()
     ) -> list[str]:
@@ -109,14 +118,8 @@ class Gate:
         elif self.most is not None and rejected > self.most:
             found.append(f"{rejected:,} rejected, more than {self.most}")
         return found + [
-            f"{row['check']} ({row['severity']}): {row['count']:,}"
-            for row in audit
-            if row["count"] and self._forbids(row)
+            f"{row['check']} ({row['severity']}): {row['count']:,}" for row in self.forbidden(audit)
         ]
-
-    def _forbids(self, row: Mapping[str, Any]) -> bool:
-        severities = _SEVERITIES if "warning" in self.fail_on else self.fail_on
-        return row["check"] in self.fail_on or row["severity"] in severities
 
 
 def _senseless(number: str, unit: str) -> bool:

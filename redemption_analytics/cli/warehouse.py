@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import redemption_analytics as ra
-from redemption_analytics.cli.gate import FailOnOption, Gate, StrictOption
+from redemption_analytics.cli.gate import FailOnOption, Gate, MaxRejectedOption, StrictOption
 from redemption_analytics.cli.output import Output, table
-from redemption_analytics.cli.running import DONE, NOT_AS_WANTED, command
+from redemption_analytics.cli.running import command
 from redemption_analytics.cli.sources import SourceArgument, sources
-from redemption_analytics.cli.verdicts import rows
+from redemption_analytics.cli.verdicts import leave, rows
+from redemption_analytics.contract import ELEMENTS
 from redemption_analytics.flags import loading
 from redemption_analytics.options import DEFAULTS, LoadOptions, NamedBy
+
+if TYPE_CHECKING:
+    from redemption_analytics.warehouse.ingest import Ingested
 
 WarehouseArgument = Annotated[
     str, typer.Argument(metavar="WAREHOUSE", help="A directory or URL.", show_default=False)
 ]
 
 
-@command()
+@command(can_json=True)
 @loading
 def ingest(
     source: SourceArgument,
@@ -34,29 +38,50 @@ def ingest(
     ],
     strict: StrictOption = False,
     fail_on: FailOnOption = None,
+    max_rejected: MaxRejectedOption = None,
     options: LoadOptions = DEFAULTS,
     output: Output = Output(),  # noqa: B008
 ) -> None:
-    """Take what is new in exports into a warehouse; what was ingested before is not read again."""
-    gate = Gate.of(strict, fail_on, None)
+    """Take what is new in exports into a warehouse; what was ingested before is not read again.
+
+    Status 1 is about what is new: what was rejected before, or found by the audit, ends no later
+    ingest.
+    """
+    gate = Gate.of(strict, fail_on, max_rejected)
     defaults: dict[str, Any] = {**DEFAULTS}
     # What is left out is as it was when the warehouse was made.
     chosen: Any = {name: v for name, v in options.items() if v != defaults[name]}
     warehouse = ra.Warehouse(directory)
     done = warehouse.ingest(sources(source), **chosen)
     output.say(str(done))
-    rejected = sum(done.rejected.values())
-    if rejected:
-        output.warn(
-            f"{rejected:,} rejected: redemption-analytics audit {shlex.quote(directory)}"
-            " --cases DIR lists all of them"
-        )
-    found = rows(ra.audit(warehouse.open("duckdb"))) if gate.asks_audit else []
-    ledger = [{"element": name, "rejected": count} for name, count in done.rejected.items()]
-    failures = gate.failures(ledger, found)
-    for failure in failures:
-        output.warn(f"failed: {failure}")
-    raise typer.Exit(NOT_AS_WANTED if failures else DONE)
+    said = {
+        "directory": directory,
+        "warehouse_version": done.version,
+        "read": done.read,
+        "known": done.known,
+        "changes": done.counts,
+    }
+    ledger = [
+        {"element": name, "seen": done.seen.get(name, 0), "rejected": done.rejected.get(name, 0)}
+        for name in ELEMENTS
+    ]
+    where = f"redemption-analytics audit {shlex.quote(directory)} --cases DIR lists all of them"
+    leave(output, gate, where, said, ledger, _new_findings(warehouse, done, gate))
+
+
+def _new_findings(warehouse: ra.Warehouse, done: Ingested, gate: Gate) -> list[dict[str, Any]]:
+    """Count what a gate forbids and the audit found because of an ingest."""
+    if not (gate.asks_audit and done.read):
+        return []
+    from redemption_analytics.audits.growth import new_cases
+
+    def opened(version: int) -> ra.Redemptions:
+        return warehouse.open("duckdb", version=version)
+
+    after = opened(done.version)
+    checks = [row["check"] for row in gate.forbidden(rows(ra.audit(after)))]
+    before = opened(done.version - 1) if checks and done.version > 1 else None
+    return new_cases(before, after, checks)
 
 
 def _grown(place: str) -> ra.Warehouse:

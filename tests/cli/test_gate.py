@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from payloads import answers, redemption, reversal
 from typer.testing import CliRunner
 
 import redemption_analytics as ra
@@ -137,12 +139,56 @@ def test_a_gate_ends_each_command_with_1_after_its_work(command: str, tmp_path: 
     assert tried(GOOD, "--strict", "--fail-on", "warning", "--max-rejected", "0")[0] == 0
 
 
-def test_a_gate_of_an_ingest_looks_at_the_whole_warehouse(tmp_path: Path) -> None:
+def test_a_gate_of_an_ingest_is_about_what_is_new(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
-    assert run("ingest", TRUNCATED, lake, "--fail-on", "error")[0] == 1
-    code, _, err = run("ingest", GOOD, lake, "--fail-on", "error")
-    assert (code, err) == (1, "failed: truncated_points (error): 1\n")
-    assert run("ingest", GOOD, lake, "--fail-on", "over_reversed")[0] == 0
+    gates = ("--strict", "--max-rejected", "50%", "--fail-on", "error")
+
+    def tried(*sources: Path) -> tuple[int, list[str]]:
+        code, _, err = run("ingest", *sources, lake, *gates)
+        return code, [line for line in err.splitlines() if line.startswith("failed: ")]
+
+    assert tried(TRUNCATED) == (1, ["failed: truncated_points (error): 1"])
+    assert tried(TRUNCATED) == (0, [])
+    assert tried(TRUNCATED, GOOD) == (0, [])
+    code, failed = tried(GOOD, BAD)
+    assert (code, failed) == (
+        1,
+        [
+            "failed: 7 rejected",
+            "failed: 4 of 7 points rejected, more than 50%",
+            "failed: truncated_points (error): 1",
+            "failed: rejected (error): 7",
+        ],
+    )
+    assert tried(GOOD, BAD) == (0, [])
+
+
+def test_an_old_case_that_is_told_again_is_new_where_the_new_export_has_it(tmp_path: Path) -> None:
+    def night(day: int, *points: Any) -> Path:
+        path = tmp_path / f"2026-03-0{day}.json"
+        path.write_text(json.dumps(answers(points)))
+        return path
+
+    def failed(*sources: Path, fail_on: str) -> str:
+        return run("ingest", *sources, tmp_path / "lake", "--fail-on", fail_on)[2]
+
+    over = redemption("a", 10, back=[reversal(1, 11)])
+    both = "over_reversed,truncated_points"
+    assert failed(night(1, over), fail_on=both) == "failed: over_reversed (error): 1\n"
+    assert failed(night(2, over), fail_on=both) == ""
+    # As many as before, and another one.
+    mended = redemption("a", 12, back=[reversal(1, 11)])
+    other = redemption("b", 10, back=[reversal(2, 11)])
+    assert failed(night(3, mended, other), fail_on=both) == "failed: over_reversed (error): 1\n"
+    # It is another reversal, and so more that is wrong with an old one.
+    more = redemption("b", 10, back=[reversal(3, 1)])
+    assert failed(night(4, more), fail_on=both) == "failed: over_reversed (error): 1\n"
+    for day in (5, 6):
+        path = night(day, redemption("c", 10))
+        (answer,) = json.loads(path.read_text())
+        answer["response"]["customer"]["points_count"] = 9
+        path.write_text(json.dumps(answer))
+        assert failed(path, fail_on=both) == "failed: truncated_points (error): 1\n"
 
 
 def test_the_checks_that_a_gate_knows_are_those_of_the_audit() -> None:

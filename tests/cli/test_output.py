@@ -58,6 +58,24 @@ def test_json_is_one_object_with_the_numbers_of_the_library(command: str, tmp_pa
         assert said["reversal_rates"].items() <= total.items()
 
 
+def test_json_of_an_ingest_is_about_what_is_new(tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    assert json.loads(run("ingest", GOOD, lake, "--json")[1])["failures"] == []
+    code, out, err = run("ingest", GOOD, BAD, lake, "--json", "--max-rejected", "5")
+    said = json.loads(out)
+    assert (code, said["status"]) == (1, 1)
+    assert said["failures"] == ["7 rejected, more than 5"]
+    assert err.startswith(f"7 rejected: redemption-analytics audit {lake} --cases DIR")
+    ledger = ra.load(BAD).ledger[["element", "seen", "rejected"]]
+    assert said["ledger"] == ledger.to_dict("records")
+    assert (said["directory"], said["warehouse_version"]) == (str(lake), 2)
+    assert (said["read"], said["known"]) == (1, 1)
+    assert said["changes"]["points"] == {"added": 3, "changed": 0, "removed": 0}
+    again = json.loads(run("ingest", GOOD, BAD, lake, "--json", "--strict")[1])
+    assert (again["status"], again["rejected"], again["read"]) == (0, 0, 0)
+    assert not any(one["seen"] for one in again["ledger"])
+
+
 @pytest.mark.parametrize("command", ["audit", "convert", "report"])
 def test_a_gate_that_fails_is_in_the_object(command: str, tmp_path: Path) -> None:
     target = arguments(command, tmp_path / "out")
