@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import html
 import io
@@ -70,6 +71,8 @@ def views(directory: Path) -> Iterable[bytes]:
             yield json.dumps(json.loads(data), ensure_ascii=False).encode()
         elif path.suffix == ".html":
             yield html.unescape(data.decode()).encode()
+            for file in re.findall(rb'href="data:text/csv[^"]*,([^"]*)"', data):
+                yield base64.b64decode(file)
         elif path.suffix == ".xlsx":
             with zipfile.ZipFile(path) as parts:
                 for name in parts.namelist():

@@ -18,7 +18,7 @@ from redemption_analytics.plot.groups import Groups, grouped, names_of, plain_ro
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports.contents import SETTLED
 from redemption_analytics.reports.embedding import Embedded, embedded
-from redemption_analytics.reports.tables import Columns, html_table
+from redemption_analytics.reports.tables import Columns, PageTable, page_table
 from redemption_analytics.tables.periods import period_name, running_start
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Section:
     title: str
     words: list[str]
     chart: Embedded | None = None
-    table: str = ""
+    table: PageTable | None = None
     table_title: str = ""
     open_table: bool = False
 
@@ -93,7 +93,7 @@ def _net_points(r: Redemptions, tables: Tables, period: Period, as_of: datetime)
         "points_reversed": ("Points reversed", "points"),
         "net_points": ("Net points", "points"),
     }
-    table = html_table("table-net", reversed(groups.rows), columns)
+    table = page_table("table-net", reversed(groups.rows), columns)
     return Section(
         "net", "Net points", f"Net points by {period}", words, chart, table, "The same as a table"
     )
@@ -118,7 +118,7 @@ def _rates(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
         "points_reversal_rate": ("Rate of points", "percent"),
     }
     rows = _in_order(groups)
-    table = html_table("table-rates", rows, columns)
+    table = page_table("table-rates", rows, columns)
     return Section(
         "rates",
         "Reversal rates",
@@ -146,7 +146,7 @@ def _curve(r: Redemptions, tables: Tables) -> Section:
         "ci_low": ("95 % from", "percent"),
         "ci_high": ("to", "percent"),
     }
-    table = html_table("table-curve", rows, columns)
+    table = page_table("table-curve", rows, columns)
     return Section(
         "curve",
         "Reversal curve",
@@ -176,7 +176,7 @@ def _expected(r: Redemptions, tables: Tables) -> Section:
         "low": ("95 % from", "count"),
         "high": ("to", "count"),
     }
-    table = html_table("table-expected", _in_order(groups), columns)
+    table = page_table("table-expected", _in_order(groups), columns)
     return Section(
         "expected",
         "Expected back",
@@ -207,7 +207,7 @@ def _tills(r: Redemptions, tables: Tables) -> Section:
         "expected_reversed_redemptions": ("At the rate of the others", "days"),
         "q_value": ("q value", "small"),
     }
-    table = html_table("table-tills", (found or tests)[:_TILLS], columns)
+    table = page_table("table-tills", (found or tests)[:_TILLS], columns)
     title = "Tills that stand out" if found else "No till stands out: the most unusual ones"
     return Section(
         "tills", "Tills", "Tills against chance", words, chart, table, title, open_table=bool(found)
@@ -236,7 +236,7 @@ def _flows(r: Redemptions, tables: Tables) -> Section:
         "points_consumed": ("Points", "points"),
         "mean_age_days": ("Mean age in days", "days"),
     }
-    table = html_table("table-flows", rows[:_FLOWS], columns)
+    table = page_table("table-flows", rows[:_FLOWS], columns)
     return Section(
         "flows", "Earned and redeemed", title, chart.said, chart, table, "The largest flows"
     )
@@ -274,7 +274,7 @@ def _coupons(tables: Tables, period: Period, as_of: datetime) -> Section:
         "amount_off": ("Taken off, in money", "money"),
         "share_off": ("Taken off, in percent", "percent"),
     }
-    table = html_table("table-coupons", rows, columns)
+    table = page_table("table-coupons", rows, columns)
     return Section(
         "coupons", "Coupons", "Coupons", words, None, table, "By series", open_table=True
     )
