@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from redemption_analytics import plot as plot
     from redemption_analytics import schemas as schemas
     from redemption_analytics.audits import audit as audit
+    from redemption_analytics.audits import audit_cases as audit_cases
     from redemption_analytics.errors import RedemptionAnalyticsError as RedemptionAnalyticsError
     from redemption_analytics.errors import RejectedError as RejectedError
     from redemption_analytics.errors import SourceError as SourceError
@@ -34,11 +35,14 @@ if TYPE_CHECKING:
     from redemption_analytics.metrics import customers_to_review as customers_to_review
     from redemption_analytics.metrics import expected_reversals as expected_reversals
     from redemption_analytics.metrics import net_points as net_points
+    from redemption_analytics.metrics import programs as programs
     from redemption_analytics.metrics import reconciliation as reconciliation
     from redemption_analytics.metrics import reversal_curve as reversal_curve
     from redemption_analytics.metrics import reversal_outliers as reversal_outliers
     from redemption_analytics.metrics import reversal_rates as reversal_rates
     from redemption_analytics.metrics import source_flows as source_flows
+    from redemption_analytics.metrics import stores as stores
+    from redemption_analytics.metrics import tills as tills
     from redemption_analytics.metrics import time_to_reversal as time_to_reversal
     from redemption_analytics.metrics.kpis import kpis as kpis
     from redemption_analytics.redemptions import Redemptions as Redemptions
@@ -56,6 +60,7 @@ _HOMES = {
     "Warehouse": "warehouse.warehouse",
     "WriteError": "errors",
     "audit": "audits",
+    "audit_cases": "audits",
     "cohorts": "metrics",
     "compare_rates": "metrics",
     "convert": "loading.convert",
@@ -67,11 +72,14 @@ _HOMES = {
     "load": "loading.load",
     "net_points": "metrics",
     "open": "loading.open",
+    "programs": "metrics",
     "reconciliation": "metrics",
     "reversal_curve": "metrics",
     "reversal_outliers": "metrics",
     "reversal_rates": "metrics",
     "source_flows": "metrics",
+    "stores": "metrics",
+    "tills": "metrics",
     "time_to_reversal": "metrics",
     "write_reports": "reports.writing",
 }

@@ -83,6 +83,9 @@ _OTHERS: dict[str, tuple[Any, Any]] = {
 #: What flags are called, where that is not the option's name.
 _NAMES = {"on_error": "--fail-fast", "keep_custom_fields": "--keep-custom-field"}
 
+#: Options that mean something for what is opened, and not loaded, too.
+_OF_OPENED = ("allow_empty", "progress")
+
 #: Arguments of the library that flags give: those of loading, and others of commands.
 _GIVEN = {*_FLAGS, "overwrite", "page", "period", "as_of"}
 
@@ -125,11 +128,11 @@ def _options(values: dict[str, Any]) -> LoadOptions:
 
 
 def given(options: LoadOptions) -> list[str]:
-    """Name the flags of the options that are not their defaults."""
+    """Name the flags of options of loading alone that are not their defaults."""
     return [
         _flag(name)
         for name, value in options.items()
-        if name != "allow_empty" and value != DEFAULTS[name]  # type: ignore[literal-required]
+        if name not in _OF_OPENED and value != DEFAULTS[name]  # type: ignore[literal-required]
     ]
 
 

@@ -28,7 +28,15 @@ from redemption_analytics.tables.frames import (
     pandas_frame,
 )
 from redemption_analytics.tables.lazy import frame, native
-from redemption_analytics.tables.ledger import FINDINGS, LEDGER, no_findings, no_ledger
+from redemption_analytics.tables.ledger import (
+    CASE,
+    CASES,
+    FINDINGS,
+    LEDGER,
+    no_cases,
+    no_findings,
+    no_ledger,
+)
 from redemption_analytics.tables.now import findings_of_now, now_as_of, now_of, with_now
 from redemption_analytics.tables.outputs import converted_files
 from redemption_analytics.tables.points import point_sums
@@ -53,6 +61,9 @@ source_breakups, custom_fields, rejects, files
         What was seen, and what became of it, per kind of element.
     findings
         What only the loader could see, for :func:`redemption_analytics.audit`.
+    cases
+        The redemptions, reversals and customers in which it saw that, for
+        :func:`redemption_analytics.audit_cases`.
 
     Attributes
     ----------
@@ -129,6 +140,7 @@ source_breakups, custom_fields, rejects, files
         files: Any = None,
         ledger: Any = None,
         findings: Any = None,
+        cases: Any = None,
     ):
         given: dict[str, Any] = {
             "responses": responses,
@@ -150,6 +162,7 @@ source_breakups, custom_fields, rejects, files
             setattr(self, name, frames[name] if here else frame_like(like, empty(name), name))
         self.ledger = frame_like(like, no_ledger()) if ledger is None else ledger
         self.findings = frame_like(like, no_findings()) if findings is None else findings
+        self.cases = frame_like(like, no_cases()) if cases is None else cases
 
     @property
     def tables(self) -> dict[str, Any]:
@@ -183,13 +196,18 @@ source_breakups, custom_fields, rejects, files
 
     @classmethod
     def from_arrow(
-        cls, tables: Mapping[str, pa.Table], ledger: pa.Table, findings: pa.Table
+        cls,
+        tables: Mapping[str, pa.Table],
+        ledger: pa.Table,
+        findings: pa.Table,
+        cases: pa.Table,
     ) -> Redemptions:
         """Build a bundle of pandas frames from Arrow tables of declared form."""
         found = cls.__new__(cls)  # These are frames of one kind: nothing is to be found out.
         for name, table in tables.items():
             setattr(found, name, pandas_frame(name, table))
-        found.ledger, found.findings = ledger.to_pandas(), findings.to_pandas()
+        for name, book in ((LEDGER, ledger), (FINDINGS, findings), (CASES, cases)):
+            setattr(found, name, book.to_pandas())
         return found
 
     def in_arrow(self) -> Redemptions:
@@ -207,7 +225,8 @@ source_breakups, custom_fields, rejects, files
 
         try:
             tables = {name: read(table) for name, table in self.tables.items()}
-            books = {"ledger": read(self.ledger), "findings": with_now(self.findings, self.now)}
+            books = {name: read(getattr(self, name)) for name in (LEDGER, CASES)}
+            books[FINDINGS] = with_now(self.findings, self.now)
             found = Redemptions(**tables, **books)
         except (pa.ArrowException, OverflowError):
             return self
@@ -312,7 +331,11 @@ source_breakups, custom_fields, rejects, files
         """
         target = path_of(directory, "directory")
         tables = {name: conformed(name, frame) for name, frame in self.tables.items()}
-        books = {LEDGER: as_arrow(self.ledger), FINDINGS: with_now(self.findings, self.now)}
+        books = {
+            LEDGER: as_arrow(self.ledger),
+            FINDINGS: with_now(self.findings, self.now),
+            CASES: as_arrow(self.cases).cast(CASE),
+        }
         plain = {name: table.replace_schema_metadata() for name, table in (tables | books).items()}
         check = partial(check_replaceable, own=converted_files, overwrite=True)
         with written_beside(target, check) as fresh:

@@ -33,7 +33,7 @@ def reports_of_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """
 
     def contents(_: ra.Redemptions, known: ra.Redemptions, about: Any, as_of: Any) -> Any:
-        return {"net_points": ra.net_points(known, about.grain)}
+        return {"net_points": lambda: ra.net_points(known, about.grain)}
 
     monkeypatch.setattr("redemption_analytics.reports.writing.contents", contents)
 

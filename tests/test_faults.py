@@ -40,7 +40,9 @@ from redemption_analytics.loading import convert, pipeline
 if "--no-page" in sys.argv:  # as reports_of_one_table does
     from redemption_analytics.metrics import net_points
     from redemption_analytics.reports import writing
-    writing.contents = lambda r, known, period, as_of: {{"net_points": net_points(known, period)}}
+    writing.contents = lambda r, known, period, as_of: {{
+        "net_points": lambda: net_points(known, period)
+    }}
 print("ready", flush=True)
 {before}
 cli.app(sys.argv[1:])
@@ -259,8 +261,9 @@ def test_a_file_in_the_way_is_told_and_stays(command: str, tmp_path: Path) -> No
 
 def test_samples_have_errors_with_remedies_as_other_output_has(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
+    with pytest.raises(ra.UsageError, match="file is a file: name a new or an empty directory"):
+        write_sample(tmp_path / "file", customers=1, exports=1)
     for target, said in (
-        (tmp_path / "file", "a file stands where a directory is needed: name another"),
         (tmp_path / "file" / "x", "a file stands where a directory is needed: name another"),
         (tmp_path / ("x" * 300), "choose a shorter name"),
     ):

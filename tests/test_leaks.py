@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import html
 import io
@@ -70,6 +71,8 @@ def views(directory: Path) -> Iterable[bytes]:
             yield json.dumps(json.loads(data), ensure_ascii=False).encode()
         elif path.suffix == ".html":
             yield html.unescape(data.decode()).encode()
+            for file in re.findall(rb'href="data:text/csv[^"]*,([^"]*)"', data):
+                yield base64.b64decode(file)
         elif path.suffix == ".xlsx":
             with zipfile.ZipFile(path) as parts:
                 for name in parts.namelist():
@@ -77,7 +80,8 @@ def views(directory: Path) -> Iterable[bytes]:
 
 
 def texts_of(r: ra.Redemptions) -> bytes:
-    frames = [*r.tables.values(), r.ledger, r.findings, ra.audit(r)]
+    books = [r.ledger, r.findings, r.cases]
+    frames = [*r.tables.values(), *books, ra.audit(r), ra.audit_cases(r)]
     cells = [str(cell) for frame in frames for name in frame for cell in frame[name]]
     return "\n".join([*cells, repr(r), r._repr_html_()]).encode()
 
@@ -136,7 +140,8 @@ def test_no_value_name_or_note_is_left_in_what_is_written_or_said(
     tables, report = tmp_path / "tables", tmp_path / "report"
     said = run("convert", directory, tables, "--pii", pii, "--threads", "1")
     page = "--page" if pii == "pseudonymize" else "--no-page"
-    said += run("report", directory, report, "--pii", pii, page, "--excel")
+    said += run("report", directory, report, "--pii", pii, page, "--excel", "--verbose")
+    said += run("audit", directory, "--cases", tmp_path / "cases", "--pii", pii, "--json")
     r = ra.load(directory, pii=pii)
     r.to_parquet(tmp_path / "loaded")
     said += errors((path for path in directory.rglob("*") if path.is_file()), pii)

@@ -26,6 +26,7 @@ GOOD = "data_samples/2020-breakups.json"
 
 METRICS = [
     "audit",
+    "audit_cases",
     "cohorts",
     "coupon_performance",
     "coupon_summary",
@@ -33,10 +34,13 @@ METRICS = [
     "expected_reversals",
     "kpis",
     "net_points",
+    "programs",
     "reversal_curve",
     "reversal_outliers",
     "reversal_rates",
     "source_flows",
+    "stores",
+    "tills",
     "time_to_reversal",
 ]
 OF_BUNDLES: dict[str, Callable[..., Any]] = {

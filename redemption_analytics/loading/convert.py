@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import partial
 from tempfile import TemporaryDirectory
@@ -16,12 +17,14 @@ from redemption_analytics.merging.stores import OnDisk
 from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.sources.find import Source
 from redemption_analytics.tables.arguments import path_of, public_with
-from redemption_analytics.tables.ledger import FINDINGS, LEDGER
+from redemption_analytics.tables.ledger import CASES, FINDINGS, LEDGER
 from redemption_analytics.tables.outputs import converted_files
 from redemption_analytics.tables.parts import PARTS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_LOG = logging.getLogger(__name__)
 
 
 @public_with(DECLARED)
@@ -90,7 +93,8 @@ def converted(
     check = partial(check_replaceable, own=converted_files, overwrite=flag("overwrite", overwrite))
     with written_beside(target, check) as fresh:
         with TemporaryDirectory(dir=fresh) as scratch, OnDisk(fresh, scratch, PARTS) as keep:
-            books, found = gather(source, keep, options, useful=True)
+            books, found, cases = gather(source, keep, options, useful=True)
             keep.finish()
-        write_folders({LEDGER: books, FINDINGS: found}, fresh)
+        write_folders({LEDGER: books, FINDINGS: found, CASES: cases}, fresh)
+    _LOG.info("the tables are in their place")
     return books

@@ -76,7 +76,7 @@ def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
     Returns
     -------
     Redemptions
-        The eleven tables, the ledger and the findings.
+        The eleven tables, the ledger, the findings and their cases.
 
     Raises
     ------
@@ -97,10 +97,10 @@ def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
     """
     with system_memory():
         keep = InMemory()
-        books, found = gather(source, keep, options)
+        books, found, cases = gather(source, keep, options)
         tables = {name: declared(name, table) for name, table in _whole(keep.tables()).items()}
         check_whole(tables)
-        return Redemptions.from_arrow(tables, books, found)
+        return Redemptions.from_arrow(tables, books, found, cases)
 
 
 def _whole(parts: Tables) -> Tables:

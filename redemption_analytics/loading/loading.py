@@ -23,6 +23,8 @@ from redemption_analytics.privacy import Pseudonym, pseudonym
 from redemption_analytics.sources.export import Export, in_order, renamed
 from redemption_analytics.sources.find import Source, find_exports
 
+_LOG = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Loading:
@@ -104,8 +106,8 @@ class Loading:
 
 def gather(
     source: Source, keep: Keep, given: LoadOptions, *, useful: bool = False
-) -> tuple[pa.Table, pa.Table]:
-    """Load into tables that grow; return the ledger and the findings.
+) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Load into tables that grow; return the ledger, the findings and the cases.
 
     Parameters
     ----------
@@ -118,9 +120,16 @@ def gather(
     """
     loading = Loading.of(given)
     pipeline = loading.pipeline(keep)
-    loading.gather(pipeline, loading.exports(source))
+    exports = loading.exports(source)
+    _LOG.info("%d files found", len(exports))
+    loading.gather(pipeline, exports)
+    _LOG.info("%d answers read", pipeline.seen["responses"])
     loading.check_some(pipeline, useful=useful)
-    return pipeline.finish(loading.parser, loading.hidden)
+    found = pipeline.finish(loading.parser, loading.hidden)
+    _LOG.info(
+        "%d redemptions and %d coupon redemptions merged", keep.rows("points"), keep.rows("coupons")
+    )
+    return found
 
 
 def _progress_bar(

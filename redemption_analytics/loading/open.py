@@ -20,7 +20,14 @@ from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.sources.find import MOST_QUOTED
 from redemption_analytics.tables.arguments import path_of, public
 from redemption_analytics.tables.frames import connected, pandas_frame
-from redemption_analytics.tables.ledger import FINDINGS, LEDGER, no_findings, no_ledger
+from redemption_analytics.tables.ledger import (
+    CASES,
+    FINDINGS,
+    LEDGER,
+    no_cases,
+    no_findings,
+    no_ledger,
+)
 from redemption_analytics.tables.outputs import (
     FOLDERS,
     is_converted,
@@ -34,6 +41,7 @@ _COLUMNS = {
     **{name: list(columns) for name, columns in TABLES.items()},
     LEDGER: no_ledger().column_names,
     FINDINGS: no_findings().column_names,
+    CASES: no_cases().column_names,
 }
 _MOST_LISTED = 5
 

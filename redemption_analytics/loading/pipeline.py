@@ -267,8 +267,10 @@ class Pipeline:
             raise RejectedError(said(*late[0]))
         return rejects_table(late), cases, now
 
-    def finish(self, parser: Parser, hidden: Pseudonym | None) -> tuple[pa.Table, pa.Table]:
-        """Merge what was gathered, and finish its tables; return the ledger and the findings."""
+    def finish(
+        self, parser: Parser, hidden: Pseudonym | None
+    ) -> tuple[pa.Table, pa.Table, pa.Table]:
+        """Merge what was gathered, and finish its tables; return ledger, findings and cases."""
         late, cases, now = self.merge(parser)
         if late.num_rows:
             self._keep.append("late_rejects", late)
@@ -287,7 +289,7 @@ class Pipeline:
         ]
         books = ledger(self.seen, loaded, _summed(self.merging.merged), self.rejected, passed_over)
         moment = [] if now is None else [Finding(NOW, 1, now.isoformat())]
-        return books, findings([*findings_of(cases), *moment, *odd])
+        return books, findings([*findings_of(cases), *moment, *odd]), cases
 
 
 def _summed(counts: Mapping[str, int]) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""Progress of a load: a bar on a terminal and in a notebook, by bytes read."""
+"""Progress of long work: a bar on a terminal and in a notebook, by bytes read, or by steps."""
 
 from __future__ import annotations
 
@@ -13,21 +13,27 @@ _PATIENCE = 1.0
 
 
 @contextmanager
-def progress_bar(size: int, progress: bool | None) -> Iterator[Callable[[int], object]]:
-    """Show a bar of bytes while the context lasts, with rate and time left.
+def progress_bar(
+    size: int, progress: bool | None, doing: str = "loading", unit: str = "B"
+) -> Iterator[Callable[[int], object]]:
+    """Show a bar while the context lasts, with rate and time left.
 
     Parameters
     ----------
     size
-        Bytes in all, 0 where nobody knows.
+        Bytes, or steps, in all; 0 where nobody knows.
     progress
         Whether to show it; None for a terminal, and for a notebook where it takes a while, so that
         the outputs of small loads stay clean.
+    doing
+        What is done, as the bar says it.
+    unit
+        What is counted: ``"B"``, bytes, are written by thousands and millions.
 
     Yields
     ------
     callable
-        To be told how many bytes were read, each time.
+        To be told how many bytes were read, or steps done, each time.
     """
     notebook = _in_notebook()
     shown = (notebook or sys.stderr.isatty()) if progress is None else progress
@@ -37,9 +43,9 @@ def progress_bar(size: int, progress: bool | None) -> Iterator[Callable[[int], o
     tqdm = _tqdm(widgets=notebook and importlib.util.find_spec("ipywidgets") is not None)
     with tqdm(
         total=size or None,
-        unit="B",
-        unit_scale=True,
-        desc="loading",
+        unit=unit if unit == "B" else f" {unit}",
+        unit_scale=unit == "B",
+        desc=doing,
         delay=_PATIENCE if notebook and progress is None else 0,
     ) as bar:
         yield bar.update

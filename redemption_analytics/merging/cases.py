@@ -12,11 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.contract import DECIMAL_PLACES
-from redemption_analytics.tables.ledger import Finding
-
-#: ``example`` is what the audit says if it shows this one; ``moved`` how many points a restatement
-#: moved.
-CASES = pa.schema([("check", pa.string()), ("example", pa.string()), ("moved", pa.float64())])
+from redemption_analytics.tables.ledger import CASE, Finding
 
 #: The check whose cases are times after their own export: key, day, and day of that.
 LATE = "times_after_export"
@@ -26,16 +22,23 @@ RESTATED = "restated"
 
 
 def cases_of(
-    check: str, examples: pa.Array | pa.ChunkedArray, moved: pa.Array | None = None
+    check: str,
+    element: str,
+    keys: pa.Array | pa.ChunkedArray,
+    examples: pa.Array | pa.ChunkedArray,
+    moved: pa.Array | None = None,
 ) -> pa.Table:
-    """Return cases of one check.
+    """Return cases of one check, in rows of one table.
 
-    >>> cases_of("conflicting_customer", pa.array(["redemption a"])).to_pylist()
-    [{'check': 'conflicting_customer', 'example': 'redemption a', 'moved': None}]
+    >>> keys, examples = pa.array(["a"]), pa.array(["redemption a"])
+    >>> found = cases_of("conflicting_customer", "points", keys, examples)
+    >>> found.drop(["moved"]).to_pylist()
+    [{'check': 'conflicting_customer', 'element': 'points', 'key': 'a', 'example': 'redemption a'}]
     """
     count = len(examples)
     moved = pa.nulls(count, pa.float64()) if moved is None else moved
-    return pa.table([pa.repeat(check, count), examples, moved], schema=CASES)
+    columns = [pa.repeat(check, count), pa.repeat(element, count), keys, examples, moved]
+    return pa.table(columns, schema=CASE)
 
 
 def findings_of(cases: pa.Table) -> list[Finding]:

@@ -43,12 +43,12 @@ class Refused:
     reversals
         What to tell of each.
     conflicts
-        What to tell of each reversal_id.
+        Each reversal_id, and what to tell of it.
     """
 
     rows: npt.NDArray[np.int64] = field(default_factory=_no_rows)
     reversals: tuple[RefusedReversal, ...] = ()
-    conflicts: tuple[str, ...] = ()
+    conflicts: tuple[tuple[str, str], ...] = ()
 
     def __bool__(self) -> bool:
         return len(self.rows) > 0
@@ -107,7 +107,7 @@ def _refused(keep: Keep, found: pd.DataFrame) -> Refused:
     )
     others = lost.groupby(["reversal_id", "kept_by"])["redemption_key"].min()
     conflicts = tuple(
-        f"reversal {id_} of redemption {kept_by} and of {key}"
+        (str(id_), f"reversal {id_} of redemption {kept_by} and of {key}")
         for id_, kept_by, key in others.reset_index().itertuples(index=False, name=None)
     )
     return Refused(lost[ROW].to_numpy(), refused, conflicts)

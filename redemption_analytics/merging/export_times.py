@@ -122,7 +122,7 @@ class Dating:
         found = _Plausible(made if made is not None and made.time() == time.min else None)
         for name in ("points", "coupons", "reversals"):
             for timed, kind in self._timed(rows, fates[name], given[name]):
-                self._look(timed, kind, limits, found)
+                self._look(timed, name, kind, limits, found)
         now = made or found.newest
         if found.on_day is not None:
             now = found.on_day
@@ -164,23 +164,24 @@ class Dating:
         parts = [batch[EXPORT].to_numpy() for batch in keep.batches("points", [EXPORT])]
         return np.concatenate([np.array([], np.int32), *parts])
 
-    def _look(self, rows: pa.Table, kind: str, limits: Times, found: _Plausible) -> None:
+    def _look(self, rows: pa.Table, name: str, kind: str, limits: Times, found: _Plausible) -> None:
         times, exports = rows["time"].to_numpy(), rows[EXPORT].to_numpy()
         late = times > limits[exports]
         found.see(times[~late])
         if late.any():
             own = rows.filter(pa.array(late))
             made = pa.array([export.exported_at for export in self.exports], pa.timestamp("us"))
+            keys = own["key"].cast(pa.string())
             said = pc.binary_join_element_wise(
                 f"{kind} ",
-                own["key"].cast(pa.string()),
+                keys,
                 ": ",
                 _day(own["time"]),
                 ", exported ",
                 _day(made.take(own[EXPORT].combine_chunks())),
                 "",
             )
-            found.late.append(cases_of(LATE, said))
+            found.late.append(cases_of(LATE, name, keys, said))
 
     @staticmethod
     def _limit(export: Dated) -> datetime:

@@ -88,12 +88,19 @@ class Merging:
         given = {name: self._given(rows, fate, odd) for name, fate in fates.items()}
         odd.vanished(rows, fates["points"], fates["reversals"])
         late, now = self._dating.cases(rows, fates, given)
-        conflicts = pa.array(self.refused.conflicts, pa.string())
-        cases = [*odd.cases(), *late, cases_of("conflicting_reversal", conflicts)]
+        ids, conflicts = (
+            pa.array([one[place] for one in self.refused.conflicts], pa.string())
+            for place in (0, 1)
+        )
+        conflicting = cases_of("conflicting_reversal", "reversals", ids, conflicts)
+        cases = [*odd.cases(), *late, conflicting]
         if flattening.pseudonym is not None:
             # The tables do not show it where they have no identities.
             said = [f"the {name} of customer {key}" for name, key in split]
-            cases.append(cases_of("split_customers", pa.array(said, pa.string())))
+            keys = pa.array([key for _, key in split], pa.string())
+            cases.append(
+                cases_of("split_customers", "customers", keys, pa.array(said, pa.string()))
+            )
         self._rewrite(rows, fates, given)
         return pa.concat_tables(cases), now
 

@@ -42,7 +42,7 @@ class Oddities:
         if wrong.any():
             keys = several.table["redemption_key"].filter(pa.array(wrong)).unique()
             named = pc.binary_join_element_wise(_KINDS[name], keys, " ")
-            self._found.append(cases_of(check, named))
+            self._found.append(cases_of(check, name, keys, named))
 
     def _undated(self, several: Versions) -> Mask:
         """Mark what was seen in several exports, one of which does not say when it was made.
@@ -76,7 +76,7 @@ class Oddities:
                 own = batch.filter(pa.array(gone))
                 ids, keys = own["reversal_id"].cast(pa.string()), own["redemption_key"]
                 named = pc.binary_join_element_wise("reversal ", ids, " of redemption ", keys, "")
-                self._found.append(cases_of("vanished_reversals", named))
+                self._found.append(cases_of("vanished_reversals", "reversals", ids, named))
 
     def cases(self) -> list[pa.Table]:
         """Return what was found."""

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.flattening.flatten import PARENT
-from redemption_analytics.merging.cases import CASES, RESTATED, cases_of, points_in_words
+from redemption_analytics.merging.cases import RESTATED, cases_of, points_in_words
 from redemption_analytics.merging.fates import BREAKUPS
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.versions import Mask, Numbers, Versions, codes_of
+from redemption_analytics.tables.ledger import no_cases
 
 #: What is told of a restated redemption: its own points come before those of its reversals.
 _TOLD = pa.schema(
@@ -85,7 +86,7 @@ class Restating:
             moved = pa.array(_of_redemptions(keep, rows).to_numpy())
             told.append(pa.table([keys, ids, said, moved], schema=_TOLD))
         if not told:
-            return CASES.empty_table()
+            return no_cases()
         every = pa.concat_tables(told)
         codes, _ = codes_of(every["redemption_key"])
         ids = every["reversal_id"]
@@ -94,6 +95,8 @@ class Restating:
         moved = every["moved"].to_numpy()[order]
         return cases_of(
             RESTATED,
+            "points",
+            every["redemption_key"].take(pa.array(order[starts])),
             every["example"].take(pa.array(order[starts])),
             pa.array(np.add.reduceat(moved, starts)),
         )

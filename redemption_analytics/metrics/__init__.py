@@ -1,5 +1,6 @@
 """The metrics, each written once for every kind of frame."""
 
+from redemption_analytics.metrics.codes import programs, stores, tills
 from redemption_analytics.metrics.cohorts import cohorts
 from redemption_analytics.metrics.comparison import compare_rates
 from redemption_analytics.metrics.coupons import coupon_performance, coupon_summary
@@ -23,10 +24,13 @@ __all__ = [
     "expected_reversals",
     "kpis",
     "net_points",
+    "programs",
     "reconciliation",
     "reversal_curve",
     "reversal_outliers",
     "reversal_rates",
     "source_flows",
+    "stores",
+    "tills",
     "time_to_reversal",
 ]

@@ -143,8 +143,9 @@ def _booked(reversed_: pd.DataFrame, by: str, period: str, name: str) -> pd.Data
 
 def _columns(accounts: pd.DataFrame) -> dict[str, Any]:
     whole = all(accounts[name].dtype == "Int64" for name in _SUMS)
-    kind = "int64" if whole else "float64"
-    sums = {name: accounts[name].fillna(0).astype(kind) for name in _SUMS}
+    sums = {
+        name: accounts[name].fillna(0).astype("int64" if whole else "float64") for name in _SUMS
+    }
     posted = sums[_OUT] - sums[_POSTED]
     closing = posted.groupby(accounts["program_id"], dropna=False).cumsum()
     columns = {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
 _SIDE, _ROW = 44, 28
-_OTHERS, _UNKNOWN = "other stores", "not known"
+_OTHERS, UNKNOWN = "other stores", "not known"
 
 
 @public
@@ -77,10 +77,10 @@ def _cells(
             if code is not None:
                 sizes[code] = sizes.get(code, 0) + row["points_consumed"]
     largest = sorted(sizes, key=lambda code: (-sizes[code], code))[:most]
-    shown = told_apart({(code,): names.get(code, code) for code in largest}, (_OTHERS, _UNKNOWN))
+    shown = told_apart({(code,): names.get(code, code) for code in largest}, (_OTHERS, UNKNOWN))
 
     def label(code: str | None) -> str:
-        return _UNKNOWN if code is None else shown.get((code,), _OTHERS)
+        return UNKNOWN if code is None else shown.get((code,), _OTHERS)
 
     cells: dict[tuple[str, str], float] = {}
     for row in flows:
@@ -92,12 +92,12 @@ def _cells(
             "earned": earned,
             "redeemed": redeemed,
             "points": points,
-            "same": earned == redeemed and earned not in (_OTHERS, _UNKNOWN),
+            "same": earned == redeemed and earned not in (_OTHERS, UNKNOWN),
             "dark": points > darkest * 0.55,
         }
         for (earned, redeemed), points in cells.items()
     ]
-    order = [*shown.values(), _OTHERS, _UNKNOWN]
+    order = [*shown.values(), _OTHERS, UNKNOWN]
     return rows, order
 
 

@@ -9,12 +9,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import altair as alt
-import narwhals as nw
 
+from redemption_analytics.metrics import programs, stores, tills
 from redemption_analytics.options import PERIODS
 from redemption_analytics.plot.look import FACET, HEIGHT, ROW, WIDTH, Chart, inline, layered
 from redemption_analytics.tables.frames import as_arrow
-from redemption_analytics.tables.lazy import frame, native
 from redemption_analytics.tables.periods import period_name, period_start, running_start
 from redemption_analytics.visible import shortened
 
@@ -31,11 +30,11 @@ _FADED = 0.4
 MOST = 20
 NEWEST = 60
 
-#: Where the names stand that go with codes: table and column.
+#: What knows the names of codes, and the column that has them.
 _NAMES = {
-    "program_id": ("program_breakups", "program_name"),
-    "store_code": ("points", "store_name"),
-    "till_code": ("points", "till_name"),
+    "program_id": (programs, "program_name"),
+    "store_code": (stores, "store_name"),
+    "till_code": (tills, "till_name"),
 }
 
 _AXIS_FORMATS = {
@@ -230,10 +229,8 @@ def names_of(r: Redemptions, column: str) -> dict[Any, str]:
     """Return the names that go with the codes or ids of a column, where the data has them."""
     if column not in _NAMES:
         return {}
-    table, name = _NAMES[column]
-    known = frame(getattr(r, table)).filter(~nw.col(name).is_null() & ~nw.col(column).is_null())
-    found = known.group_by(column).agg(nw.col(name).max()).select(column, name)
-    return {row[column]: row[name] for row in plain_rows(native(found))}
+    known, name = _NAMES[column]
+    return {row[column]: row[name] for row in plain_rows(known(r)) if row[name] is not None}
 
 
 def _label(value: Any, names: Mapping[Any, str], column: str) -> str:

@@ -99,7 +99,9 @@ def _along_time(groups: Groups, basis: Basis) -> Chart:
     line = alt.Chart().mark_line(point=alt.OverlayMarkDef(size=18, aria=False), strokeWidth=1.5)
     return groups.along_time(
         _named(bars, _REDEEMED).encode(x, end, _points(alt.Y), zero, opacity=faded(), tooltip=tips),
-        _named(bars, _REVERSED).encode(start, end, alt.Y("down:Q"), zero, opacity=faded(), tooltip=tips),
+        _named(bars, _REVERSED).encode(
+            start, end, alt.Y("down:Q"), zero, opacity=faded(), tooltip=tips
+        ),
         _named(line, _NET).encode(middle, alt.Y("net_points:Q"), tooltip=tips),
         shared=False,
     )

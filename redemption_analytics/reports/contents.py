@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,12 +17,16 @@ from redemption_analytics.metrics import (
     expected_reversals,
     kpis,
     net_points,
+    programs,
     reconciliation,
     reversal_curve,
     reversal_outliers,
     reversal_rates,
     source_flows,
+    stores,
+    tills,
 )
+from redemption_analytics.options import Period
 from redemption_analytics.reports.reported import Reported
 from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.tables.lazy import frame, native
@@ -40,8 +46,8 @@ _POSTED = {"points_reversed": "points_reversed_posted", "net_points": "net_point
 
 def contents(
     r: Redemptions, known: Redemptions, about: Reported, as_of: datetime | None
-) -> dict[str, Any]:
-    """Compute what a report holds, by the names of its files.
+) -> dict[str, Callable[[], Any]]:
+    """Return what computes what a report holds, by the names of its files.
 
     Parameters
     ----------
@@ -55,34 +61,41 @@ def contents(
         The moment; None for now.
     """
     period = about.grain
-    found: dict[str, Any] = {}
+    found: dict[str, Callable[[], Any]] = {}
     for suffix, columns in [("", [])] + [(f"_by_{name}", [cut]) for name, cut in CUTS.items()]:
         by = [*columns, period]
-        found[f"net_points{suffix}"] = net_points(known, by)
-        found[f"reversal_rates{suffix}"] = reversal_rates(known, by, as_of=as_of)
-    found["reversal_rates_settled_by_program"] = reversal_rates(
-        known, "program_id", within=SETTLED, as_of=as_of
+        found[f"net_points{suffix}"] = partial(net_points, known, by)
+        found[f"reversal_rates{suffix}"] = partial(reversal_rates, known, by, as_of=as_of)
+    found["reversal_rates_settled_by_program"] = partial(
+        reversal_rates, known, "program_id", within=SETTLED, as_of=as_of
     )
-    posted = as_arrow(net_points(known, period, basis="event"))
-    found["net_points_posted"] = posted.rename_columns(
-        [_POSTED.get(name, name) for name in posted.column_names]
-    )
-    found["reconciliation"] = reconciliation(known, period)
-    found["kpis"] = kpis(known, period)
-    found["coupon_summary"] = coupon_summary(known, period)
-    found["coupon_performance"] = coupon_performance(known, period)
+    found["net_points_posted"] = partial(_posted, known, period)
+    found["reconciliation"] = partial(reconciliation, known, period)
+    found["kpis"] = partial(kpis, known, period)
+    found["coupon_summary"] = partial(coupon_summary, known, period)
+    found["coupon_performance"] = partial(coupon_performance, known, period)
     for suffix, by in (("", []), ("_by_program", ["program_id"])):
-        found[f"reversal_curve{suffix}"] = reversal_curve(known, by, as_of=as_of)
-        found[f"expected_reversals{suffix}"] = expected_reversals(known, by, as_of=as_of)
-    found["reversal_outliers"] = reversal_outliers(known, as_of=as_of)
-    found["source_flows"] = source_flows(known)
+        found[f"reversal_curve{suffix}"] = partial(reversal_curve, known, by, as_of=as_of)
+        found[f"expected_reversals{suffix}"] = partial(expected_reversals, known, by, as_of=as_of)
+    found["reversal_outliers"] = partial(reversal_outliers, known, as_of=as_of)
+    found["source_flows"] = partial(source_flows, known)
     within = known.filter(since=about.start, until=about.last)
-    found["reversal_rates_compared"] = _compared(known, about, as_of)
-    found["reversal_outliers_of_period"] = reversal_outliers(within, as_of=as_of)
-    found["source_flows_of_period"] = source_flows(within)
+    found["reversal_rates_compared"] = partial(_compared, known, about, as_of)
+    found["reversal_outliers_of_period"] = partial(reversal_outliers, within, as_of=as_of)
+    found["source_flows_of_period"] = partial(source_flows, within)
+    for function in (programs, stores, tills):
+        found[function.__name__] = partial(function, known)
+    found["audit"] = partial(audit, r, as_of)
+    found["ledger"] = lambda: r.ledger
     # Reports are passed on: what was refused is named by its place, its text stays with the data.
-    rejects = native(frame(r.rejects).drop("raw"))
-    return found | {"audit": audit(r, as_of), "ledger": r.ledger, "rejects": rejects}
+    found["rejects"] = lambda: native(frame(r.rejects).drop("raw"))
+    return found
+
+
+def _posted(known: Redemptions, period: Period) -> pa.Table:
+    """Return net points as they were posted, under names that say so."""
+    posted = as_arrow(net_points(known, period, basis="event"))
+    return posted.rename_columns([_POSTED.get(name, name) for name in posted.column_names])
 
 
 def _compared(known: Redemptions, about: Reported, as_of: datetime | None) -> pa.Table:
@@ -96,8 +109,9 @@ def _compared(known: Redemptions, about: Reported, as_of: datetime | None) -> pa
 
     here = rates(about.start)
     rows = []
-    for start in about.earlier or [None]:
-        found = as_arrow(compare_rates(here if start is None else rates(start), here))
+    # Where there is nothing to compare with, it is itself, which leaves no row.
+    for start in about.earlier or [about.start]:
+        found = as_arrow(compare_rates(rates(start), here))
         column = pa.array([start] * len(found), pa.timestamp("us"))
         rows.append(found.add_column(0, "compared_with", column))
     return pa.concat_tables(rows) if about.earlier else rows[0][:0]

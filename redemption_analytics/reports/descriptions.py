@@ -43,7 +43,9 @@ _TILLS = (
     "The least likely first. A q_value below 0.01 stands out: a reason to look, not a verdict."
     " Tills with few redemptions have none."
 )
-_OF_PERIOD = "Redemptions of the period that the report is about, and what came back of them so far."
+_OF_PERIOD = (
+    "Redemptions of the period that the report is about, and what came back of them so far."
+)
 _RATES = (
     "Which share of redemptions, and of points, has come back so far; the younger, the less it had"
     " time to. ci_low and ci_high are the 95 % interval (Wilson) of redemption_reversal_rate."
@@ -119,6 +121,13 @@ TABLES: dict[str, Description] = {
     "source_flows_of_period": Description(
         "Where points were earned that were redeemed in the period", _FLOWS
     ),
+    **{
+        f"{name}s": Description(
+            f"{name.capitalize()}s and their names",
+            f"Each {name} with its newest name, and when it was first and last seen.",
+        )
+        for name in ("program", "store", "till")
+    },
     "audit": Description(
         "Audit",
         "What to know before trusting the figures, of all that was read: how many cases each check"
@@ -154,6 +163,11 @@ COLUMNS: dict[str, tuple[Kind, str]] = {
     "program_id": ("code", "program"),
     "store_code": ("text", "store"),
     "till_code": ("text", "till"),
+    "program_name": ("text", "newest name"),
+    "store_name": ("text", "newest name"),
+    "till_name": ("text", "newest name"),
+    "first_seen": ("text", "time"),
+    "last_seen": ("text", "time"),
     "source_store_code": ("text", "store, earned"),
     "series_id": ("code", "coupon series"),
     "discount_type": ("text", "type"),

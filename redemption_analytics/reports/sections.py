@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,12 +16,12 @@ from redemption_analytics.metrics.outliers import MIN_REDEMPTIONS, stands_out
 from redemption_analytics.moments import moment_name
 from redemption_analytics.options import Period
 from redemption_analytics.plot import curve, expected, flows, funnel, net, rates
-from redemption_analytics.plot.groups import Groups, grouped, names_of, plain_rows
+from redemption_analytics.plot.groups import Groups, grouped, names_of, plain_rows, told_apart
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports.contents import SETTLED
 from redemption_analytics.reports.embedding import Embedded, embedded
 from redemption_analytics.reports.reported import Reported
-from redemption_analytics.reports.tables import Columns, html_table
+from redemption_analytics.reports.tables import Columns, PageTable, page_table
 from redemption_analytics.tables.periods import period_start
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Shown:
     """A table on the page, that opens where its title is clicked, or is open."""
 
     title: str
-    table: str
+    table: PageTable
     open: bool = False
 
 
@@ -108,7 +108,7 @@ def _net_points(r: Redemptions, tables: Tables, about: Reported, as_of: datetime
         "points_reversed": ("Points reversed, posted", "points"),
         "net_points": ("Net points, posted", "points"),
     }
-    table = _table("net", reversed(groups.rows), columns)
+    table = page_table("net", reversed(groups.rows), columns)
     return Section(
         "net",
         "Net points",
@@ -161,8 +161,12 @@ def _reconciliation(r: Redemptions, tables: Tables, about: Reported) -> Section:
         words,
         None,
         [
-            Shown("What was open, what moved, what is open", _table("account", rows, account), True),
-            Shown("From one basis to the other", _table("bases", rows, bases), True),
+            Shown(
+                "What was open, what moved, what is open",
+                page_table("account", rows, account),
+                True,
+            ),
+            Shown("From one basis to the other", page_table("bases", rows, bases), True),
         ],
     )
 
@@ -205,7 +209,7 @@ def _stores(r: Redemptions, tables: Tables, about: Reported) -> Section:
         "ci_low": ("95 % from", "percent"),
         "ci_high": ("to", "percent"),
     }
-    shown = [Shown("Ranked by net points", _table("stores", rows, columns), True)]
+    shown = [Shown("Ranked by net points", page_table("stores", rows, columns), True)]
     return Section("stores", "Stores", "Stores", f"{about.name}.", words, None, shown)
 
 
@@ -240,8 +244,10 @@ def _rates(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> 
         words,
         chart,
         [
-            Shown(f"Redemptions of {about.name}", _table("rates-of-period", rows, columns), True),
-            Shown("All, within 30 days", _table("rates", _in_order(groups), columns)),
+            Shown(
+                f"Redemptions of {about.name}", page_table("rates-of-period", rows, columns), True
+            ),
+            Shown("All, within 30 days", page_table("rates", _in_order(groups), columns)),
         ],
     )
 
@@ -269,7 +275,7 @@ def _curve(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
         f"All redemptions until {moment_name(as_of)}.",
         words,
         chart,
-        [Shown("Some days of it", _table("curve", rows, columns))],
+        [Shown("Some days of it", page_table("curve", rows, columns))],
     )
 
 
@@ -298,7 +304,7 @@ def _expected(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
         f"Redemptions of the 90 days before {moment_name(as_of)}.",
         words,
         chart,
-        [Shown("The same as a table", _table("expected", _in_order(groups), columns))],
+        [Shown("The same as a table", page_table("expected", _in_order(groups), columns))],
     )
 
 
@@ -338,7 +344,7 @@ def _outliers(r: Redemptions, outliers: pa.Table, when: str, name: str) -> Shown
         "q_value": ("q value", "small"),
     }
     title = "tills that stand out" if found else "no till stands out, the most unusual ones"
-    table = _table(name, (found or tests)[:_TILLS], columns)
+    table = page_table(name, (found or tests)[:_TILLS], columns)
     return Shown(f"Of {when}: {title}", table, bool(found))
 
 
@@ -366,20 +372,23 @@ def _flows(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> 
     return Section("flows", "Earned and redeemed", title, covers, chart.said, chart, shown)
 
 
-def _largest_flows(name: str, rows: list[dict[str, Any]], names: Mapping[Any, str]) -> str:
+def _largest_flows(name: str, rows: list[dict[str, Any]], names: Mapping[Any, str]) -> PageTable:
     stores = ("source_store_code", "store_code")
+    codes = sorted({row[column] for row in rows for column in stores} - {None})
+    # Two stores of one name are two.
+    labels = told_apart({(code,): names.get(code, code) for code in codes}, [flows.UNKNOWN])
     named = [
-        row | {column: names.get(row[column], row[column]) or "not known" for column in stores}
+        row | {column: labels.get((row[column],), flows.UNKNOWN) for column in stores}
         for row in rows
     ]
-    named.sort(key=lambda row: -row["points_consumed"])
+    named.sort(key=lambda row: (-row["points_consumed"], *(row[column] for column in stores)))
     columns: Columns = {
         "source_store_code": ("Earned in", "text"),
         "store_code": ("Redeemed in", "text"),
         "points_consumed": ("Points", "points"),
         "mean_age_days": ("Mean age in days", "days"),
     }
-    return _table(name, named[:_FLOWS], columns)
+    return page_table(name, named[:_FLOWS], columns)
 
 
 def _coupons(tables: Tables, about: Reported) -> Section:
@@ -408,12 +417,8 @@ def _coupons(tables: Tables, about: Reported) -> Section:
         "amount_off": ("Taken off, in money", "money"),
         "share_off": ("Taken off, in percent", "percent"),
     }
-    shown = [Shown("By series", _table("coupons", rows, columns), True)]
+    shown = [Shown("By series", page_table("coupons", rows, columns), True)]
     return Section("coupons", "Coupons", "Coupons", f"{about.name}.", words, None, shown)
-
-
-def _table(name: str, rows: Iterable[Mapping[str, Any]], columns: Columns) -> str:
-    return html_table(f"table-{name}", rows, columns)
 
 
 def _in_order(groups: Groups) -> list[dict[str, Any]]:

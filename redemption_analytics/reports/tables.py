@@ -1,14 +1,18 @@
-"""Tables of a report's page, made with Great Tables."""
+"""Tables of a report's page, made with Great Tables, each with itself as a CSV file."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import great_tables as gt
 import pandas as pd
+import pyarrow as pa
 
 from redemption_analytics.plot.look import BLUE
+from redemption_analytics.tables.separated import csv_of
 from redemption_analytics.visible import shortened
 
 Kind = Literal["text", "count", "points", "money", "percent", "days", "small", "line"]
@@ -39,20 +43,57 @@ _FORMATS: dict[Kind, Callable[[gt.GT, list[str]], gt.GT]] = {
 }
 
 
-def html_table(name: str, rows: Iterable[Mapping[str, Any]], columns: Columns) -> str:
-    """Return rows as an HTML table; texts from the data are escaped, and shortened.
+@dataclass(frozen=True)
+class PageTable:
+    """A table to put into a page.
+
+    Attributes
+    ----------
+    name
+        What it is called among the tables of its page.
+    html
+        What is shown.
+    csv
+        The address of the same rows as a CSV file, which holds the file itself.
+    """
+
+    name: str
+    html: str
+    csv: str
+
+
+def page_table(name: str, rows: Iterable[Mapping[str, Any]], columns: Columns) -> PageTable:
+    """Return rows as a table for a page; texts from the data are escaped, and shortened.
+
+    Numbers are rounded where they are shown, and plain in the CSV file.
 
     Parameters
     ----------
     name
-        The id of the table in its page.
+        What it is called among the tables of its page.
     rows
         What it shows.
     columns
         For each column that is shown, its title and what it holds.
     """
+    shown = [{column: row[column] for column in columns} for row in rows]
+    return PageTable(name, _html(f"table-{name}", shown, columns), _csv(shown, columns))
+
+
+def _csv(rows: list[dict[str, Any]], columns: Columns) -> str:
+    # NaN is pandas' way to say that nothing is there: such a cell is empty.
+    values = {
+        title: pa.array([row[column] for row in rows], from_pandas=True)
+        for column, (title, kind) in columns.items()
+        if kind != "line"
+    }
+    data = csv_of(pa.table(values))
+    return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(data).decode()}"
+
+
+def _html(name: str, rows: list[dict[str, Any]], columns: Columns) -> str:
     frame = pd.DataFrame(
-        [[_cell(row[column]) for column in columns] for row in rows], columns=list(columns)
+        [[_cell(value) for value in row.values()] for row in rows], columns=list(columns)
     )
     table = gt.GT(frame, id=name).cols_label(
         cases={column: title for column, (title, _) in columns.items()}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ import pyarrow.parquet as pq
 from redemption_analytics.atomic_directory import check_replaceable, written_beside
 from redemption_analytics.errors import SourceError, refused
 from redemption_analytics.loading.option_checks import flag
+from redemption_analytics.loading.progress import progress_bar
 from redemption_analytics.moments import Moment, end
 from redemption_analytics.options import PERIODS, Period
 from redemption_analytics.reports.contents import contents
@@ -36,6 +39,8 @@ from redemption_analytics.tables.outputs import MANIFEST, report_files
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
+_LOG = logging.getLogger(__name__)
+
 
 @public
 def write_reports(
@@ -47,6 +52,7 @@ def write_reports(
     page: bool | None = None,
     excel: bool = False,
     allow_empty: bool = False,
+    progress: bool | None = None,
 ) -> list[Path]:
     """Write a report: Parquet files, a manifest, a page to read, and a workbook on demand.
 
@@ -74,6 +80,8 @@ def write_reports(
     allow_empty
         Whether a report may be of nothing: where something was read, and none of it can be used
         (failed answers only, rejects only), that is an error otherwise.
+    progress
+        Whether to show a progress bar, as :func:`redemption_analytics.load` does.
 
     Returns
     -------
@@ -83,10 +91,11 @@ def write_reports(
         ``reversal_rates_settled_by_program`` (``within="30D"``), ``net_points_posted`` (by period,
         ``basis="event"``), ``kpis``, ``coupon_summary``, ``coupon_performance``,
         ``reversal_curve`` and ``expected_reversals`` (also ``_by_program``),
-        ``reversal_outliers`` (of tills), ``source_flows``, ``audit``, ``ledger`` and ``rejects``
-        (by their places, without their text). Then ``report.html``, one file that works offline,
-        ``report.xlsx``, and ``manifest.json``: what was read, versions, the ledger, row counts and
-        checksums. The same input gives the same bytes.
+        ``reversal_outliers`` (of tills), ``source_flows``, ``programs``, ``stores`` and ``tills``
+        (codes with their names), ``audit``, ``ledger`` and ``rejects`` (by their places, without
+        their text). Then ``report.html``, one file that works offline, ``report.xlsx``, and
+        ``manifest.json``: what was read, versions, the ledger, row counts and checksums. The same
+        input gives the same bytes.
 
     Raises
     ------
@@ -121,31 +130,41 @@ def write_reports(
     r = r.in_arrow()
     target = path_of(directory, "directory")
     check = partial(check_replaceable, own=report_files, overwrite=True)
-    with written_beside(target, check) as fresh:
+    shown = flag("progress", progress) if progress is not None else None
+    with written_beside(target, check) as fresh, ExitStack() as stack:
         moment = given or r.now
         known = r if given is None else r.filter(as_of=given)
         about = reported(oldest_of(known.tables), period, moment or datetime.min)
-        tables = {
-            f"{name}.parquet": as_arrow(found).replace_schema_metadata()
-            for name, found in contents(r, known, about, moment).items()
-        }
-        for name, table in tables.items():
-            pq.write_table(table, fresh / name)
+        wanted = contents(r, known, about, moment)
+        steps = len(wanted) + with_page + excel
+        advance = stack.enter_context(progress_bar(steps, shown, "reporting", "files"))
+        tables = {}
+        for name, computed in wanted.items():
+            table = as_arrow(computed()).replace_schema_metadata()
+            tables[f"{name}.parquet"] = table
+            pq.write_table(table, fresh / f"{name}.parquet")
+            advance(1)
+        _LOG.info("%d tables computed", len(tables))
         if with_page:
             from redemption_analytics.reports.page import render
 
             text = render(r, known, tables, about, moment)
             (fresh / PAGE).write_text(text, encoding="utf-8", newline="\n")
+            advance(1)
+            _LOG.info("the page is written")
         if excel:
             from redemption_analytics.reports.workbook import write_workbook
 
             write_workbook(fresh / WORKBOOK, r, tables, about, moment)
+            advance(1)
+            _LOG.info("the workbook is written")
         rows = {name: table.num_rows for name, table in tables.items()}
         written = [*tables, *([PAGE] if with_page else []), *([WORKBOOK] if excel else [])]
         files = {name: _described(fresh / name, rows.get(name)) for name in written}
         said = manifest(r, period, moment, files)
         text = json.dumps(said, indent=2) + "\n"  # in ASCII, which shows whatever is in a name
         (fresh / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
+    _LOG.info("the report is in its place: %d files", len(written) + 1)
     return [target / name for name in (*written, MANIFEST)]
 
 

@@ -5,20 +5,32 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import datetime, time, timedelta
+from functools import partial
 from html import escape
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, get_args
 
-from redemption_analytics.atomic_directory import told_as_write_error
+from redemption_analytics.atomic_directory import check_replaceable, written_beside
+from redemption_analytics.loading.progress import progress_bar
 from redemption_analytics.sample.damage import compact, damaged
 from redemption_analytics.sample.editions import Edition, answer_with, record_of
 from redemption_analytics.sample.history import Customer, Payload
 from redemption_analytics.sample.organisation import Organisation
 
 Style = Literal["lines", "pretty", "array", "xml-2018", "xml-2020"]
+
+#: The folder of archives, what is in it, and how nightly exports end.
+_ARCHIVE = "archive"
+_ARCHIVES: tuple[tuple[str, Edition, Style], ...] = (
+    ("2018-12-31.xml", "2018", "xml-2018"),
+    ("2020-06-30.json", "2020", "array"),
+    ("2020-12-31.xml", "2020", "xml-2020"),
+    ("2025-06-30.json.gz", "2025-02", "pretty"),
+)
+_NIGHTLY = ".jsonl.gz"
 
 
 def write_sample(
@@ -28,13 +40,15 @@ def write_sample(
     exports: int = 3,
     seed: int = 0,
     damage: float = 0.0,
+    progress: bool | None = False,
 ) -> list[Path]:
     """Write a folder of exports: archives of every fifth customer, and nightly ones that overlap.
 
     Parameters
     ----------
     directory : str or Path
-        Where to; made if need be.
+        Where to. It appears whole or not at all; a sample that is there is replaced, any other
+        directory that is not empty is refused.
     customers : int
         How many customers the organisation has.
     exports : int
@@ -43,6 +57,8 @@ def write_sample(
         The same seed writes the same bytes.
     damage : float
         The share of nightly answers to damage, 0 to 1.
+    progress : bool or None
+        Whether to show a progress bar; None for a terminal.
 
     Returns
     -------
@@ -51,30 +67,40 @@ def write_sample(
 
     Raises
     ------
+    UsageError
+        If the directory holds something else.
     WriteError
-        If the directory cannot be written to.
+        If the directory cannot be written to, or another run is writing it.
     """
     if not 0 <= damage <= 1 or exports < 0:
         raise ValueError("damage must be from 0 to 1, and exports not negative")
-    root, organisation = Path(directory), Organisation(customers, seed)
-    archives: tuple[tuple[str, Edition, Style], ...] = (
-        ("2018-12-31.xml", "2018", "xml-2018"),
-        ("2020-06-30.json", "2020", "array"),
-        ("2020-12-31.xml", "2020", "xml-2020"),
-        ("2025-06-30.json.gz", "2025-02", "pretty"),
-    )
-    written = []
-    with told_as_write_error(root):
-        for name, edition, style in archives:
+    organisation = Organisation(customers, seed)
+    check = partial(check_replaceable, own=sample_files, overwrite=True)
+    steps = len(_ARCHIVES) + exports
+    with written_beside(directory, check) as fresh, ExitStack() as stack:
+        advance = stack.enter_context(progress_bar(steps, progress, "writing", "files"))
+        written = []
+        for name, edition, style in _ARCHIVES:
             old = organisation.answers(edition, as_of=datetime.fromisoformat(name[:10]), every=5)
-            written.append(write_export(root / "archive" / name, old, style=style))
+            written.append(write_export(fresh / _ARCHIVE / name, old, style=style))
+            advance(1)
         for back in reversed(range(exports)):
             as_of = datetime.combine(organisation.end, time()) - timedelta(back)
             since = as_of - timedelta(400 if back == exports - 1 else 35)
             answers = _nightly(organisation.chosen(as_of, since), as_of, Random(f"{seed}-{as_of}"))
             lines = damaged(_chunks(answers, "lines"), damage, Random(f"{seed}-{as_of}-damage"))
-            written.append(_write(root / f"{as_of:%Y-%m-%d}.jsonl.gz", lines))
-    return written
+            written.append(_write(fresh / f"{as_of:%Y-%m-%d}{_NIGHTLY}", lines))
+            advance(1)
+    return [Path(directory) / path.relative_to(fresh) for path in written]
+
+
+def sample_files(directory: Path) -> set[str]:
+    """List what the sample in a directory consists of; nothing if there is none."""
+    archives = {f"{_ARCHIVE}/{name}" for name, *_ in _ARCHIVES}
+    if not all((directory / name).is_file() for name in archives):
+        return set()
+    nightly = {path.name for path in directory.glob(f"????-??-??{_NIGHTLY}")}
+    return {_ARCHIVE} | archives | nightly
 
 
 def write_export(path: str | Path, answers: Iterable[Payload], *, style: Style = "lines") -> Path:

@@ -1,4 +1,4 @@
-"""The ledger, which proves that nothing was lost, and the findings that only a loader can make."""
+"""The ledger, which proves that nothing was lost, and what only a loader can find."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from redemption_analytics.contract import ELEMENTS
 from redemption_analytics.errors import FaultError
 
 #: Folders and attributes in which they stand beside the other tables.
-LEDGER, FINDINGS = "ledger", "findings"
+LEDGER, FINDINGS, CASES = "ledger", "findings", "cases"
 
 #: The check whose example is what now is, as ISO text: the one finding that is no case of anything.
 NOW = "now"
@@ -21,6 +21,18 @@ COUNTS = ("seen", "loaded", "merged", "rejected", "passed_over")
 
 _LEDGER = pa.schema([("element", pa.string()), *((name, pa.int64()) for name in COUNTS)])
 _FINDINGS = pa.schema([("check", pa.string()), ("count", pa.int64()), ("example", pa.string())])
+
+#: A case is a row of a table (``element``, by its ``key``) in which a check found something;
+#: ``example`` says it as the audit does, ``moved`` how many points a restatement moved.
+CASE = pa.schema(
+    [
+        ("check", pa.string()),
+        ("element", pa.string()),
+        ("key", pa.string()),
+        ("example", pa.string()),
+        ("moved", pa.float64()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -86,3 +98,8 @@ def no_ledger() -> pa.Table:
 def no_findings() -> pa.Table:
     """Return the findings of tables that were not loaded: none."""
     return _FINDINGS.empty_table()
+
+
+def no_cases() -> pa.Table:
+    """Return the cases of tables that were not loaded: none."""
+    return CASE.empty_table()

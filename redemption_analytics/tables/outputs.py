@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from redemption_analytics.columns import TABLES
-from redemption_analytics.tables.ledger import FINDINGS, LEDGER
+from redemption_analytics.tables.ledger import CASES, FINDINGS, LEDGER
 
 #: The folders of a converted directory.
-FOLDERS = (*TABLES, LEDGER, FINDINGS)
+FOLDERS = (*TABLES, LEDGER, FINDINGS, CASES)
 
 #: The first file of each.
 PART = "part-0.parquet"

@@ -11,14 +11,11 @@ import pyarrow.compute as pc
 
 from redemption_analytics.columns import TABLES
 from redemption_analytics.merging.cases import LATE, findings_of
-from redemption_analytics.tables.ledger import NOW, Finding, findings, ledger
+from redemption_analytics.tables.ledger import CASES, NOW, Finding, findings, ledger
 from redemption_analytics.warehouse.files import read_rows
 from redemption_analytics.warehouse.log import DataFile
 from redemption_analytics.warehouse.store import Store
 from redemption_analytics.warehouse.units import Unit, odd_together
-
-#: The table that holds the cases of findings; no public one.
-CASES = "cases"
 
 #: The part of ``rejects`` that holds what was refused while it was read.
 READ = "read"

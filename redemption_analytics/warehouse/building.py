@@ -20,15 +20,13 @@ from redemption_analytics.errors import RejectedError
 from redemption_analytics.loading.loading import Loading
 from redemption_analytics.loading.pipeline import GROWING, Pipeline
 from redemption_analytics.loading.provenance import said
-from redemption_analytics.merging.cases import CASES
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.parsing import Reject
 from redemption_analytics.sources.accounts import files_table
 from redemption_analytics.tables.arrow import arrow_schema_of
-from redemption_analytics.tables.ledger import FINDINGS, LEDGER
+from redemption_analytics.tables.ledger import CASE, CASES, FINDINGS, LEDGER
 from redemption_analytics.tables.parts import whole_of
 from redemption_analytics.version import __version__
-from redemption_analytics.warehouse.books import CASES as CASES_TABLE
 from redemption_analytics.warehouse.books import READ, books_of
 from redemption_analytics.warehouse.changes import Change, change_of
 from redemption_analytics.warehouse.compaction import compacted
@@ -149,9 +147,9 @@ class Building:
         writing.finish()
         files = [*kept, *writing.written]
         decimal = self._loading.options.points == "decimal"
-        for table in {*TABLES, CASES_TABLE} - {file.table for file in files}:
+        for table in {*TABLES, CASES} - {file.table for file in files}:
             # Every table has a file, so that whoever reads it knows its columns.
-            schema = CASES
+            schema = CASE
             if table in TABLES:
                 schema = arrow_schema_of(table, decimal_points=decimal)
             writing.add_to(table, NO_QUARTER, schema.empty_table())

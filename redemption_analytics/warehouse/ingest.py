@@ -58,8 +58,9 @@ class Ingested:
         The version of the warehouse after it.
     read, known
         How many exports were read, and how many were known already.
-    rejected
-        How many elements were refused, by kind.
+    seen, rejected
+        How many elements were met in what was read, and how many were refused, by kind; of
+        reversals also those that were met before, and stand under two redemptions now.
     counts
         For each table that changed how many rows were added, changed and removed.
     """
@@ -67,6 +68,7 @@ class Ingested:
     version: int
     read: int
     known: int
+    seen: Mapping[str, int] = field(default_factory=dict)
     rejected: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -161,7 +163,7 @@ class Ingest:
             files = files_table(pipeline.accounts, self._loading.hidden)
             if entry is not None and known.nothing_new(files):
                 publish_again(self._store)
-                return Ingested(entry.version, 0, 0, _some(pipeline.rejected))
+                return Ingested(entry.version, 0, 0, _some(pipeline.seen), _some(pipeline.rejected))
             name = uuid4().hex
             with self._store.left_out(folder_of(name)):
                 unit = self._staged(name, files, pipeline, staging)
@@ -174,7 +176,7 @@ class Ingest:
                     publish_again(self._store)
                     LOG.info("version %d: %s", made.version, counts)
                     refused = Counter(unit.rejected) + Counter(_refused_late(entry, made))
-                    return Ingested(made.version, len(new), 0, refused, counts)
+                    return Ingested(made.version, len(new), 0, unit.seen, refused, counts)
                 LOG.info(LATE)
                 writing.throw_away()
                 entry = self._log.newest()

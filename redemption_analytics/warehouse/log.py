@@ -27,7 +27,9 @@ __all__ = ["DATA", "LOG", "DataFile", "Entry", "Log", "is_warehouse"]
 #: The folders of a warehouse.
 DATA, LOG = "data", "log"
 
-_FORMAT = 1
+#: Format 1 kept of the cases of findings only what the audit says of them, and not which rows they
+#: are.
+_FORMAT = 2
 _NAME = re.compile(rf"{LOG}/(\d{{20}})\.json")
 
 Json: TypeAlias = Any
@@ -236,6 +238,12 @@ class Log:
                 f"{self._store.location} was written by redemption_analytics"
                 f" {said.get('release')}, in format {written}, and this version reads"
                 f" {_FORMAT}: update redemption_analytics"
+            )
+        if written < _FORMAT:
+            raise SourceError(
+                f"{self._store.location} was written by an earlier version of redemption_analytics,"
+                f" in format {written}, and this version reads {_FORMAT}: ingest the exports into a"
+                " new warehouse"
             )
         return dict(said)
 

@@ -19,6 +19,7 @@ from redemption_analytics.merging.cases import findings_of
 from redemption_analytics.moments import moment_name
 from redemption_analytics.redemptions import Redemptions
 from redemption_analytics.tables.ledger import (
+    CASES,
     FINDINGS,
     LEDGER,
     NOW,
@@ -52,7 +53,7 @@ def opened(store: Store, entry: Entry, reader: Reader) -> Redemptions:
         Makes frames of them.
     """
     frames = {}
-    for name in (*TABLES, LEDGER, FINDINGS):
+    for name in (*TABLES, LEDGER, FINDINGS, CASES):
         files = entry.tables[name]
         paths = [path for file in files if (path := store.path(file.path)) is not None]
         if len(paths) < len(files):
@@ -151,4 +152,5 @@ def _merged_again(
         **{name: reader.of_arrow(table, name) for name, table in tables.items()},
         ledger=reader.of_arrow(no_ledger(), LEDGER),
         findings=reader.of_arrow(findings([*findings_of(merged.cases), *now]), FINDINGS),
+        cases=reader.of_arrow(merged.cases, CASES),
     )

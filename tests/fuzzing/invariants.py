@@ -127,7 +127,7 @@ def outcome(
     keep = InMemory()
     with grain(reader):
         try:
-            books, found = loading.gather(case.sources(times), keep, case.options)
+            books, found, _ = loading.gather(case.sources(times), keep, case.options)
         except RedemptionAnalyticsError as error:
             said = str(error)
             assert _FAULT not in said, said

@@ -111,6 +111,12 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def reading(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was logged, but that converting puts its tables in their place."""
+    converting = "redemption_analytics.loading.convert"
+    return sorted(one.getMessage() for one in caplog.records if one.name != converting)
+
+
 def test_two_processes_give_what_threads_give_and_get_no_secret(
     marked: Path,
     tmp_path: Path,
@@ -121,7 +127,7 @@ def test_two_processes_give_what_threads_give_and_get_no_secret(
     caplog.set_level(logging.INFO)
     options: dict[str, Any] = {"pii": "pseudonymize", "threads": 2}
     by_threads = ra.load(mixed(SAMPLES, marked), **options)
-    logged = sorted(record.getMessage() for record in caplog.records)
+    logged = reading(caplog)
     caplog.clear()
     sent: list[bytes] = []
 
@@ -133,7 +139,7 @@ def test_two_processes_give_what_threads_give_and_get_no_secret(
         ra.convert(mixed(SAMPLES, marked), tmp_path / "out", **options)
     assert_same(ra.open(tmp_path / "out"), by_threads)
     assert logged
-    assert sorted(record.getMessage() for record in caplog.records) == logged
+    assert reading(caplog) == logged
     assert len(sent) > 20
     assert {type(pickle.loads(message)) for message in sent} == {Setting, Task}
     assert all(KEY.encode() not in message for message in sent)

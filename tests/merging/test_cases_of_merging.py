@@ -96,9 +96,9 @@ def exports_of(world: World) -> list[io.BytesIO]:
     return [export(day, *answers) for day, answers in days]
 
 
-def cases(*parts: World, **options: Any) -> list[tuple[str, str, float | None]]:
+def cases(*parts: World, **options: Any) -> list[tuple[Any, ...]]:
     """Load parts, each by itself, and return the cases of all of them."""
-    taken: list[tuple[str, str, float | None]] = []
+    taken: list[tuple[Any, ...]] = []
 
     def take(found: pa.Table) -> list[Finding]:
         taken.extend(zip(*found.to_pydict().values(), strict=True))
@@ -168,7 +168,7 @@ def test_findings_are_the_same_however_exports_are_cut(
     several: list[World], size: int, rows: int, threads: int
 ) -> None:
     (world,) = several
-    _, whole = loading.gather(
+    _, whole, every = loading.gather(
         exports_of(world), InMemory(), {"allow_empty": True, "points": "decimal"}
     )
     with (
@@ -184,8 +184,9 @@ def test_findings_are_the_same_however_exports_are_cut(
             points="decimal",
             threads=threads,
         )
-        cut = ra.open(Path(folder) / "out", engine="pyarrow").findings
-    assert cut.to_pylist() == whole.to_pylist()
+        cut = ra.open(Path(folder) / "out", engine="pyarrow")
+    assert cut.findings.to_pylist() == whole.to_pylist()
+    assert sorted(map(str, cut.cases.to_pylist())) == sorted(map(str, every.to_pylist()))
 
 
 def at_zero(key: str) -> Any:

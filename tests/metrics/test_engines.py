@@ -41,6 +41,9 @@ FUNCTIONS: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
     (ra.coupon_performance, {"by": [(), "month", ["store_code", "custom:channel"]]}),
     (ra.kpis, {"by": BYS}),
     (ra.source_flows, {}),
+    (ra.programs, {}),
+    (ra.stores, {}),
+    (ra.tills, {}),
     (ra.reversal_outliers, {"by": [by for by in BYS if by]}),
     (ra.cohorts, {"by": [(), "program_id", ["store_code", "custom:channel"]], "months": [4]}),
     (ra.customers_to_review, {"min_reversed": [1], "false_alarms": [1.0]}),
@@ -50,6 +53,7 @@ FUNCTIONS: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
     (ra.expected_reversals, {"by": [["program_id", "redemption_purpose", "quarter"]]}),
     (ra.reconciliation, {"period": ["month", "week"]}),
     (ra.audit, {}),
+    (ra.audit_cases, {"check": [None, "over_reversed"]}),
 ]
 CALLS = [
     (function, dict(zip(arguments, values, strict=True)))
@@ -68,7 +72,7 @@ CASES = [
         ("decimal", call, kind)
         for call in FEWER
         for kind in IN_MEMORY
-        if CALLS[call][0] != ra.audit
+        if CALLS[call][0] not in (ra.audit, ra.audit_cases)
     ),
 ]
 

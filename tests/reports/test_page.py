@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import html
+import io
 import json
 import re
 from datetime import datetime
@@ -101,9 +104,7 @@ def tables_of(r: ra.Redemptions, about: Reported, as_of: datetime | None) -> Any
     return {f"{name}.parquet": as_arrow(table) for name, table in found.items()}
 
 
-def heads(
-    items: list[Any], as_of: str, period: Any = "month"
-) -> tuple[Reported, dict[str, Card]]:
+def heads(items: list[Any], as_of: str, period: Any = "month") -> tuple[Reported, dict[str, Card]]:
     r, moment = load(items), datetime.fromisoformat(as_of)
     about = reported(oldest_of(r.tables), period, moment)
     cards = headline(tables_of(r, about, moment), about)
@@ -219,7 +220,7 @@ def test_at_the_end_of_its_last_day_a_month_is_over(
 ) -> None:
     def figures(r: ra.Redemptions, known: ra.Redemptions, about: Reported, moment: Any) -> Any:
         found.append((about.name, about.running))
-        return {"kpis": ra.kpis(known, about.grain)}
+        return {"kpis": lambda: ra.kpis(known, about.grain)}
 
     found: list[Any] = []
     monkeypatch.setattr("redemption_analytics.reports.writing.contents", figures)
@@ -311,7 +312,8 @@ def test_only_the_pages_own_script_may_run_and_nothing_may_be_fetched(sample: st
         assert not any(name.startswith("on") for name in attributes), (tag, attributes)
         for name in ("src", "href", "xlink:href", "action"):
             value = attributes.get(name) or ""
-            assert value.startswith(("#", "data:,")) or not value, (tag, value)
+            inside = ("#", "data:,", "data:text/csv;charset=utf-8;base64,")
+            assert value.startswith(inside) or not value, (tag, value)
 
 
 def test_names_from_the_data_stay_text(tmp_path: Path) -> None:
@@ -392,11 +394,63 @@ def test_the_largest_page_is_no_larger(tmp_path: Path) -> None:
     assert len(page_of(r, tmp_path).encode()) < 3_000_000
 
 
+def files_of(html: str) -> dict[str, list[list[str]]]:
+    """Give the files that a page offers, by their names: their rows."""
+    found = {}
+    for tag, attributes in Page(html).tags:
+        if tag == "a" and "download" in attributes:
+            kind, data = str(attributes["href"]).split(",")
+            assert kind == "data:text/csv;charset=utf-8;base64"
+            text = base64.b64decode(data).decode("utf-8-sig")
+            found[str(attributes["download"])] = [*csv.reader(io.StringIO(text, newline=""))]
+    return found
+
+
+def test_each_table_is_there_as_csv_with_plain_numbers(
+    organisation: ra.Redemptions, sample: str
+) -> None:
+    files = files_of(sample)
+    assert list(files) == [
+        "net.csv", "rates.csv", "curve.csv", "expected.csv", "tills.csv", "flows.csv",
+        "coupons.csv",
+    ]  # fmt: skip
+    posted = ra.net_points(organisation, "month", basis="event")
+    amounts = ["redemptions", "points_redeemed", "points_reversed", "net_points"]
+    head, *rows = files["net.csv"]
+    assert head == ["Month", "Redemptions", "Points redeemed", "Points reversed", "Net points"]
+    newest = posted.sort_values("month", ascending=False).head(24)
+    assert [[*map(int, row[1:])] for row in rows] == newest[amounts].to_numpy().tolist()
+    rates = ra.reversal_rates(organisation, "program_id", within="30D")
+    told = {row[3] for row in files["rates.csv"][1:]}
+    assert told == {repr(rate) for rate in rates["redemption_reversal_rate"].dropna()}
+
+
+def test_each_csv_has_the_rows_and_titles_of_the_table_above_it(sample: str) -> None:
+    shown = re.findall(r'<table class="gt_table".*?</table>', sample, re.DOTALL)
+    files = files_of(sample)
+    assert len(shown) == len(files)
+    for table, (head, *rows) in zip(shown, files.values(), strict=True):
+        titles = re.findall(r"<th [^>]*>(.*?)</th>", table, re.DOTALL)
+        assert [html.unescape(title) for title in titles] == head
+        cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tr>")[1:]]
+        labels = [html.unescape(row[0]) for row in cells if row]
+        assert [label.replace(",", "") for label in labels] == [row[0] for row in rows]
+
+
+def test_what_a_spreadsheet_would_take_for_a_formula_is_a_text(tmp_path: Path) -> None:
+    names = ["=1+1", "+1", "-1", "@SUM(A1)", "north"]
+    r = load(
+        [redemption(f"r{n}", 5, till=name, store=name) for n, name in enumerate(names)],
+    )
+    rows = files_of(page_of(r, tmp_path))["tills.csv"][1:]
+    assert {row[0] for row in rows} == {"'=1+1", "'+1", "'-1", "'@SUM(A1)", "north"}
+
+
 def test_tables_escape_and_align() -> None:
-    from redemption_analytics.reports.tables import html_table
+    from redemption_analytics.reports.tables import page_table
 
     rows = [{"name": "<b>x</b>", "rate": 0.1234}, {"name": None, "rate": None}]
-    html = html_table("t", rows, {"name": ("Name", "text"), "rate": ("Rate", "percent")})
+    html = page_table("t", rows, {"name": ("Name", "text"), "rate": ("Rate", "percent")}).html
     assert "&lt;b&gt;x&lt;/b&gt;" in html
     assert ">12.3%<" in html
     assert "nan" not in html.lower().replace("sans", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from payloads import coupon, load, redemption, reversal
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 import redemption_analytics as ra
 
@@ -104,6 +106,33 @@ def test_a_mark_tells_its_numbers_when_pointed_at(page: str) -> None:
         tip = wait(driver, "document.querySelector('#vg-tooltip-element.visible')?.innerText")
         assert "points redeemed" in tip
         assert "2025" in tip
+
+
+def test_a_click_saves_the_table_as_csv_and_asks_for_nothing(page: str, tmp_path: Path) -> None:
+    with browser(DESKTOP) as driver:
+        allowed = {"behavior": "allow", "downloadPath": str(tmp_path)}
+        driver.execute_cdp_cmd("Browser.setDownloadBehavior", allowed)
+        driver.get(page)
+        wait(driver, "document.documentElement.dataset.drawn")
+        requested(driver)
+        driver.find_element(By.CSS_SELECTOR, "#net summary").send_keys(Keys.ENTER)
+        shown = driver.find_element(By.CSS_SELECTOR, "#net table")
+        cells = [
+            [cell.text.replace(",", "") for cell in row.find_elements(By.CSS_SELECTOR, "th, td")]
+            for row in shown.find_elements(By.TAG_NAME, "tr")
+        ]
+        link = driver.find_element(By.CSS_SELECTOR, "#net a[download]")
+        instantly = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})"
+        driver.execute_script(instantly, link)
+        link.click()
+        saved = tmp_path / "net.csv"
+        WebDriverWait(driver, 20).until(lambda _: saved.is_file() and saved.stat().st_size)
+        with saved.open(encoding="utf-8-sig", newline="") as file:
+            assert [*csv.reader(file)] == cells
+        assert len(cells) == 25
+        assert said(driver) == []
+        assert [url for url in requested(driver) if not url.startswith("data:text/csv;")] == []
+        assert driver.current_url == page
 
 
 def test_nothing_from_the_data_runs(tmp_path: Path) -> None:

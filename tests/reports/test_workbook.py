@@ -168,7 +168,11 @@ def test_numbers_are_shown_by_what_they_are(report: Path) -> None:
 
 def test_all_that_a_report_holds_is_described_and_has_units() -> None:
     r = load([redemption("a", 5)])
-    found = contents(r, r, "day", r.now) | contents(r, r, "week", r.now)
+    found = {
+        name: computed()
+        for period in ("day", "week")
+        for name, computed in contents(r, r, period, r.now).items()
+    }
     assert {*found, "sources"} == set(TABLES)
     columns = {name for table in found.values() for name in as_arrow(table).column_names}
     assert columns - set(COLUMNS) == set()

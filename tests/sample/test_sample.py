@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from redemption_analytics.errors import UsageError, WriteError
 from redemption_analytics.sample import (
     ODDITIES,
     Edition,
@@ -180,3 +181,34 @@ def test_damage_is_in_proportion() -> None:
 def test_nonsense_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="not"):
         write_sample(tmp_path, **wrong)
+
+
+def test_a_sample_replaces_a_sample_in_one_step_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "exports"
+    assert len(write_sample(target, customers=5, exports=3)) == 7
+    written = write_sample(target, customers=5, exports=1)
+    assert sorted(written) == sorted(path for path in target.rglob("*") if path.is_file())
+    assert len(written) == 5
+    (target / "mine.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"mine\.json is no part of what would be replaced"):
+        write_sample(target, customers=5, exports=1)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").touch()
+    with pytest.raises(UsageError, match="holds something else"):
+        write_sample(tmp_path / "photos", customers=5)
+    assert [path.name for path in tmp_path.iterdir()] == ["exports", "photos"]
+
+
+def test_a_sample_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.read_bytes() for path in write_sample(tmp_path, customers=5, exports=1)}
+
+    def broken(*_: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("redemption_analytics.sample.exports._nightly", broken)
+    with pytest.raises(WriteError):
+        write_sample(tmp_path, customers=6, exports=1)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path: path.read_bytes() for path in files} == before

@@ -98,10 +98,12 @@ def test_a_directory_of_another_version_is_told_so_with_a_remedy_that_works(
         assert opened() == f"{written}{table} {said}{again}"
         ra.convert(GOOD, tmp_path / "old", overwrite=True)
         assert rows(ra.open(tmp_path / "old", engine).points) == 2
-    shutil.rmtree(tmp_path / "old" / "findings")
-    assert "findings cannot be read (it has no folder, as where a version without it" in opened()
-    ra.convert(GOOD, tmp_path / "old", overwrite=True)
-    assert rows(ra.open(tmp_path / "old", engine).points) == 2
+    for table in ("findings", "cases"):
+        shutil.rmtree(tmp_path / "old" / table)
+        said = f"{table} cannot be read (it has no folder, as where a version without it"
+        assert said in opened()
+        ra.convert(GOOD, tmp_path / "old", overwrite=True)
+        assert rows(ra.open(tmp_path / "old", engine).points) == 2
 
 
 def test_what_to_do_where_nothing_was_converted_can_be_done(tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ def written(location: Path, text: str) -> Log:
 def said(**other: Any) -> str:
     return json.dumps(
         {
-            "format": 1,
+            "format": log_module._FORMAT,
             "version": 2,
             "committed_at": "2026-11-20T03:00:00",
             "release": "0.3.0",
@@ -280,7 +280,14 @@ def test_what_a_whole_entry_says_is_read(tmp_path: Path) -> None:
 
 def test_a_newer_format_is_told_with_its_remedy(tmp_path: Path) -> None:
     log = written(tmp_path, said(format=log_module._FORMAT + 1, release="9.1"))
-    with pytest.raises(SourceError, match=r"redemption_analytics 9\.1, in format 2.*update"):
+    with pytest.raises(SourceError, match=r"redemption_analytics 9\.1, in format 3.*update"):
+        log.newest()
+
+
+def test_an_older_format_is_told_with_its_remedy(tmp_path: Path) -> None:
+    # What wrote format 1 called a release otherwise at first.
+    log = written(tmp_path, said(format=1, release=None))
+    with pytest.raises(SourceError, match=r"an earlier version.*in format 1.*into a new warehouse"):
         log.newest()
 
 

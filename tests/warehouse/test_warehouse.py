@@ -50,7 +50,7 @@ def ingested(warehouse: ra.Warehouse, *paths: Path, **options: Any) -> ra.Wareho
 
 
 def in_arrow(r: ra.Redemptions) -> ra.Redemptions:
-    frames = {**r.tables, "ledger": r.ledger, "findings": r.findings}
+    frames = {**r.tables, "ledger": r.ledger, "findings": r.findings, "cases": r.cases}
     return ra.Redemptions(**{name: as_arrow(frame) for name, frame in frames.items()})
 
 

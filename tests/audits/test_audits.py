@@ -13,7 +13,7 @@ from payloads import load, redemption, reversal
 
 import redemption_analytics as ra
 
-SAMPLES = Path(__file__).parent.parent / "data_samples"
+SAMPLES = Path(__file__).parents[2] / "data_samples"
 
 CHECKS = [
     "truncated_points",

@@ -18,7 +18,7 @@ from redemption_analytics.cli import app
 from redemption_analytics.reports import extra
 from redemption_analytics.sample import write_sample
 
-SAMPLES = Path(__file__).parent.parent / "data_samples"
+SAMPLES = Path(__file__).parents[2] / "data_samples"
 BAD = str(SAMPLES / "broken" / "bad-elements.jsonl")
 GOOD = str(SAMPLES / "2020-breakups.json")
 
@@ -36,6 +36,7 @@ def test_convert_writes_what_load_gives(tmp_path: Path) -> None:
         *loaded.tables,
         "ledger",
         "findings",
+        "cases",
     }
     for name, frame in loaded.tables.items():
         pd.testing.assert_frame_equal(frame, opened.tables[name])
@@ -74,8 +75,8 @@ def test_report_writes_every_cut_and_sums_up(tmp_path: Path) -> None:
     target = tmp_path / "report"
     code, out, _ = run("report", exports, target, "--period", "year")
     assert code == 0
-    assert "24 files written" in out
-    assert len(list(target.iterdir())) == 24
+    assert "27 files written" in out
+    assert len(list(target.iterdir())) == 27
     assert f"to read: {target / 'report.html'}" in out
     by_till = pd.read_parquet(target / "net_points_by_till.parquet")
     assert list(by_till.columns[:2]) == ["till_code", "year"]
@@ -221,10 +222,14 @@ def test_an_audit_says_why_elements_were_rejected_and_where_all_of_them_are(
     code, out, err = run("audit", tmp_path / "a.jsonl")
     assert code == 0
     assert out.replace(f"{tmp_path}/", "").splitlines()[-4:] == shown
-    said = (
-        "6 rejected: all of them are in load(...).rejects, and in the folder rejects that convert"
+    assert err == (
+        "6 rejected: --cases DIR lists all of them, and all cases of what the audit found\n"
     )
-    assert err.startswith(said)
+    code, again, err = run("audit", tmp_path / "a.jsonl", "--cases", tmp_path / "cases")
+    assert (code, err) == (0, f"6 rejected: see {tmp_path / 'cases' / 'rejects.csv'}\n")
+    assert again == f"{out}\nall cases written to {tmp_path / 'cases'}\n"
+    for name, count in (("rejects", 6), ("cases", 6 + 2)):
+        assert len(pd.read_parquet(tmp_path / "cases" / f"{name}.parquet")) == count
     _, _, err = run("convert", tmp_path / "a.jsonl", tmp_path / "out")
     assert err == f"6 rejected: see {tmp_path / 'out' / 'rejects'}\n"
     _, again, err = run("audit", tmp_path / "out")

@@ -1,0 +1,104 @@
+"""The command ``report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import redemption_analytics as ra
+from redemption_analytics.cli.gate import FailOnOption, Gate, MaxRejectedOption, StrictOption
+from redemption_analytics.cli.output import Output, small, table
+from redemption_analytics.cli.running import command
+from redemption_analytics.cli.sources import SourceArgument, bundle
+from redemption_analytics.cli.verdicts import leave, rows, told
+from redemption_analytics.flags import loading
+from redemption_analytics.options import DEFAULTS, LoadOptions, Period
+from redemption_analytics.reports.extra import PAGE, REMEDY, WORKBOOK
+
+_RATES = [
+    "redemptions",
+    "reversed_redemptions",
+    "redemption_reversal_rate",
+    "points_reversal_rate",
+]
+
+
+@command(can_json=True)
+@loading
+def report(
+    source: SourceArgument,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the report.")],
+    period: Annotated[Period, typer.Option(help="Grain of time.")] = "month",
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Leave out what happened later: 2026-10-31 (all of that day), 2026-10 (all of that"
+            " month), or 2026-10-31T18:00.  [default: when the newest export was made]",
+            show_default=False,
+        ),
+    ] = None,
+    page: Annotated[
+        bool | None,
+        typer.Option(
+            "--page/--no-page",
+            help=f"Write {PAGE}.  [default: where the extra `report` is installed]",
+            show_default=False,
+        ),
+    ] = None,
+    excel: Annotated[
+        bool, typer.Option("--excel", help=f"Write {WORKBOOK} too (extra `excel`).")
+    ] = False,
+    strict: StrictOption = False,
+    fail_on: FailOnOption = None,
+    max_rejected: MaxRejectedOption = None,
+    options: LoadOptions = DEFAULTS,
+    output: Output = Output(),  # noqa: B008
+) -> None:
+    """Write a report: Parquet files, a manifest, and a page to read; show its main figures."""
+    from redemption_analytics.moments import end
+    from redemption_analytics.printed import audit_text, passed_over_text, rejected_text
+
+    moment = end(as_of, "as_of")  # before anything is read
+    gate = Gate.of(strict, fail_on, max_rejected)
+    r = bundle(source, options)
+    files = ra.write_reports(
+        r,
+        directory,
+        period=period,
+        as_of=as_of,
+        page=page,
+        excel=excel,
+        allow_empty=options["allow_empty"],
+        progress=options["progress"],
+    )
+    known = r if as_of is None else r.filter(as_of=as_of)
+    by_program = small(ra.net_points(known, by="program_id"))
+    rates = small(ra.reversal_rates(known, as_of=as_of)).select(_RATES)
+    found = ra.audit(r, as_of)
+    output.say(table(by_program))
+    output.say("")
+    output.say(table(rates))
+    output.tell(audit_text(found))
+    output.tell(passed_over_text(r.files))
+    output.tell(rejected_text(r.rejects))
+    output.say(f"\n{len(files)} files written to {directory}")
+    read_it = Path(directory) / PAGE
+    if read_it in files:
+        output.say(f"to read: {read_it}")
+    elif page is None:
+        output.warn(f"{PAGE} is left out: {REMEDY} adds it")
+    said = {
+        "directory": str(directory),
+        "files": [path.name for path in files],
+        "period": period,
+        "as_of": moment or r.now,
+        "net_points_by_program": by_program.to_pylist(),
+        "reversal_rates": rates.to_pylist()[0],
+        "audit": rows(found),
+        **told(r),
+    }
+    where = f"see {directory / 'rejects.parquet'}"
+    leave(output, gate, where, said, rows(r.ledger), rows(found))
