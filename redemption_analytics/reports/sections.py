@@ -141,16 +141,16 @@ def _reconciliation(r: Redemptions, tables: Tables, about: Reported) -> Section:
     account: Columns = {
         "label": ("Program", "text"),
         "opening_points": ("Opening", "points"),
-        "points_redeemed": ("+ redeemed", "points"),
-        "points_reversed_posted": ("- reversed, posted", "points"),
-        "closing_points": ("= closing", "points"),
+        "points_redeemed": ("Redeemed (+)", "points"),
+        "points_reversed_posted": ("Reversed, posted (-)", "points"),
+        "closing_points": ("Closing (=)", "points"),
     }
     bases: Columns = {
         "label": ("Program", "text"),
         "net_points_posted": ("Net points, posted", "points"),
-        "reversed_of_other_periods": (f"+ reversed of other {about.grain}s", "points"),
-        "reversed_in_other_periods": (f"- reversed in other {about.grain}s", "points"),
-        "net_points": ("= net points, by redemption date", "points"),
+        "reversed_of_other_periods": (f"Reversed of other {about.grain}s (+)", "points"),
+        "reversed_in_other_periods": (f"Reversed in other {about.grain}s (-)", "points"),
+        "net_points": ("Net points, by redemption date (=)", "points"),
     }
     rows.append(total | {"label": "All programs"})
     return Section(

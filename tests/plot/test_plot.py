@@ -177,14 +177,49 @@ def test_the_largest_groups_are_shown_and_the_rest_is_named() -> None:
     assert chart.title.subtitle[1] == "The 20 largest of 30 groups."
 
 
-def test_redemptions_without_a_time_are_in_the_sums_and_said_not_to_be_drawn() -> None:
-    r = load([redemption("a", 5), redemption("b", 7, None)])
+def test_the_words_sum_what_is_drawn_and_say_what_is_not() -> None:
+    r = load([redemption("a", 5), redemption("b", 7, None), redemption("c", 1, "2026-02-01")])
     chart = ra.plot.net_points(r, by="month")
-    assert [row["points_redeemed"] for row in rows_of(chart)] == [5]
+    assert [row["points_redeemed"] for row in rows_of(chart)] == [5, 1]
     assert chart.title.subtitle == [
-        "12 points redeemed, 0 came back, 12 remain.",
-        "Redemptions without a time are left out.",
+        "6 points redeemed, 0 came back, 6 remain.",
+        "Redemptions without a time are left out. February 2026 is not over.",
     ]
+    largest = load([redemption(f"r{n}", n + 1, store=f"s{n:02}") for n in range(30)])
+    chart = ra.plot.net_points(largest, by="store_code")
+    assert chart.title.subtitle[0].startswith("410 points redeemed")
+
+
+def test_no_line_runs_over_periods_without_data() -> None:
+    months = ("2026-01", "2026-02", "2026-05", "2026-06")
+    r = load([redemption(month, 5, f"{month}-10") for month in months])
+    for chart in (ra.plot.net_points(r, by="month"), ra.plot.reversal_rates(r, by="month")):
+        rows = {row["start"][:7]: row for row in rows_of(chart) if "start" in row}
+        gaps = {month for month, row in rows.items() if row["redemptions"] is None}
+        assert gaps == {"2026-03", "2026-04"}
+        assert rows.keys() == {*months, *gaps}
+        # Vega-Lite breaks a line where a value is null.
+        assert all(rows[gap].get("net_points") is None for gap in gaps)
+
+
+def test_the_newest_periods_are_those_of_the_calendar() -> None:
+    months = ("2025-01", "2025-06", "2026-01", "2026-02")
+    r = load([redemption(month, 5, f"{month}-10") for month in months])
+    chart = ra.plot.net_points(r, by="month", newest=9)
+    drawn = [row["start"][:7] for row in rows_of(chart) if row["redemptions"]]
+    assert drawn == ["2025-06", "2026-01", "2026-02"]
+    assert "The newest 9 months." in chart.title.subtitle[1]
+
+
+def test_the_period_that_is_not_over_is_faded_and_what_is_later_is_not_drawn() -> None:
+    r = load([redemption(day, 5, day) for day in ("2026-01-10", "2026-02-10", "2026-03-10")])
+    exported = r.filter(as_of="2026-02-20")
+    over = {row["start"][:7]: row["over"] for row in rows_of(ra.plot.net_points(exported))}
+    assert over == {"2026-01": True, "2026-02": False}
+    opacity = ra.plot.net_points(exported).to_dict()["layer"][0]["encoding"]["opacity"]
+    (condition,) = opacity["condition"]
+    assert (condition["test"], condition["value"]) == ("datum.over", 1)
+    assert opacity["value"] < 1
 
 
 @pytest.mark.parametrize(
