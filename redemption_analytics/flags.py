@@ -171,7 +171,11 @@ def message(error: Exception) -> str:
 
 
 class Command(TyperCommand):
-    """A command that says what is wrong with its arguments in words that fit them."""
+    """A command whose help is as it is shown, and that says what is wrong with its arguments."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the help; older versions of Typer write brackets as for Rich, also without it."""
+        return super().get_help(ctx).replace(r"\[", "[")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse arguments; of one alone the command lacks where to write, not what to read."""

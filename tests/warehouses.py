@@ -31,11 +31,12 @@ def rows_of(frame: Any) -> list[tuple[Any, ...]]:
 
 
 def assert_same(one: ra.Redemptions, other: ra.Redemptions) -> None:
-    """Check that all tables, the ledger and the findings of two bundles are the same."""
+    """Check that all tables, the ledger, the findings and cases of two bundles are the same."""
     for name in one.tables:
         assert rows_of(one.tables[name]) == rows_of(other.tables[name]), name
     assert rows_of(one.ledger) == rows_of(other.ledger)
     assert rows_of(one.findings) == rows_of(other.findings)
+    assert rows_of(one.cases) == rows_of(other.cases)
     assert one.now == other.now
 
 

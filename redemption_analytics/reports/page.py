@@ -19,11 +19,15 @@ from redemption_analytics.reports.headline import headline
 from redemption_analytics.reports.manifest import sources
 from redemption_analytics.reports.reported import Reported
 from redemption_analytics.reports.sections import Tables, sections
+from redemption_analytics.reports.tables import csv_address
 from redemption_analytics.tables.passed_over import passed_over
 from redemption_analytics.visible import visible
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
+
+#: How many characters of a page its tables in full may take, as CSV files.
+_ROOM = 1_000_000
 
 
 def render(
@@ -69,7 +73,7 @@ def render(
         findings=findings,
         notation=notation(finding.example for finding in findings),
         completeness=quality.completeness(tables["ledger.parquet"]),
-        files=sorted(tables),
+        files=_in_full(tables),
         passed_over=passed_over(r.files),
         version=redemption_analytics.__version__,
         style=(folder / "report.css").read_text("utf-8"),
@@ -77,6 +81,21 @@ def render(
         fingerprint=fingerprint(script),
     )
     return page.rstrip("\n") + "\n"
+
+
+def _in_full(tables: Tables) -> dict[str, str]:
+    """Return for each table the address of its CSV file; none for the largest without room."""
+    found = {}
+    for name, table in tables.items():
+        # A cell takes two characters or more: what cannot fit is not written.
+        fits = 2 * table.num_rows * table.num_columns <= _ROOM
+        found[name.removesuffix(".parquet")] = csv_address(table) if fits else ""
+    left = _ROOM
+    for name in sorted(found, key=lambda name: len(found[name])):
+        left -= len(found[name])
+        if left < 0:
+            found[name] = ""
+    return dict(sorted(found.items()))
 
 
 def _shown(value: Any) -> Any:

@@ -310,9 +310,11 @@ def _expected(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
 
 def _tills(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> Section:
     of_period = tables["reversal_outliers_of_period.parquet"]
-    chart = embedded(funnel.drawn(r, of_period, ["till_code"]))
+    # Vega would look for an extent of nothing, and say so.
+    some = pc.any(pc.is_valid(of_period["p_value"])).as_py()
+    chart = embedded(funnel.drawn(r, of_period, ["till_code"])) if some else None
     words = [
-        *chart.said,
+        *(chart.said if chart else [f"No till has redemptions to compare in {about.name}."]),
         "Each mark is a till. Between the lines lie 95 % and 99.8 % of tills of that size if they"
         " differ by chance, and by nature as those that do not stand out. A till with fewer than"
         f" {MIN_REDEMPTIONS} redemptions cannot stand out. One that does is a reason to look, not a"

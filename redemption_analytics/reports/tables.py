@@ -80,6 +80,15 @@ def page_table(name: str, rows: Iterable[Mapping[str, Any]], columns: Columns) -
     return PageTable(name, _html(f"table-{name}", shown, columns), _csv(shown, columns))
 
 
+def csv_address(table: pa.Table) -> str:
+    """Return an address that holds a table as a CSV file.
+
+    >>> csv_address(pa.table({"points": [5]}))
+    'data:text/csv;charset=utf-8;base64,77u/cG9pbnRzDQo1DQo='
+    """
+    return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(csv_of(table)).decode()}"
+
+
 def _csv(rows: list[dict[str, Any]], columns: Columns) -> str:
     # NaN is pandas' way to say that nothing is there: such a cell is empty.
     values = {
@@ -87,8 +96,7 @@ def _csv(rows: list[dict[str, Any]], columns: Columns) -> str:
         for column, (title, kind) in columns.items()
         if kind != "line"
     }
-    data = csv_of(pa.table(values))
-    return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(data).decode()}"
+    return csv_address(pa.table(values))
 
 
 def _html(name: str, rows: list[dict[str, Any]], columns: Columns) -> str:

@@ -465,31 +465,38 @@ def files_of(html: str) -> dict[str, list[list[str]]]:
     return found
 
 
+def shown_in(html: str) -> dict[str, list[list[str]]]:
+    """Give the files of the tables that a page shows, by their sections."""
+    of_page = re.compile(r"page-(.*)\.csv")
+    return {
+        match[1]: rows for name, rows in files_of(html).items() if (match := of_page.match(name))
+    }
+
+
 def test_each_table_is_there_as_csv_with_plain_numbers(
     organisation: ra.Redemptions, sample: str
 ) -> None:
-    files = files_of(sample)
+    files = shown_in(sample)
     assert list(files) == [
-        "net.csv", "account.csv", "bases.csv", "stores.csv", "rates-of-period.csv", "rates.csv",
-        "curve.csv", "expected.csv", "tills-of-period.csv", "tills.csv", "flows-of-period.csv",
-        "flows.csv", "coupons.csv",
+        "net", "account", "bases", "stores", "rates-of-period", "rates", "curve", "expected",
+        "tills-of-period", "tills", "flows-of-period", "flows", "coupons",
     ]  # fmt: skip
     posted = ra.net_points(organisation, "month", basis="event")
     amounts = ["redemptions", "points_redeemed", "points_reversed", "net_points"]
-    head, *rows = files["net.csv"]
+    head, *rows = files["net"]
     assert head == [
         "Month", "Redemptions", "Points redeemed", "Points reversed, posted", "Net points, posted",
     ]  # fmt: skip
     newest = posted.sort_values("month", ascending=False).head(24)
     assert [[*map(int, row[1:])] for row in rows] == newest[amounts].to_numpy().tolist()
     rates = ra.reversal_rates(organisation, "program_id", within="30D")
-    told = {row[3] for row in files["rates.csv"][1:]}
+    told = {row[3] for row in files["rates"][1:]}
     assert told == {repr(rate) for rate in rates["redemption_reversal_rate"].dropna()}
 
 
 def test_each_csv_has_the_rows_and_titles_of_the_table_above_it(sample: str) -> None:
     shown = re.findall(r'<table class="gt_table".*?</table>', sample, re.DOTALL)
-    files = files_of(sample)
+    files = shown_in(sample)
     assert len(shown) == len(files)
     for table, (head, *rows) in zip(shown, files.values(), strict=True):
         titles = re.findall(r"<th [^>]*>(.*?)</th>", table, re.DOTALL)
@@ -504,8 +511,43 @@ def test_what_a_spreadsheet_would_take_for_a_formula_is_a_text(tmp_path: Path) -
     r = load(
         [redemption(f"r{n}", 5, till=name, store=name) for n, name in enumerate(names)],
     )
-    rows = files_of(page_of(r, tmp_path))["tills.csv"][1:]
-    assert {row[0] for row in rows} == {"'=1+1", "'+1", "'-1", "'@SUM(A1)", "north"}
+    html = page_of(r, tmp_path)
+    for files, name in ((shown_in(html), "tills"), (files_of(html), "tills.csv")):
+        assert {row[0] for row in files[name][1:]} == {"'=1+1", "'+1", "'-1", "'@SUM(A1)", "north"}
+
+
+def test_all_tables_in_full_are_there_as_csv_and_equal_the_parquet_files(
+    organisation: ra.Redemptions, tmp_path: Path
+) -> None:
+    files = files_of(page_of(organisation, tmp_path))
+    tables = sorted(tmp_path.glob("*.parquet"))
+    assert [name for name in files if not name.startswith("page-")] == [
+        path.with_suffix(".csv").name for path in tables
+    ]
+    for path in tables:
+        table = pq.read_table(path)
+        head, *rows = files[path.with_suffix(".csv").name]
+        assert head == table.column_names
+        assert len(rows) == table.num_rows
+        for name, cells in zip(head, zip(*rows, strict=True), strict=False):
+            for value, cell in zip(table[name].to_pylist(), cells, strict=True):
+                same = float(cell) == value if isinstance(value, float) else cell == str(value)
+                assert same or (value is None and cell == ""), (path, name, value, cell)
+
+
+def test_the_largest_tables_are_no_csv_where_there_is_no_room(
+    organisation: ra.Redemptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redemption_analytics.reports.page._ROOM", 60_000)
+    html = page_of(organisation, tmp_path)
+    files = files_of(html)
+    full = {path.with_suffix(".csv").name for path in tmp_path.glob("*.parquet")}
+    there = full & set(files)
+    assert {"ledger.csv", "net_points_posted.csv"} <= there
+    assert "net_points_by_till.csv" in full - there
+    assert "net_points_by_till.parquet" in Page(html).text
+    taken = re.findall(r'download="(?!page-)[^"]*" href="([^"]*)"', html)
+    assert 30_000 < sum(map(len, taken)) <= 60_000
 
 
 def test_tables_escape_and_align() -> None:

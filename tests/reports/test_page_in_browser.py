@@ -125,7 +125,7 @@ def test_a_click_saves_the_table_as_csv_and_asks_for_nothing(page: str, tmp_path
         instantly = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})"
         driver.execute_script(instantly, link)
         link.click()
-        saved = tmp_path / "net.csv"
+        saved = tmp_path / "page-net.csv"
         WebDriverWait(driver, 20).until(lambda _: saved.is_file() and saved.stat().st_size)
         with saved.open(encoding="utf-8-sig", newline="") as file:
             assert [*csv.reader(file)] == cells

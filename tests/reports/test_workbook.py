@@ -27,8 +27,10 @@ from redemption_analytics.cli import app
 from redemption_analytics.reports import cells, extra, sheets
 from redemption_analytics.reports.contents import contents
 from redemption_analytics.reports.descriptions import COLUMNS, TABLES
+from redemption_analytics.reports.reported import Reported, reported
 from redemption_analytics.sample import write_sample
 from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.now import oldest_of
 from redemption_analytics.visible import visible
 
 GOOD = Path(__file__).parents[2] / "data_samples" / "2020-breakups.json"
@@ -104,7 +106,7 @@ def test_each_table_has_a_sheet_that_the_overview_leads_to_and_says_a_line_of(re
     assert overview.title == "overview"
     rows = list(overview.iter_rows())
     said = {row[0].value: row[1].value for row in rows[:12]}
-    assert said["Period"] == "by month"
+    assert said["Period"] == "October 2026, by month"
     manifest = json.loads((report / "manifest.json").read_text())
     assert datetime.fromisoformat(manifest["as_of"]).strftime("%B %Y") in said["As of"]
     answers = sum(row["responses"] for row in manifest["read"])
@@ -166,12 +168,17 @@ def test_numbers_are_shown_by_what_they_are(report: Path) -> None:
     assert shown["redemption_reversal_rate"] == shown["ci_low"] == "0.0%"
 
 
+def about(r: ra.Redemptions, period: Any) -> Reported:
+    assert r.now is not None
+    return reported(oldest_of(r.tables), period, r.now)
+
+
 def test_all_that_a_report_holds_is_described_and_has_units() -> None:
     r = load([redemption("a", 5)])
     found = {
         name: computed()
         for period in ("day", "week")
-        for name, computed in contents(r, r, period, r.now).items()
+        for name, computed in contents(r, r, about(r, period), r.now).items()
     }
     assert {*found, "sources"} == set(TABLES)
     columns = {name for table in found.values() for name in as_arrow(table).column_names}
