@@ -32,7 +32,7 @@ Tables: TypeAlias = Mapping[str, pa.Table]
 #: How many periods the page shows; the Parquet files have them all.
 _NEWEST: dict[Period, int] = {"day": 42, "week": 26, "month": 24, "quarter": 16, "year": 10}
 #: How many stores the page lists, and how many periods their lines have.
-_STORES_LISTED, _TREND = 200, 12
+_STORES_LISTED, _TREND = 100, 12
 _STORES, _FLOWS, _TILLS, _CURVE_DAYS = 6, 10, 10, (0, 1, 3, 7, 14, 30, 60, 90)
 
 
@@ -105,8 +105,8 @@ def _net_points(r: Redemptions, tables: Tables, about: Reported, as_of: datetime
         "period": (period.capitalize(), "text"),
         "redemptions": ("Redemptions", "count"),
         "points_redeemed": ("Points redeemed", "points"),
-        "points_reversed": ("Points reversed, posted", "points"),
-        "net_points": ("Net points, posted", "points"),
+        "points_reversed": ("Points reversed (posted)", "points"),
+        "net_points": ("Net points (posted)", "points"),
     }
     table = page_table("net", reversed(groups.rows), columns)
     return Section(
@@ -142,15 +142,15 @@ def _reconciliation(r: Redemptions, tables: Tables, about: Reported) -> Section:
         "label": ("Program", "text"),
         "opening_points": ("Opening", "points"),
         "points_redeemed": ("Redeemed (+)", "points"),
-        "points_reversed_posted": ("Reversed, posted (-)", "points"),
+        "points_reversed_posted": ("Reversed (-)", "points"),
         "closing_points": ("Closing (=)", "points"),
     }
     bases: Columns = {
         "label": ("Program", "text"),
-        "net_points_posted": ("Net points, posted", "points"),
+        "net_points_posted": ("Net points (posted)", "points"),
         "reversed_of_other_periods": (f"Reversed of other {about.grain}s (+)", "points"),
         "reversed_in_other_periods": (f"Reversed in other {about.grain}s (-)", "points"),
-        "net_points": ("Net points, by redemption date (=)", "points"),
+        "net_points": ("Net points by redemption date (=)", "points"),
     }
     rows.append(total | {"label": "All programs"})
     return Section(

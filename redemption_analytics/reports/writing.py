@@ -31,7 +31,7 @@ from redemption_analytics.reports.extra import (
 from redemption_analytics.reports.manifest import manifest
 from redemption_analytics.reports.reported import reported
 from redemption_analytics.tables.arguments import path_of, public
-from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.frames import as_arrow, with_plain_texts
 from redemption_analytics.tables.lazy import Frame, frame, native
 from redemption_analytics.tables.now import oldest_of
 from redemption_analytics.tables.outputs import MANIFEST, report_files
@@ -140,7 +140,7 @@ def write_reports(
         advance = stack.enter_context(progress_bar(steps, shown, "reporting", "files"))
         tables = {}
         for name, computed in wanted.items():
-            table = as_arrow(computed()).replace_schema_metadata()
+            table = with_plain_texts(as_arrow(computed())).replace_schema_metadata()
             tables[f"{name}.parquet"] = table
             pq.write_table(table, fresh / f"{name}.parquet")
             advance(1)

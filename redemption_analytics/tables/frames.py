@@ -89,7 +89,7 @@ def of_one_kind(given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in known:
             frames[name] = frame_like(like, conformed(name, _from_stream(name, frame)), name)
         else:
-            frames[name] = _with_plain_texts(frame) if isinstance(frame, pa.Table) else frame
+            frames[name] = with_plain_texts(frame) if isinstance(frame, pa.Table) else frame
     return frames
 
 
@@ -127,7 +127,7 @@ def _from_stream(name: str, frame: Any) -> pa.Table:
         ) from None
 
 
-def _with_plain_texts(table: pa.Table) -> pa.Table:
+def with_plain_texts(table: pa.Table) -> pa.Table:
     """Cast texts to the one form that the schemas declare: those of two cannot be joined."""
     fields = [f.with_type(pa.string()) if _is_text(f.type) else f for f in table.schema]
     return table.cast(pa.schema(fields))

@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from payloads import answers, coupon, load, redemption, reversal
 
@@ -485,7 +486,8 @@ def test_each_table_is_there_as_csv_with_plain_numbers(
     amounts = ["redemptions", "points_redeemed", "points_reversed", "net_points"]
     head, *rows = files["net"]
     assert head == [
-        "Month", "Redemptions", "Points redeemed", "Points reversed, posted", "Net points, posted",
+        "Month", "Redemptions", "Points redeemed", "Points reversed (posted)",
+        "Net points (posted)",
     ]  # fmt: skip
     newest = posted.sort_values("month", ascending=False).head(24)
     assert [[*map(int, row[1:])] for row in rows] == newest[amounts].to_numpy().tolist()
