@@ -61,16 +61,18 @@ def render(
     findings = quality.in_words(tables["audit.parquet"])
     moment = as_of or datetime.min
     read = sources(r)
+    answers = sum(row["responses"] for row in read)
     page = template.render(
         as_of="" if as_of is None else moment_name(as_of),
         about=about,
         earlier=" and ".join(about.name_of(start) for start in about.earlier),
         read=read,
-        answers=number(sum(row["responses"] for row in read)),
+        answers=f"{number(answers)} {'answer' if answers == 1 else 'answers'}",
         cards=[] if as_of is None else headline(tables, about),
         sections=sections(known, tables, about, moment),
         verdict=quality.verdict(findings),
         findings=findings,
+        pressing=[finding for finding in findings if finding.severity != "info"][:3],
         notation=notation(finding.example for finding in findings),
         completeness=quality.completeness(tables["ledger.parquet"]),
         files=_in_full(tables),

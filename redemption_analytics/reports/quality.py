@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -150,6 +151,7 @@ _SEVERITIES = {"error": "Wrong", "warning": "Check", "info": "Good to know"}
 class Finding:
     """One finding in plain words: how bad, what, what to do, and an example to look up."""
 
+    check: str
     severity: str
     word: str
     text: str
@@ -168,7 +170,7 @@ def in_words(audit: pa.Table) -> list[Finding]:
         text = f"{number(row['count'])} {one if row['count'] == 1 else several}."
         word = _SEVERITIES[row["severity"]]
         example = shortened(row["example"] or "", _LONGEST_EXAMPLE)
-        findings.append(Finding(row["severity"], word, text, remedy, example))
+        findings.append(Finding(row["check"], row["severity"], word, text, remedy, example))
     return findings
 
 
@@ -187,18 +189,44 @@ def verdict(findings: list[Finding]) -> str:
 
 def completeness(ledger: pa.Table) -> list[str]:
     """Return in words what became of all that was read."""
-    names = {"points": "points redemptions", "coupons": "coupon redemptions"}
+    names = {"points": "points redemption", "coupons": "coupon redemption"}
     files = [
-        f"Of {number(row['seen'])} files met, {number(row['loaded'])} were read,"
-        f" {number(row['passed_over'])} were passed over, and {number(row['rejected'])} were"
-        " refused."
+        _became(
+            f"{_many(row['seen'], 'file')} met",
+            {"read": row["loaded"], "passed over": row["passed_over"], "refused": row["rejected"]},
+        )
         for row in ledger.to_pylist()
         if row["element"] == "files"
     ]
     return files + [
-        f"Of {number(row['seen'])} {names[row['element']]} read, {number(row['loaded'])} are here,"
-        f" {number(row['merged'])} were repeats of these in other exports, and"
-        f" {number(row['rejected'])} were refused."
+        _became(
+            f"{_many(row['seen'], names[row['element']])} read",
+            {
+                "kept": row["loaded"],
+                "found again in other exports": row["merged"],
+                "refused": row["rejected"],
+            },
+        )
         for row in ledger.to_pylist()
-        if row["element"] in names
+        if row["element"] in names and row["seen"]
     ]
+
+
+def _became(what: str, fates: Mapping[str, int]) -> str:
+    """Say what became of things, without what became of none.
+
+    >>> _became("7 files met", {"read": 5, "passed over": 2, "refused": 0})
+    'Of 7 files met, 5 were read and 2 were passed over.'
+    >>> _became("1 file met", {"read": 1, "passed over": 0, "refused": 0})
+    'Of 1 file met, 1 was read.'
+    """
+    *said, last = [
+        f"{number(count)} {'was' if count == 1 else 'were'} {fate}"
+        for fate, count in fates.items()
+        if count or not any(fates.values())
+    ]
+    return f"Of {what}, {' and '.join(filter(None, [', '.join(said), last]))}."
+
+
+def _many(count: int, name: str) -> str:
+    return f"{number(count)} {name}" if count == 1 else f"{number(count)} {name}s"

@@ -43,6 +43,7 @@ class Shown:
     title: str
     table: PageTable
     open: bool = False
+    sortable: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,13 @@ def _net_points(r: Redemptions, tables: Tables, about: Reported, as_of: datetime
     groups = grouped(r, posted, [period], "points_redeemed", newest=_NEWEST[period], as_of=as_of)
     amounts = ("points_redeemed", "points_reversed", "net_points")
     total = {name: sum(row[name] for row in groups.rows) for name in amounts}
-    chart = embedded(net.drawn(groups, [period], "event"))
+    chart = embedded(net.drawn(groups, [period], "event")) if groups.rows else None
     words = [
         f"In the {_many(groups.periods, period)} shown, {number(total['points_redeemed'])} points"
         f" were redeemed and {number(total['points_reversed'])} came back:"
         f" {number(total['net_points'])} net.",
         f"Each reversal is booked in the {period} in which it happened.",
-        *chart.said[1:],
+        *(f"{about.name_of(start)} is not over, and faded." for start in [about.running] if start),
     ]
     columns: Columns = {
         "period": (period.capitalize(), "text"),
@@ -121,11 +122,10 @@ def _net_points(r: Redemptions, tables: Tables, about: Reported, as_of: datetime
 
 
 def _reconciliation(r: Redemptions, tables: Tables, about: Reported) -> Section:
-    accounts = tables["reconciliation.parquet"]
-    here = accounts.filter(pc.equal(accounts[about.grain], about.start))
-    groups = grouped(r, here.drop_columns([about.grain]), ["program_id"], "closing_points")
+    here = _accounts(tables["reconciliation.parquet"], about)
+    groups = grouped(r, here, ["program_id"], "closing_points")
     rows = _in_order(groups)
-    numbers = [name for name in here.column_names if name not in ("program_id", about.grain)]
+    numbers = [name for name in here.column_names if name != "program_id"]
     total = {name: pc.sum(here[name]).as_py() or 0 for name in numbers}
     words = [
         f"{number(total['opening_points'])} points were redeemed and had not come back when the"
@@ -161,14 +161,27 @@ def _reconciliation(r: Redemptions, tables: Tables, about: Reported) -> Section:
         words,
         None,
         [
-            Shown(
-                "What was open, what moved, what is open",
-                page_table("account", rows, account),
-                True,
-            ),
-            Shown("From one basis to the other", page_table("bases", rows, bases), True),
+            Shown(title, table, open=True, sortable=False)
+            for title, table in (
+                ("What was open, what moved, what is open", page_table("account", rows, account)),
+                ("From one basis to the other", page_table("bases", rows, bases)),
+            )
         ],
     )
+
+
+def _accounts(accounts: pa.Table, about: Reported) -> pa.Table:
+    """Return the account of each program in a period; nothing may have moved in it."""
+    until = accounts.filter(pc.less_equal(accounts[about.grain], about.start)).to_pylist()
+    newest = {row["program_id"]: row for row in until}
+    rows = []
+    for row in newest.values():
+        if row[about.grain] < about.start:
+            still = dict.fromkeys(row, 0) | {"program_id": row["program_id"]}
+            row = still | dict.fromkeys(("opening_points", "closing_points"), row["closing_points"])
+        rows.append({name: value for name, value in row.items() if name != about.grain})
+    schema = accounts.schema
+    return pa.Table.from_pylist(rows, schema.remove(schema.get_field_index(about.grain)))
 
 
 def _stores(r: Redemptions, tables: Tables, about: Reported) -> Section:
@@ -217,12 +230,14 @@ def _rates(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> 
     settled = tables["reversal_rates_settled_by_program.parquet"]
     groups = grouped(r, settled, ["program_id"], "redemptions").only("redemptions")
     of_all = reversal_rates(r, within=SETTLED, as_of=as_of)
-    chart = embedded(rates.drawn(groups, ["program_id"], of_all, SETTLED))
+    chart = None
+    if groups.rows:
+        chart = embedded(rates.drawn(groups, ["program_id"], of_all, SETTLED))
     by_program = tables["reversal_rates_by_program.parquet"]
     here = by_program.filter(pc.equal(by_program[about.grain], about.start))
     of_period = grouped(r, here.drop_columns([about.grain]), ["program_id"], "redemptions")
     words = [
-        *chart.said,
+        *(chart.said if chart else ["No redemption is that old."]),
         "Younger redemptions are left out, so that no program looks better than it is.",
         f"Those of {about.name} are in a table of their own, with what came back of them so far.",
     ]
@@ -254,13 +269,17 @@ def _rates(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> 
 
 def _curve(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
     of_all = tables["reversal_curve.parquet"]
+    watched = plain_rows(of_all)
+    if not watched or not watched[0]["at_risk"]:
+        title, words = "How soon points come back", ["No redemption was watched for a day."]
+        return Section("curve", "Reversal curve", title, f"Until {moment_name(as_of)}.", words)
     chart = embedded(curve.drawn(curve.curves(r, of_all, []), [], of_all, "redemptions"))
     words = [
         *chart.said,
         "The band is the 95 % interval. Redemptions too young to tell are counted for as long as"
         " they were watched.",
     ]
-    rows = [row for row in plain_rows(of_all) if row["day"] in _CURVE_DAYS]
+    rows = [row for row in watched if row["day"] in _CURVE_DAYS]
     columns: Columns = {
         "day": ("Days since the redemption", "count"),
         "at_risk": ("At risk", "count"),
@@ -283,6 +302,10 @@ def _expected(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
     by_program = tables["expected_reversals_by_program.parquet"]
     groups = grouped(r, by_program, ["program_id"], "open_points")
     of_all = tables["expected_reversals.parquet"]
+    covers = f"Redemptions of the 90 days before {moment_name(as_of)}."
+    if not groups.rows:
+        title, words = "Points still expected back", ["No points were redeemed in these days."]
+        return Section("expected", "Expected back", title, covers, words)
     chart = embedded(expected.drawn(groups, ["program_id"], of_all))
     words = [
         *chart.said,
@@ -301,7 +324,7 @@ def _expected(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
         "expected",
         "Expected back",
         "Points still expected back",
-        f"Redemptions of the 90 days before {moment_name(as_of)}.",
+        covers,
         words,
         chart,
         [Shown("The same as a table", page_table("expected", _in_order(groups), columns))],
@@ -321,6 +344,8 @@ def _tills(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> 
         " verdict.",
     ]
     everything = tables["reversal_outliers.parquet"]
+    if not len(everything):
+        words = ["No redemption names its till."]
     return Section(
         "tills",
         "Tills",
@@ -329,8 +354,12 @@ def _tills(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> 
         words,
         chart,
         [
-            _outliers(r, of_period, about.name, "tills-of-period"),
-            _outliers(r, everything, "all time", "tills"),
+            _outliers(r, tests, when, name)
+            for tests, when, name in (
+                (of_period, about.name, "tills-of-period"),
+                (everything, "all time", "tills"),
+            )
+            if len(tests)
         ],
     )
 

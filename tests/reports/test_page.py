@@ -276,6 +276,22 @@ def test_what_the_page_reconciles_adds_up(organisation: ra.Redemptions, sample: 
     assert f"All programs {' '.join(numbers)}" in text
 
 
+def test_where_nothing_moved_in_the_period_what_is_open_stays(tmp_path: Path) -> None:
+    r = load([redemption("a", 100, "2026-01-10", [reversal(1, 30, "2026-01-12")])])
+    text = text_of_whole(page_of(r, tmp_path, as_of="2026-04-10"))
+    assert "Redemptions, March 2026" in text
+    assert "70 points were redeemed and had not come back when the month began" in text
+    assert "All programs 70 0 0 70" in text
+
+
+def test_a_section_without_figures_says_so_and_draws_no_empty_axes(tmp_path: Path) -> None:
+    html = page_of(load((), [coupon(1)]), tmp_path)
+    assert 'data-chart="' not in html
+    text = text_of_whole(html)
+    for said in ("No redemption names its till.", "No points were redeemed in these days."):
+        assert said in text
+
+
 def test_stores_are_ranked_by_net_points_of_the_period(
     organisation: ra.Redemptions, sample: str
 ) -> None:
@@ -322,15 +338,15 @@ def test_findings_come_errors_first_in_words_that_fit_their_number() -> None:
     ],
 )
 def test_the_verdict_says_whether_to_trust_the_figures(severities: list[str], words: str) -> None:
-    found = [quality.Finding(severity, "", "", "", "") for severity in severities]
+    found = [quality.Finding("", severity, "", "", "", "") for severity in severities]
     assert quality.verdict(found) == words
 
 
 def test_the_ledger_is_told_in_words(organisation: ra.Redemptions, sample: str) -> None:
     ledger = organisation.ledger.set_index("element").loc["points"]
     assert (
-        f"Of {ledger['seen']:,} points redemptions read, {ledger['loaded']:,} are here,"
-        f" {ledger['merged']:,} were repeats of these in other exports, and 0 were refused."
+        f"Of {ledger['seen']:,} points redemptions read, {ledger['loaded']:,} were kept and"
+        f" {ledger['merged']:,} were found again in other exports."
     ) in Page(sample).text
 
 

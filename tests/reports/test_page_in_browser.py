@@ -96,6 +96,42 @@ def test_the_keyboard_reaches_the_figures_the_links_and_the_tables(page: str) ->
         assert driver.find_element(By.CSS_SELECTOR, "#net table").is_displayed()
 
 
+def test_a_table_is_sorted_by_its_heads_and_searched(page: str) -> None:
+    with browser(DESKTOP) as driver:
+        driver.get(page)
+        wait(driver, "document.documentElement.dataset.drawn")
+
+        def column(number: int) -> list[str]:
+            cells = driver.find_elements(By.CSS_SELECTOR, "#stores tbody tr")
+            return [row.find_elements(By.TAG_NAME, "td")[number].text for row in cells]
+
+        def numbers(number: int) -> list[float]:
+            return [float(text.replace(",", "").rstrip("%")) for text in column(number) if text]
+
+        net = driver.find_elements(By.CSS_SELECTOR, "#stores th button")[2]
+        net.send_keys(Keys.ENTER)
+        rising = numbers(2)
+        assert rising == sorted(rising)
+        assert len(rising) > 10
+        net.send_keys(Keys.ENTER)
+        assert numbers(2) == rising[::-1]
+        driver.find_elements(By.CSS_SELECTOR, "#stores th button")[0].send_keys(Keys.ENTER)
+        assert column(0)[0].startswith("Airport")
+        search = driver.find_element(By.CSS_SELECTOR, "#stores input[type=search]")
+        search.send_keys("HARBOUR")
+        assert [text for text in column(0) if text] == ["Harbour Mall (harbour)"]
+
+
+def test_on_paper_all_tables_are_open(page: str, tmp_path: Path) -> None:
+    with browser(DESKTOP) as driver:
+        driver.get(page)
+        wait(driver, "document.documentElement.dataset.drawn")
+        shut = "return document.querySelectorAll('main details:not([open])').length"
+        assert driver.execute_script(shut) > 0
+        driver.execute_cdp_cmd("Page.printToPDF", {})
+        assert driver.execute_script(shut) == 0
+
+
 def test_a_mark_tells_its_numbers_when_pointed_at(page: str) -> None:
     with browser(DESKTOP) as driver:
         driver.get(page)
