@@ -13,6 +13,7 @@ from redemption_analytics.cli.output import Output, small, table
 from redemption_analytics.cli.running import command
 from redemption_analytics.cli.sources import SourceArgument, bundle
 from redemption_analytics.cli.verdicts import leave, rows, told
+from redemption_analytics.errors import UsageError
 from redemption_analytics.flags import loading
 from redemption_analytics.options import DEFAULTS, LoadOptions, Period
 from redemption_analytics.reports.extra import PAGE, REMEDY, WORKBOOK
@@ -40,6 +41,17 @@ def report(
             show_default=False,
         ),
     ] = None,
+    point_value: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VALUE",
+            help="What a point is worth, so that money stands beside points: a number, or"
+            " PROGRAM=NUMBER for each program (none=NUMBER for points of no known program).",
+        ),
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What that is in: EUR, say.")
+    ] = None,
     page: Annotated[
         bool | None,
         typer.Option(
@@ -60,8 +72,11 @@ def report(
     """Write a report: Parquet files, a manifest, and a page to read; show its main figures."""
     from redemption_analytics.moments import end
     from redemption_analytics.printed import audit_text, passed_over_text, rejected_text
+    from redemption_analytics.reports.money import Money
 
     moment = end(as_of, "as_of")  # before anything is read
+    worth = _point_value(point_value or [])
+    Money.of(worth, currency)
     gate = Gate.of(strict, fail_on, max_rejected)
     r = bundle(source, options)
     files = ra.write_reports(
@@ -69,6 +84,8 @@ def report(
         directory,
         period=period,
         as_of=as_of,
+        point_value=worth,
+        currency=currency,
         page=page,
         excel=excel,
         allow_empty=options["allow_empty"],
@@ -102,3 +119,22 @@ def report(
     }
     where = f"see {directory / 'rejects.parquet'}"
     leave(output, gate, where, said, rows(r.ledger), rows(found))
+
+
+def _point_value(given: list[str]) -> str | dict[int | None, str] | None:
+    """Read one value for all programs, or PROGRAM=VALUE for each."""
+    if not given:
+        return None
+    if len(given) == 1 and "=" not in given[0]:
+        return given[0]
+    values: dict[int | None, str] = {}
+    for one in given:
+        program, sign, value = one.partition("=")
+        known = program == "none" or (program.isascii() and program.isdigit())
+        if not sign or not known:
+            raise UsageError(
+                f"--point-value {one!r}: give one number for all programs, or PROGRAM=NUMBER for"
+                " each (none=NUMBER for points of no known program)"
+            )
+        values[None if program == "none" else int(program)] = value
+    return values

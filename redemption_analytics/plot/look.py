@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, TypeAlias, cast
 
 import altair as alt
@@ -55,6 +56,8 @@ def inline(rows: Iterable[Mapping[str, Any]]) -> alt.InlineData:
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return visible(value)
+    if isinstance(value, Decimal):
+        return float(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -74,7 +74,7 @@ def contents(
     found["kpis"] = partial(kpis, known, period)
     found["coupon_summary"] = partial(coupon_summary, known, period)
     found["coupon_performance"] = partial(coupon_performance, known, period)
-    for suffix, by in (("", []), ("_by_program", ["program_id"])):
+    for suffix, by in (("_by_program", ["program_id"]), ("", [])):
         found[f"reversal_curve{suffix}"] = partial(reversal_curve, known, by, as_of=as_of)
         found[f"expected_reversals{suffix}"] = partial(expected_reversals, known, by, as_of=as_of)
     found["reversal_outliers"] = partial(reversal_outliers, known, as_of=as_of)

@@ -151,6 +151,7 @@ _OF_REDEMPTIONS: tuple[Kind, str] = ("share", "of redemptions")
 _CUSTOMERS: tuple[Kind, str] = ("count", "distinct customers")
 _COUPONS: tuple[Kind, str] = ("count", "coupon redemptions")
 _MONEY: tuple[Kind, str] = ("money", "organisation's currency")
+_WORTH: tuple[Kind, str] = ("money", "in money")
 _ELEMENTS: tuple[Kind, str] = ("count", "elements")
 _FIRST_DAY: tuple[Kind, str] = ("text", "its first day")
 
@@ -181,6 +182,11 @@ COLUMNS: dict[str, tuple[Kind, str]] = {
     "points_consumed": _POINTS,
     "points_reversed_posted": _POINTS,
     "net_points_posted": _POINTS,
+    "net_value": _WORTH,
+    "net_value_posted": _WORTH,
+    "expected_value": _WORTH,
+    "low_value": ("money", "in money, 95 % from"),
+    "high_value": ("money", "in money, 95 % to"),
     "opening_points": _POINTS,
     "closing_points": _POINTS,
     "reversed_of_other_periods": _POINTS,

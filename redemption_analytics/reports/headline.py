@@ -9,6 +9,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from redemption_analytics.plot.look import number, percent
+from redemption_analytics.reports.money import Money
 from redemption_analytics.reports.reported import Reported
 
 #: Column, file that has it, name for people, what it counts.
@@ -42,7 +43,9 @@ class Card:
     meaning: str
 
 
-def headline(tables: Mapping[str, pa.Table], about: Reported) -> list[Card]:
+def headline(
+    tables: Mapping[str, pa.Table], about: Reported, money: Money | None = None
+) -> list[Card]:
     """Return the figures of a period, compared with those before, and of the year before.
 
     Parameters
@@ -51,6 +54,8 @@ def headline(tables: Mapping[str, pa.Table], about: Reported) -> list[Card]:
         What the Parquet files hold, by file name.
     about
         The period.
+    money
+        What points are worth, if that is known.
     """
     cards = []
     for column, name, title, meaning in _FIGURES:
@@ -60,6 +65,9 @@ def headline(tables: Mapping[str, pa.Table], about: Reported) -> list[Card]:
             f"{_change(value, values.get(earlier, 0))}{about.name_of(earlier)}"
             for earlier in about.earlier
         ]
+        if money is not None and name == column:
+            amounts = _by_period(tables[f"{name}.parquet"], about, "net_value_posted")
+            meaning = f"{meaning}: {money.text(amounts.get(about.start, 0))}"
         cards.append(Card(title, number(value), changes, meaning))
     return [*cards, *_rate(tables, about)]
 

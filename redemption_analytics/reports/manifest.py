@@ -12,6 +12,7 @@ import narwhals as nw
 
 import redemption_analytics
 from redemption_analytics.metrics.sums import counted
+from redemption_analytics.reports.money import Money
 from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.tables.lazy import frame, native
 from redemption_analytics.tables.outputs import GENERATOR
@@ -26,14 +27,19 @@ _PACKAGES = (
 
 
 def manifest(
-    r: Redemptions, period: str, as_of: datetime | None, files: Mapping[str, Any]
+    r: Redemptions,
+    period: str,
+    as_of: datetime | None,
+    money: Money | None,
+    files: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what a report was made from and what is in it.
 
     Returns
     -------
     dict
-        generator, version, period, as_of, read (sources with their export times and answers),
+        generator, version, period, as_of, point_value (by program, or of all) and currency where
+        they were given, read (sources with their export times and answers),
         passed_over (files that were not, and why), tables (their rows), ledger, versions, files
         (rows, bytes, sha256). Nothing in it depends on when or where the report is written.
     """
@@ -42,6 +48,7 @@ def manifest(
         "version": redemption_analytics.__version__,
         "period": period,
         "as_of": as_of and as_of.isoformat(),
+        **({} if money is None else {"point_value": money.described(), "currency": money.currency}),
         "read": sources(r),
         "passed_over": passed_over(r),
         "tables": {name: _rows(table) for name, table in r.tables.items()},

@@ -17,6 +17,7 @@ from redemption_analytics.reports import quality
 from redemption_analytics.reports.embedding import fingerprint, scripts
 from redemption_analytics.reports.headline import headline
 from redemption_analytics.reports.manifest import sources
+from redemption_analytics.reports.money import Money
 from redemption_analytics.reports.reported import Reported
 from redemption_analytics.reports.sections import Tables, sections
 from redemption_analytics.reports.tables import csv_address
@@ -31,7 +32,12 @@ _ROOM = 1_000_000
 
 
 def render(
-    r: Redemptions, known: Redemptions, tables: Tables, about: Reported, as_of: datetime | None
+    r: Redemptions,
+    known: Redemptions,
+    tables: Tables,
+    about: Reported,
+    as_of: datetime | None,
+    money: Money | None = None,
 ) -> str:
     """Write the page.
 
@@ -47,6 +53,8 @@ def render(
         The period that the report is about.
     as_of
         The moment of the report; None where nothing has a time.
+    money
+        What points are worth, if that is known.
     """
     folder = files("redemption_analytics.reports") / "templates"
     environment = jinja2.Environment(
@@ -68,8 +76,8 @@ def render(
         earlier=" and ".join(about.name_of(start) for start in about.earlier),
         read=read,
         answers=f"{number(answers)} {'answer' if answers == 1 else 'answers'}",
-        cards=[] if as_of is None else headline(tables, about),
-        sections=sections(known, tables, about, moment),
+        cards=[] if as_of is None else headline(tables, about, money),
+        sections=sections(known, tables, about, moment, money),
         verdict=quality.verdict(findings),
         findings=findings,
         pressing=[finding for finding in findings if finding.severity != "info"][:3],

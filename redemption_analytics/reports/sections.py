@@ -20,6 +20,7 @@ from redemption_analytics.plot.groups import Groups, grouped, names_of, plain_ro
 from redemption_analytics.plot.look import number
 from redemption_analytics.reports.contents import SETTLED
 from redemption_analytics.reports.embedding import Embedded, embedded
+from redemption_analytics.reports.money import Money
 from redemption_analytics.reports.reported import Reported
 from redemption_analytics.reports.tables import Columns, PageTable, page_table
 from redemption_analytics.tables.periods import period_start
@@ -59,7 +60,9 @@ class Section:
     tables: list[Shown] = field(default_factory=list)
 
 
-def sections(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> list[Section]:
+def sections(
+    r: Redemptions, tables: Tables, about: Reported, as_of: datetime, money: Money | None = None
+) -> list[Section]:
     """Return the sections of the page, in their order.
 
     Parameters
@@ -72,6 +75,8 @@ def sections(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -
         The period that the report is about.
     as_of
         The moment of the report.
+    money
+        What points are worth, if that is known.
     """
     return [
         _net_points(r, tables, about, as_of),
@@ -79,7 +84,7 @@ def sections(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -
         _stores(r, tables, about),
         _rates(r, tables, about, as_of),
         _curve(r, tables, as_of),
-        _expected(r, tables, as_of),
+        _expected(r, tables, as_of, money),
         _tills(r, tables, about, as_of),
         _flows(r, tables, about, as_of),
         _coupons(tables, about),
@@ -298,7 +303,7 @@ def _curve(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
     )
 
 
-def _expected(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
+def _expected(r: Redemptions, tables: Tables, as_of: datetime, money: Money | None) -> Section:
     by_program = tables["expected_reversals_by_program.parquet"]
     groups = grouped(r, by_program, ["program_id"], "open_points")
     of_all = tables["expected_reversals.parquet"]
@@ -312,6 +317,12 @@ def _expected(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
         "Open points were redeemed in the last 90 days and have not come back.",
         ADVICE,
     ]
+    if money is not None:
+        (row,) = of_all.to_pylist()
+        words.append(
+            f"That is {money.text(row['high_value'])};"
+            f" {money.text(row['expected_value'])} are expected."
+        )
     columns: Columns = {
         "label": ("Program", "text"),
         "open_redemptions": ("Open redemptions", "count"),
@@ -319,6 +330,7 @@ def _expected(r: Redemptions, tables: Tables, as_of: datetime) -> Section:
         "expected_points": ("Expected back", "count"),
         "low": ("95 % from", "count"),
         "high": ("to: the reserve", "count"),
+        **({} if money is None else {"high_value": ("The reserve in money", "money")}),
     }
     return Section(
         "expected",

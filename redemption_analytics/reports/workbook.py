@@ -17,6 +17,7 @@ from redemption_analytics.moments import moment_name
 from redemption_analytics.reports.cells import DIGITS
 from redemption_analytics.reports.looks import INDENTED, LEFT, NUMERIC, Looks, set_up
 from redemption_analytics.reports.manifest import passed_over, sources
+from redemption_analytics.reports.money import Money
 from redemption_analytics.reports.reported import Reported
 from redemption_analytics.reports.sheets import Sheet, sheets_of
 
@@ -40,6 +41,7 @@ def write_workbook(
     tables: Mapping[str, pa.Table],
     about: Reported,
     as_of: datetime | None,
+    money: Money | None = None,
 ) -> None:
     """Write the workbook.
 
@@ -55,6 +57,8 @@ def write_workbook(
         The period that the report is about.
     as_of
         The moment of the report; None where nothing has a time.
+    money
+        What points are worth, if that is known.
     """
     read = sources(r)
     shown = {name.removesuffix(".parquet"): table for name, table in tables.items()}
@@ -72,7 +76,9 @@ def write_workbook(
             for name, table in shown.items()
             for sheet in sheets_of(book, looks, name, table, about.grain)
         ]
-        _write_overview(overview, looks, sheets, _facts(r, read, shown, about, as_of))
+        _write_overview(
+            overview, looks, sheets, _facts(r, read, shown, about, as_of) | _worth(money)
+        )
         try:
             book.close()
         except FileCreateError as error:
@@ -123,6 +129,17 @@ def _facts(
         " seen stands as an escape. All else is what the Parquet files hold.",
         "Written by": f"redemption_analytics {redemption_analytics.__version__}",
     }
+
+
+def _worth(money: Money | None) -> dict[str, str]:
+    if money is None:
+        return {}
+    said = [
+        f"{value} {money.currency}".rstrip()
+        + ("" if program == "all" else f" of program {program}")
+        for program, value in money.described().items()
+    ]
+    return {"A point is worth": ", ".join(said)}
 
 
 def _many(count: int, name: str) -> str:

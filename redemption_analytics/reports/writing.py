@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from redemption_analytics.atomic_directory import check_replaceable, written_beside
@@ -29,6 +30,7 @@ from redemption_analytics.reports.extra import (
     page_wanted,
 )
 from redemption_analytics.reports.manifest import manifest
+from redemption_analytics.reports.money import Money, PointValue
 from redemption_analytics.reports.reported import reported
 from redemption_analytics.tables.arguments import path_of, public
 from redemption_analytics.tables.frames import as_arrow, with_plain_texts
@@ -49,6 +51,8 @@ def write_reports(
     period: Period = "month",
     as_of: Moment | None = None,
     *,
+    point_value: PointValue | None = None,
+    currency: str | None = None,
     page: bool | None = None,
     excel: bool = False,
     allow_empty: bool = False,
@@ -71,6 +75,14 @@ def write_reports(
         later exports. By default now (:attr:`redemption_analytics.Redemptions.now`), when the
         newest export was made: the last whole period is the last that is over then, whether or not
         anything happened in its last days. The audit is of all that was loaded.
+    point_value
+        What a point is worth: one number, or one for each program_id (None is that of points of no
+        known program). Net points and points expected back then stand beside their value in money,
+        exactly for net points: net_value in the files of net points, expected_value, low_value and
+        high_value in those of expected reversals. Give a text or a ``decimal.Decimal`` where a
+        float would not be what is meant.
+    currency
+        What that is in, as people write it: ``"EUR"``.
     page
         Whether to write ``report.html``, which needs the extra ``report``; by default, where that
         is installed.
@@ -100,7 +112,8 @@ def write_reports(
     Raises
     ------
     UsageError
-        If the period is unknown, ``as_of`` is no moment, the directory holds something else, or
+        If the period is unknown, ``as_of`` is no moment, ``point_value`` is no value or lacks that
+        of a program with points, the directory holds something else, or
         ``page`` or ``excel`` is asked for and its extra is not installed.
     SourceError
         If nothing of what was read can be used, without ``allow_empty``.
@@ -119,6 +132,7 @@ def write_reports(
     if not isinstance(period, str) or period not in PERIODS:
         raise refused("period", f"one of {', '.join(PERIODS)}", period)
     given = end(as_of, "as_of")
+    money = Money.of(point_value, currency)
     with_page = page_wanted(page)
     if flag("excel", excel):
         check_workbook_can_be_written()
@@ -134,13 +148,19 @@ def write_reports(
     with written_beside(target, check) as fresh, ExitStack() as stack:
         moment = given or r.now
         known = r if given is None else r.filter(as_of=given)
+        if money is not None:
+            money.check(known)
         about = reported(oldest_of(known.tables), period, moment or datetime.min)
         wanted = contents(r, known, about, moment)
         steps = len(wanted) + with_page + excel
         advance = stack.enter_context(progress_bar(steps, shown, "reporting", "files"))
-        tables = {}
+        tables: dict[str, pa.Table] = {}
         for name, computed in wanted.items():
             table = with_plain_texts(as_arrow(computed())).replace_schema_metadata()
+            if money is not None and name == "expected_reversals":
+                table = money.in_all(table, tables[f"{name}_by_program.parquet"])
+            elif money is not None:
+                table = money.beside(name, table, known)
             tables[f"{name}.parquet"] = table
             pq.write_table(table, fresh / f"{name}.parquet")
             advance(1)
@@ -148,20 +168,20 @@ def write_reports(
         if with_page:
             from redemption_analytics.reports.page import render
 
-            text = render(r, known, tables, about, moment)
+            text = render(r, known, tables, about, moment, money)
             (fresh / PAGE).write_text(text, encoding="utf-8", newline="\n")
             advance(1)
             _LOG.info("the page is written")
         if excel:
             from redemption_analytics.reports.workbook import write_workbook
 
-            write_workbook(fresh / WORKBOOK, r, tables, about, moment)
+            write_workbook(fresh / WORKBOOK, r, tables, about, moment, money)
             advance(1)
             _LOG.info("the workbook is written")
         rows = {name: table.num_rows for name, table in tables.items()}
         written = [*tables, *([PAGE] if with_page else []), *([WORKBOOK] if excel else [])]
         files = {name: _described(fresh / name, rows.get(name)) for name in written}
-        said = manifest(r, period, moment, files)
+        said = manifest(r, period, moment, money, files)
         text = json.dumps(said, indent=2) + "\n"  # in ASCII, which shows whatever is in a name
         (fresh / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
     _LOG.info("the report is in its place: %d files", len(written) + 1)
