@@ -12,9 +12,11 @@ import redemption_analytics as ra
 from redemption_analytics.metrics import codes
 from redemption_analytics.plot.groups import names_of
 from redemption_analytics.reports.contents import contents
+from redemption_analytics.reports.reported import reported
 from redemption_analytics.reports.sections import sections
 from redemption_analytics.sample import write_sample
 from redemption_analytics.tables.frames import as_arrow
+from redemption_analytics.tables.now import oldest_of
 
 
 def at(code: str | None, name: str | None) -> Item:
@@ -151,13 +153,16 @@ def test_in_flows_two_stores_of_one_name_stay_two() -> None:
     r = load(seen)
     flows = table(ra.source_flows(r), "source_store_code", "store_code")
     assert flows == [("s1", "s1"), ("s2", "s2")]
+    now = datetime(2026, 2, 1)
+    about = reported(oldest_of(r.tables), "month", now)
     tables = {
-        f"{name}.parquet": as_arrow(found())
-        for name, found in contents(r, r, "month", None).items()
+        f"{name}.parquet": as_arrow(found()) for name, found in contents(r, r, about, None).items()
     }
-    (page,) = (
-        section.table
-        for section in sections(r, tables, "month", datetime(2026, 2, 1))
+    (pages,) = (
+        [shown.table.html for shown in section.tables]
+        for section in sections(r, tables, about, now)
         if section.name == "flows"
     )
-    assert [page.count(f"Main (s{n})") for n in (1, 2)] == [2, 2]
+    for page in pages:
+        assert [page.count(f"Main (s{n})") for n in (1, 2)] == [2, 2]
+    assert pages
