@@ -10,11 +10,13 @@ from redemption_analytics.metrics.sums import as_float, combined, summed
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.lazy import Frame, frame, native
 from redemption_analytics.tables.points import check_sums
+from redemption_analytics.tables.times import with_elapsed
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
 _DAY = 86_400  # in seconds
+_SECOND = 1_000_000  # in microseconds
 
 #: Points are weighed in parts of six digits, so that no product of them with time, and no sum of
 #: these, leaves the whole numbers of 64 bits.
@@ -79,10 +81,11 @@ def source_flows(r: Redemptions) -> Any:
 
 def _ages(rows: Frame, by: list[str]) -> Frame:
     times = ~nw.col("awarding_date").is_null() & ~nw.col("redeemed_time").is_null()
-    age = (nw.col("redeemed_time") - nw.col("awarding_date")).dt.total_seconds().cast(nw.Int64)
     # Whole numbers add up to the same in whatever order an engine takes them.
-    known = rows.filter(times).with_columns(
-        aged_points=nw.col("points_consumed"), _days=(age // _DAY).cast(nw.Int64), _age=age
+    known = with_elapsed(rows.filter(times), "_age", "awarding_date", "redeemed_time")
+    known = known.with_columns(_age=(nw.col("_age") // _SECOND).cast(nw.Int64))
+    known = known.with_columns(
+        aged_points=nw.col("points_consumed"), _days=(nw.col("_age") // _DAY).cast(nw.Int64)
     )
     known = known.with_columns(_seconds=nw.col("_age") - nw.col("_days") * _DAY)
     left = nw.col("points_consumed")
