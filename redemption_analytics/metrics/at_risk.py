@@ -68,9 +68,9 @@ def units_and_reversals(moved: Movements, by: Sequence[str]) -> tuple[Frame, Fra
         since the redemption, null where a time is missing).
     """
     fixed = [name for name in by if name not in (*PERIODS, "program_id")]
-    times = [name for name in by if name in PERIODS]
-    homes = with_periods(moved.points, "redeemed_time", times).select(
-        "redemption_key", "redeemed_time", *fixed, *times
+    named = [name for name in by if name in PERIODS]
+    homes = with_periods(moved.points, "redeemed_time", named).select(
+        "redemption_key", "redeemed_time", *fixed, *named
     )
     if "program_id" in by:
         redeemed, reversed_ = by_program(moved)

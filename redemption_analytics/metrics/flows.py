@@ -74,8 +74,11 @@ def source_flows(r: Redemptions) -> Any:
         )
         for of in (_DAYS, _SECONDS)
     )
-    weight = as_float(nw.col("aged_points"))
-    mean = nw.when(weight > 0).then(days / weight + seconds / weight / _DAY)
+    totals = totals.with_columns(
+        _weight=as_float(nw.col("aged_points")), _days=days, _seconds=seconds
+    )
+    weight = nw.col("_weight")
+    mean = nw.when(weight > 0).then(nw.col("_days") / weight + nw.col("_seconds") / weight / _DAY)
     return native(totals.select(*stores, "points_consumed", mean_age_days=mean))
 
 
@@ -88,15 +91,17 @@ def _ages(rows: Frame, by: list[str]) -> Frame:
         aged_points=nw.col("points_consumed"), _days=(nw.col("_age") // _DAY).cast(nw.Int64)
     )
     known = known.with_columns(_seconds=nw.col("_age") - nw.col("_days") * _DAY)
-    left = nw.col("points_consumed")
+    known = known.with_columns(_left=nw.col("points_consumed"))
+    left, here = nw.col("_left"), nw.col("_here")
     whole = known.collect_schema()["points_consumed"].is_integer()
     for part, days, seconds in reversed(list(zip(_PARTS, _DAYS, _SECONDS, strict=True))):
         # What an engine rounds in dividing is left for the next part.
-        here = (left // part).cast(nw.Int64) if part > 1 else left
+        taken = (left // part).cast(nw.Int64) if part > 1 else left
         if part > 1 and not whole:
-            here = left * 0
-        left = left - here * part
-        known = known.with_columns(
-            (here * nw.col("_days")).alias(days), (here * nw.col("_seconds")).alias(seconds)
+            taken = left * 0
+        known = known.with_columns(_here=taken).with_columns(
+            (here * nw.col("_days")).alias(days),
+            (here * nw.col("_seconds")).alias(seconds),
+            _left=left - here * part,
         )
     return summed(known, by, _AGES, ordered=False)

@@ -7,18 +7,17 @@ nothing here does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import narwhals as nw
 import pyarrow as pa
 
 from redemption_analytics.tables.lazy import Frame, frame
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_TYPES = {
+#: What Spark calls the types of Arrow that tables have.
+SQL_TYPES = {
     pa.string(): "STRING",
     pa.large_string(): "STRING",
     pa.int64(): "BIGINT",
@@ -66,7 +65,7 @@ def schema_sql(schema: pa.Schema) -> str:
     >>> schema_sql(pa.schema({"redeemed_time": pa.timestamp("us")}))
     '`redeemed_time` TIMESTAMP_NTZ'
     """
-    return ", ".join(f"{quoted(field.name)} {_TYPES[field.type]}" for field in schema)
+    return ", ".join(f"{quoted(field.name)} {SQL_TYPES[field.type]}" for field in schema)
 
 
 def spark_frame(session: Any, data: pa.Table) -> Any:

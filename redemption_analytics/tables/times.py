@@ -1,4 +1,4 @@
-"""Times of the wall clock on every engine: moments to compare with, and what elapsed between two."""
+"""Times of the wall clock on every engine: moments to compare with, what elapsed between two."""
 
 from __future__ import annotations
 

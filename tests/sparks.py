@@ -1,0 +1,76 @@
+"""Sessions of Spark: one for a process, small, quiet and on this machine alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from requirements_of_ci import needed
+
+#: What the tests in a process are run on: "classic", or "connect" for Spark Connect.
+KIND = "REDEMPTION_ANALYTICS_TESTS_SPARK"
+
+CONNECT = os.environ.get(KIND) == "connect"
+
+_SMALL = {
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.memory": "1g",
+    # Code that is run once need not be compiled well.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    # A plan of which no code can be made would be run without, slowly: here it fails.
+    "spark.sql.codegen.fallback": "false",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.ansi.enabled": "true",
+}
+
+
+def spark_needed() -> None:
+    """Skip what asks for Spark where it, or Java, is not here."""
+    try:
+        import pyspark  # noqa: F401
+    except ImportError:
+        needed("spark", False, "PySpark is not installed: the extra spark brings it")
+    needed("spark", shutil.which("java") is not None, "Spark needs Java 17 or newer")
+
+
+@contextmanager
+def spark_session(folder: Path) -> Iterator[Any]:
+    """Start Spark, and stop it in the end; what it writes by itself goes to the folder."""
+    from pyspark.sql import SparkSession
+
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    builder = SparkSession.builder.config("spark.sql.warehouse.dir", str(folder / "warehouse"))
+    for name, value in {**_SMALL, "spark.local.dir": str(folder)}.items():
+        builder = builder.config(name, value)
+    builder = builder.remote("local[2]") if CONNECT else builder.master("local[2]")
+    session = builder.getOrCreate()
+    if not CONNECT:
+        session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+@contextmanager
+def zones(session: Any, of_session: str, of_python: str) -> Iterator[None]:
+    """Let a session and Python be in two zones."""
+    before = session.conf.get("spark.sql.session.timeZone"), os.environ.get("TZ")
+    _set(session, of_session, of_python)
+    yield
+    _set(session, *before)
+
+
+def _set(session: Any, of_session: str, of_python: str | None) -> None:
+    session.conf.set("spark.sql.session.timeZone", of_session)
+    if of_python is None:
+        os.environ.pop("TZ", None)
+    else:
+        os.environ["TZ"] = of_python
+    time.tzset()
