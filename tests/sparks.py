@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +50,56 @@ def spark_session(folder: Path) -> Iterator[Any]:
     from pyspark.sql import SparkSession
 
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    builder = SparkSession.builder.config("spark.sql.warehouse.dir", str(folder / "warehouse"))
-    for name, value in {**_SMALL, "spark.local.dir": str(folder)}.items():
+    own = {"spark.local.dir": str(folder), "spark.sql.warehouse.dir": str(folder / "warehouse")}
+    if CONNECT:
+        with _server({**_SMALL, **own}) as port:
+            session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
+            yield session
+            session.stop()
+        return
+    builder = SparkSession.builder.master("local[2]")
+    for name, value in {**_SMALL, **own}.items():
         builder = builder.config(name, value)
-    builder = builder.remote("local[2]") if CONNECT else builder.master("local[2]")
     session = builder.getOrCreate()
-    if not CONNECT:
-        session.sparkContext.setLogLevel("ERROR")
+    session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
+
+
+@contextmanager
+def _server(settings: dict[str, str]) -> Iterator[int]:
+    """Start a server of Spark Connect in a process of its own; give its port on this machine."""
+    import pyspark
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings["spark.connect.grpc.binding.address"] = "127.0.0.1"
+    settings["spark.connect.grpc.binding.port"] = str(port)
+    home = Path(pyspark.__file__).parent
+    command = [str(home / "bin" / "spark-submit"), "--master", "local[2]"]
+    command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
+    for name, value in settings.items():
+        command += ["--conf", f"{name}={value}"]
+    environment = {**os.environ, "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
+    server = subprocess.Popen(
+        [*command, "spark-internal"], env=environment, stderr=subprocess.DEVNULL
+    )
+    try:
+        _wait_for(port, server)
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        assert server.poll() is None, "the server of Spark Connect ended"
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.2)
+    raise TimeoutError("the server of Spark Connect does not answer")
 
 
 @contextmanager
