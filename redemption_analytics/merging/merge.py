@@ -19,7 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.errors import FaultError
-from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Flattening, Tables
+from redemption_analytics.flattening.flatten import (
+    ANSWER,
+    HIDDEN,
+    PARENT,
+    PARENTS,
+    Flattening,
+    Tables,
+)
 from redemption_analytics.merging.cases import cases_of
 from redemption_analytics.merging.conflicts import Refused, refused_reversals
 from redemption_analytics.merging.customers import IDENTITY_COLUMNS, Common, united_customers
@@ -81,10 +88,18 @@ class Merging:
         self.merged.update(merged)
         self._old |= old
 
-    def look_for_repeats(self) -> None:
-        """Look through keys that the keep got otherwise."""
+    def look_for_repeats(self, *, personal: bool) -> None:
+        """Look through keys that the keep got otherwise.
+
+        Parameters
+        ----------
+        personal
+            Whether identities stand in the tables, and not their pseudonyms beside them.
+        """
         for name, columns in self._repeats.columns.items():
-            for batch in self._keep.batches(name, columns):
+            hidden = HIDDEN.keys() if not personal else HIDDEN.values()
+            here = [column for column in columns if column not in hidden]
+            for batch in self._keep.batches(name, here):
                 self._repeats.add(name, batch)
 
     @property

@@ -1,0 +1,209 @@
+"""What executors do: read and parse units into a staging directory, and put them into final form.
+
+Plans and closures hold numbers and the directory; what is to be done lies there in files. The key
+of pseudonyms is in none of them: each executor fetches it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+
+from redemption_analytics.errors import RedemptionAnalyticsError, UsageError
+from redemption_analytics.loading.loading import Loading
+from redemption_analytics.loading.option_checks import Checked
+from redemption_analytics.loading.parser import Parser
+from redemption_analytics.loading.pipeline import Gathered
+from redemption_analytics.merging.merge import Final
+from redemption_analytics.merging.stores import Grown, OnDisk
+from redemption_analytics.privacy import KEY_VARIABLE, fingerprint, pseudonym
+from redemption_analytics.sources.export import Export
+from redemption_analytics.tables.parts import PARTS
+
+#: What a job gives: the number of a unit, and what became of it.
+_ANSWER = "unit BIGINT, told BINARY"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an executor needs to know before it parses: nothing in it is secret.
+
+    Attributes
+    ----------
+    options
+        The options of the load.
+    key
+        The function that gives the key of pseudonyms, as "module:function"; None where the
+        environment has it.
+    print
+        What tells whether the key is that of who asked; None where there is none.
+    """
+
+    options: Checked
+    key: str | None
+    print: str | None
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A unit that was read and parsed.
+
+    Attributes
+    ----------
+    gathered
+        What was gathered beside its tables.
+    tables
+        Its tables.
+    """
+
+    gathered: Gathered
+    tables: dict[str, Grown]
+
+
+@dataclass(frozen=True)
+class Parse:
+    """Reads and parses units of exports, which lie in a directory with how they are read."""
+
+    folder: str
+
+    def __call__(self, number: int) -> Staged:
+        """Read and parse a unit."""
+        folder = Path(self.folder)
+        exports: list[Export] = pickle.loads((folder / "tasks" / f"{number}").read_bytes())
+        return parsed(_loading(self.folder), exports, folder, number)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Puts the tables of units into their final form, as decisions in a directory say."""
+
+    folder: str
+
+    def __call__(self, number: int) -> dict[str, Grown]:
+        """Put the tables of a unit into their final form."""
+        folder = Path(self.folder)
+        decisions = pickle.loads((folder / "decisions" / f"{number}").read_bytes())
+        return finished(decisions, folder, number)
+
+
+def parsed(loading: Loading, exports: list[Export], folder: Path, number: int) -> Staged:
+    """Read and parse a unit into a folder of its own, which no other try at it has."""
+    own = _own(folder, number)
+    with OnDisk(own, str(own / "beside"), PARTS) as keep:
+        pipeline = loading.pipeline(keep)
+        loading.gather(pipeline, exports)
+        keep.finish()
+        return Staged(pipeline.gathered(), keep.grown())
+
+
+def finished(
+    decisions: Mapping[str, tuple[Grown, Final]], folder: Path, number: int
+) -> dict[str, Grown]:
+    """Write tables of a unit in their final form, into a folder that no other try at it has."""
+    own = _own(folder, number)
+    with OnDisk(own, str(own / "beside"), PARTS) as keep:
+        for name, (grown, final) in decisions.items():
+            start = 0
+            for batch in grown.batches():
+                keep.append(name, final(batch, start))
+                start += batch.num_rows
+        keep.finish()
+        return keep.grown()
+
+
+def _own(folder: Path, number: int) -> Path:
+    own = folder / "units" / f"{number}-{uuid4().hex}"
+    (own / "beside").mkdir(parents=True)
+    return own
+
+
+@cache
+def _loading(folder: str) -> Loading:
+    """Return how exports are loaded, the key fetched here."""
+    setting: Setting = pickle.loads((Path(folder) / "setting").read_bytes())
+    fetch_key(setting.key)
+    hidden = pseudonym(setting.options.pii)
+    if (hidden and fingerprint(hidden)) != setting.print:
+        raise UsageError("the executors have another key of pseudonyms than the driver")
+    return Loading(setting.options, hidden, Parser.of(setting.options, hidden))
+
+
+def fetch_key(function: str | None) -> None:
+    """Have a function give the key of pseudonyms to this process, where one is named.
+
+    Raises
+    ------
+    UsageError
+        If there is no such function.
+    """
+    if function is None:
+        return
+    module, _, name = function.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(
+            f"pii_key names a function as 'module:function', and {function!r} is none: {error}"
+        ) from None
+    key = found()
+    os.environ[KEY_VARIABLE] = key if isinstance(key, str) else os.fsdecode(key)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Does a job for the units whose numbers come in, and gives what became of them."""
+
+    job: Parse | Finish
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                try:
+                    told: object = self.job(number)
+                except RedemptionAnalyticsError as error:
+                    # A second try would tell the same.
+                    told = error
+                yield pa.record_batch(
+                    [pa.array([number], pa.int64()), pa.array([pickle.dumps(told)], pa.binary())],
+                    ["unit", "told"],
+                )
+
+
+def on_executors(session: Any, job: Parse | Finish, numbers: list[int]) -> dict[int, Any]:
+    """Have executors do a job for some units; return what became of each.
+
+    Only what successful tasks tell comes here, so what a failed or a second try at one left in the
+    staging directory is nobody's.
+
+    Raises
+    ------
+    RedemptionAnalyticsError
+        That of the first unit that could not be done.
+    """
+    if not numbers:
+        return {}
+    count = len(numbers)
+    asked = session.range(0, max(numbers) + 1, 1, count) if count > max(numbers) else None
+    if asked is None:
+        rows = pa.table({"id": pa.array(numbers, pa.int64())})
+        asked = session.createDataFrame(rows).repartition(count)
+    answers = asked.mapInArrow(_Task(job), _ANSWER).toArrow()
+    told = {
+        number: pickle.loads(text)
+        for number, text in zip(
+            answers["unit"].to_pylist(), answers["told"].to_pylist(), strict=True
+        )
+    }
+    for number in numbers:
+        if isinstance(told[number], Exception):
+            raise told[number]
+    return told
