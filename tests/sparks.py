@@ -32,6 +32,9 @@ _SMALL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.ansi.enabled": "true",
+    "spark.eventLog.enabled": "true",
+    "spark.eventLog.compress": "false",
+    "spark.eventLog.rolling.enabled": "false",
 }
 
 
@@ -51,7 +54,16 @@ def spark_session(folder: Path) -> Iterator[Any]:
 
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    own = {"spark.local.dir": str(folder), "spark.sql.warehouse.dir": str(folder / "warehouse")}
+    # Executors find the tests' modules as they find the library.
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+    (folder / "events").mkdir()
+    own = {
+        "spark.local.dir": str(folder),
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.eventLog.dir": (folder / "events").as_uri(),
+    }
     if CONNECT:
         with _server({**_SMALL, **own}) as port:
             session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
@@ -119,3 +131,12 @@ def _set(session: Any, of_session: str, of_python: str | None) -> None:
     else:
         os.environ["TZ"] = of_python
     time.tzset()
+
+
+#: A key of pseudonyms, which no environment has.
+SECRET = "a secret that is never sent"
+
+
+def secret() -> str:
+    """Give the key, as a store of secrets would."""
+    return SECRET

@@ -7,6 +7,6 @@
 
 from __future__ import annotations
 
-from redemption_analytics.spark.load import load as load
+from redemption_analytics.spark.loading import load as load
 
 __all__ = ["load"]

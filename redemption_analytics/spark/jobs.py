@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 import os
 import pickle
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,11 +27,14 @@ from redemption_analytics.loading.pipeline import Gathered
 from redemption_analytics.merging.merge import Final
 from redemption_analytics.merging.stores import Grown, OnDisk
 from redemption_analytics.privacy import KEY_VARIABLE, fingerprint, pseudonym
-from redemption_analytics.sources.export import Export
+from redemption_analytics.sources.export import Export, numbered
 from redemption_analytics.tables.parts import PARTS
 
 #: What a job gives: the number of a unit, and what became of it.
 _ANSWER = "unit BIGINT, told BINARY"
+
+#: So many payloads of a frame are looked at together.
+_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,43 @@ class Parse:
         folder = Path(self.folder)
         exports: list[Export] = pickle.loads((folder / "tasks" / f"{number}").read_bytes())
         return parsed(_loading(self.folder), exports, folder, number)
+
+
+@dataclass(frozen=True)
+class ParseRows:
+    """Parses the payloads of a frame, each of its partitions as an export and a unit of its own."""
+
+    folder: str
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Parse a partition; an empty one gives nothing, but for the first."""
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        assert context is not None
+        number = context.partitionId()
+        payloads = _payloads(batches)
+        first = next(payloads, None)
+        if first is None and number:
+            return
+        export = part_of(pickle.loads((Path(self.folder) / "tasks" / "frame").read_bytes()), number)
+        rows = payloads if first is None else chain([first], payloads)
+        exports = [replace(export, payloads=rows)]
+        folder = Path(self.folder)
+        yield _told(number, lambda: parsed(_loading(self.folder), exports, folder, number))
+
+
+def part_of(export: Export, number: int) -> Export:
+    """Return the export that a partition of a frame is."""
+    return replace(export, name=numbered(export.name, number + 1), number=number + 1)
+
+
+def _payloads(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
+    for batch in batches:
+        for start in range(0, batch.num_rows, _ROWS):
+            for value in batch.column(0).slice(start, _ROWS).to_pylist():
+                if value is not None:
+                    yield value.encode() if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)
@@ -167,15 +208,18 @@ class _Task:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for number in batch.column(0).to_pylist():
-                try:
-                    told: object = self.job(number)
-                except RedemptionAnalyticsError as error:
-                    # A second try would tell the same.
-                    told = error
-                yield pa.record_batch(
-                    [pa.array([number], pa.int64()), pa.array([pickle.dumps(told)], pa.binary())],
-                    ["unit", "told"],
-                )
+                yield _told(number, partial(self.job, number))
+
+
+def _told(number: int, do: Callable[[], object]) -> pa.RecordBatch:
+    """Do something for a unit, and return what became of it."""
+    try:
+        told = do()
+    except RedemptionAnalyticsError as error:
+        # A second try would tell the same.
+        told = error
+    columns = [pa.array([number], pa.int64()), pa.array([pickle.dumps(told)], pa.binary())]
+    return pa.record_batch(columns, ["unit", "told"])
 
 
 def on_executors(session: Any, job: Parse | Finish, numbers: list[int]) -> dict[int, Any]:
@@ -196,14 +240,29 @@ def on_executors(session: Any, job: Parse | Finish, numbers: list[int]) -> dict[
     if asked is None:
         rows = pa.table({"id": pa.array(numbers, pa.int64())})
         asked = session.createDataFrame(rows).repartition(count)
-    answers = asked.mapInArrow(_Task(job), _ANSWER).toArrow()
+    return _collected(asked, _Task(job))
+
+
+def on_partitions(frame: Any, job: ParseRows) -> dict[int, Any]:
+    """Have executors parse the partitions of a frame; return what became of each, by its number.
+
+    Raises
+    ------
+    RedemptionAnalyticsError
+        That of the first partition that could not be done.
+    """
+    return _collected(frame, job)
+
+
+def _collected(frame: Any, task: _Task | ParseRows) -> dict[int, Any]:
+    answers = frame.mapInArrow(task, _ANSWER).toArrow()
     told = {
         number: pickle.loads(text)
         for number, text in zip(
             answers["unit"].to_pylist(), answers["told"].to_pylist(), strict=True
         )
     }
-    for number in numbers:
-        if isinstance(told[number], Exception):
-            raise told[number]
+    for _, found in sorted(told.items()):
+        if isinstance(found, Exception):
+            raise found
     return told

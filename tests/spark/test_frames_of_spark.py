@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from engines import same, write_exports
 from payloads import answers, redemption, reversal
-from sparks import CONNECT, KIND, spark_needed, spark_session, zones
+from sparks import CONNECT, KIND, spark_needed, zones
 
 import redemption_analytics as ra
 from redemption_analytics.tables.frames import as_arrow
@@ -65,14 +64,6 @@ CASES = [
     *((call, ZONES[0]) for call in (*OF_TIME, *OTHERS)),
     *((call, zone) for zone in ZONES[1:] for call in OF_TIME if not CONNECT),
 ]
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    # Py4J logs each of its calls, where anybody listens.
-    logging.getLogger("py4j").setLevel(logging.WARNING)
-    with spark_session(tmp_path_factory.mktemp("spark")) as session:
-        yield session
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +267,16 @@ def test_a_custom_field_whose_name_has_a_dot_is_refused(opened: ra.Redemptions) 
 def test_all_of_this_holds_by_spark_connect(pytestconfig: pytest.Config) -> None:
     pytest.importorskip("grpc")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", __file__],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "-n",
+            "0",
+            str(Path(__file__).parent),
+        ],
         cwd=pytestconfig.rootpath,
         env={**os.environ, KIND: "connect"},
         capture_output=True,

@@ -12,8 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Unpack
 from uuid import uuid4
 
+import pyarrow as pa
+
 from redemption_analytics.atomic_directory import write_folders
-from redemption_analytics.errors import UsageError
+from redemption_analytics.contract import PAYLOAD_COLUMN
+from redemption_analytics.errors import SourceError, UsageError
 from redemption_analytics.loading.loading import Loading
 from redemption_analytics.loading.open import open as open_converted
 from redemption_analytics.loading.sharing import units_of
@@ -22,12 +25,23 @@ from redemption_analytics.privacy import fingerprint
 from redemption_analytics.sources.export import Export
 from redemption_analytics.sources.find import Source
 from redemption_analytics.sources.streams import LocalFile
-from redemption_analytics.spark.jobs import Parse, Setting, Staged, fetch_key, on_executors, parsed
+from redemption_analytics.spark.jobs import (
+    Parse,
+    ParseRows,
+    Setting,
+    Staged,
+    fetch_key,
+    on_executors,
+    on_partitions,
+    parsed,
+    part_of,
+)
 from redemption_analytics.spark.staged_tables import StagedTables
 from redemption_analytics.tables.arguments import path_of, public_with
 from redemption_analytics.tables.ledger import FINDINGS, LEDGER
 from redemption_analytics.tables.outputs import PART
 from redemption_analytics.tables.parts import PARTS, whole_of
+from redemption_analytics.tables.spark import quoted
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -59,7 +73,9 @@ def load(
     source
         As :func:`redemption_analytics.load` takes it. Files have to be where executors find them
         under the same paths. Members of archives, streams and payloads, which only this process can
-        read, are parsed by it.
+        read, are parsed by it. A frame of Spark's with a column ``payload`` of texts is read where
+        its rows are, as raw answers lie in a lake; each of its partitions is an export of its own
+        in ``files``, ``frame`` and its number.
     staging
         A directory that this process and all executors see under this path: of one machine, on a
         mount, in a volume. Each load has a folder of its own there, which holds the tables: it goes
@@ -107,12 +123,19 @@ def load(
         )
     fetch_key(pii_key)
     loading = Loading.of(options)
+    frame = source if _is_of_spark(source) else None
+    if frame is not None:
+        source = pa.table({PAYLOAD_COLUMN: pa.array([], pa.string())})
     whole = path_of(staging, "staging") / f"load-{uuid4().hex}"
     work = whole.with_name(f".{whole.name}")
     exports = loading.exports(source)
     try:
-        units = _written_down(loading, exports, pii_key, work)
-        staged = _parsed(session, loading, units, work)
+        _write_setting(loading, pii_key, work)
+        if frame is None:
+            units = _written_down(exports, work)
+            staged = _parsed(session, loading, units, work)
+        else:
+            units, staged = _rows_parsed(frame, exports[0], work)
         _merged(session, loading, units, staged, work, whole)
     except BaseException:
         shutil.rmtree(whole, ignore_errors=True)
@@ -122,14 +145,36 @@ def load(
     return open_converted(whole, "spark", session=session)
 
 
-def _written_down(
-    loading: Loading, exports: list[Export], key: str | None, work: Path
-) -> list[list[Export]]:
-    """Write down for executors what is to be done; return the units."""
+def _is_of_spark(source: Any) -> bool:
+    """Check whether a source is a frame of Spark's."""
+    return hasattr(source, "mapInArrow")
+
+
+def _write_setting(loading: Loading, key: str | None, work: Path) -> None:
+    """Write down for executors how exports are read."""
     (work / "tasks").mkdir(parents=True)
     quiet = replace(loading.options, threads=1, progress=False)
     setting = Setting(quiet, key, loading.hidden and fingerprint(loading.hidden))
     (work / "setting").write_bytes(pickle.dumps(setting))
+
+
+def _rows_parsed(frame: Any, export: Export, work: Path) -> tuple[list[list[Export]], list[Staged]]:
+    """Have executors parse the payloads of a frame; return its partitions as units."""
+    if PAYLOAD_COLUMN not in frame.columns:
+        raise SourceError(
+            f'the frame has no column "{PAYLOAD_COLUMN}" of payloads, but'
+            f" {', '.join(frame.columns[:20])}: rename the one that holds them"
+        )
+    template = replace(export, payloads=())
+    (work / "tasks" / "frame").write_bytes(pickle.dumps(template))
+    rows = frame.selectExpr(f"CAST({quoted(PAYLOAD_COLUMN)} AS BINARY) AS payload")
+    told: dict[int, Staged] = on_partitions(rows, ParseRows(str(work)))
+    numbers = sorted(told)
+    return [[part_of(template, number)] for number in numbers], [told[n] for n in numbers]
+
+
+def _written_down(exports: list[Export], work: Path) -> list[list[Export]]:
+    """Write down for executors what is to be done; return the units."""
     units: list[list[Export]] = []
     apart: list[Export] = []
     for export in exports:
