@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
             [f"{how}, {cores}", f"{seconds:.1f}", f"{rate:.0f}", f"{rate / cores:.0f}",
              f"{alone / seconds / cores:.2f}", f"{peak:.0f}"]
         )  # fmt: skip
-    heads = ["<", "seconds", "MB/s", "MB/s per core", "× convert per core", "driver MB"]
+    heads = ["<", "seconds", "MB/s", "MB/s per core", "of convert per core", "driver MB"]
     title = f"{options.megabytes:g} MB in {options.files} files, medians of {options.rounds}"
     print(text(Table(title, heads, rows, [contention.told_of_all()])))
 

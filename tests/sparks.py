@@ -43,8 +43,8 @@ def spark_needed() -> None:
     try:
         import pyspark  # noqa: F401
     except ImportError:
-        needed("spark", False, "PySpark is not installed: the extra spark brings it")
-    needed("spark", shutil.which("java") is not None, "Spark needs Java 17 or newer")
+        needed("pyspark", False, "PySpark is not installed: the extra spark brings it")
+    needed("java", shutil.which("java") is not None, "Spark needs Java 17 or newer")
 
 
 @contextmanager
