@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -67,6 +68,10 @@ def odd_example(check: str, name: str, source: str, record: int) -> str:
     )
 
 
+#: Of an export what reading it told, why it was refused, and how many answers it gave.
+Told: TypeAlias = tuple[Seen, str | None, int]
+
+
 @dataclass(frozen=True)
 class Gathered:
     """What a pipeline gathered beside its tables.
@@ -82,7 +87,7 @@ class Gathered:
     first_reject
         Where the first was that was refused, and why; None if none was.
     accounts
-        Of each export what reading it told, why it was refused, and how many answers it gave.
+        What is told of each export.
     dated
         When each was made that rows name by its number.
     old
@@ -95,7 +100,7 @@ class Gathered:
     odd: dict[str, Met]
     succeeded: int
     first_reject: str | None
-    accounts: list[tuple[Seen, str | None, int]]
+    accounts: list[Told]
     dated: list[Dated]
     old: bool
 

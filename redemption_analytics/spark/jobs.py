@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ from redemption_analytics.merging.merge import Final
 from redemption_analytics.merging.stores import Grown, OnDisk
 from redemption_analytics.privacy import KEY_VARIABLE, fingerprint, pseudonym
 from redemption_analytics.sources.export import Export, numbered
+from redemption_analytics.spark.stretches import Before, surveyed
 from redemption_analytics.tables.parts import PARTS
 
 #: What a job gives: the number of a unit, and what became of it.
@@ -124,6 +125,18 @@ def _payloads(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
 
 
 @dataclass(frozen=True)
+class Survey:
+    """Takes the digests of files that are parsed in stretches, and counts the lines of these."""
+
+    folder: str
+
+    def __call__(self, number: int) -> tuple[str, list[int]]:
+        """Survey a file, by the number of its first stretch."""
+        path, ends = pickle.loads((Path(self.folder) / "surveys" / f"{number}").read_bytes())
+        return surveyed(path, ends)
+
+
+@dataclass(frozen=True)
 class Finish:
     """Puts the tables of units into their final form, as decisions in a directory say."""
 
@@ -136,6 +149,9 @@ class Finish:
         return finished(decisions, folder, number)
 
 
+Job: TypeAlias = Parse | Survey | Finish
+
+
 def parsed(loading: Loading, exports: list[Export], folder: Path, number: int) -> Staged:
     """Read and parse a unit into a folder of its own, which no other try at it has."""
     own = _own(folder, number)
@@ -146,16 +162,34 @@ def parsed(loading: Loading, exports: list[Export], folder: Path, number: int) -
         return Staged(pipeline.gathered(), keep.grown())
 
 
-def finished(
-    decisions: Mapping[str, tuple[Grown, Final]], folder: Path, number: int
-) -> dict[str, Grown]:
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a table of a unit.
+
+    Attributes
+    ----------
+    grown
+        The table.
+    before
+        What came before its rows in their file; None where nothing did.
+    final
+        Which rows stay, and what they take over; None where all stay as they are.
+    """
+
+    grown: Grown
+    before: Before | None
+    final: Final | None
+
+
+def finished(decisions: Mapping[str, Decision], folder: Path, number: int) -> dict[str, Grown]:
     """Write tables of a unit in their final form, into a folder that no other try at it has."""
     own = _own(folder, number)
     with OnDisk(own, str(own / "beside"), PARTS) as keep:
-        for name, (grown, final) in decisions.items():
-            start = 0
-            for batch in grown.batches():
-                keep.append(name, final(batch, start))
+        for name, decision in decisions.items():
+            start, final = 0, decision.final
+            for batch in decision.grown.batches():
+                told = batch if decision.before is None else decision.before.put_into(name, batch)
+                keep.append(name, told if final is None else final(told, start))
                 start += batch.num_rows
         keep.finish()
         return keep.grown()
@@ -203,7 +237,7 @@ def fetch_key(function: str | None) -> None:
 class _Task:
     """Does a job for the units whose numbers come in, and gives what became of them."""
 
-    job: Parse | Finish
+    job: Job
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -222,7 +256,7 @@ def _told(number: int, do: Callable[[], object]) -> pa.RecordBatch:
     return pa.record_batch(columns, ["unit", "told"])
 
 
-def on_executors(session: Any, job: Parse | Finish, numbers: list[int]) -> dict[int, Any]:
+def on_executors(session: Any, job: Job, numbers: list[int]) -> dict[int, Any]:
     """Have executors do a job for some units; return what became of each.
 
     Only what successful tasks tell comes here, so what a failed or a second try at one left in the

@@ -16,7 +16,8 @@ from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS
 from redemption_analytics.merging.export_times import EXPORT
 from redemption_analytics.merging.merge import Final
 from redemption_analytics.merging.stores import Change, Grown, OnDisk
-from redemption_analytics.spark.jobs import Finish, Staged, on_executors
+from redemption_analytics.spark.jobs import Decision, Finish, Staged, on_executors
+from redemption_analytics.spark.stretches import Before
 from redemption_analytics.tables.parts import PARTS
 
 Numbers = npt.NDArray[np.int64]
@@ -33,14 +34,24 @@ class StagedTables:
         The staging directory.
     units
         The units.
+    before
+        What came in its file before each unit that is a stretch of one, by their numbers.
     scratch
         A directory for what merging does not hold in memory.
     """
 
-    def __init__(self, session: Any, folder: Path, units: Sequence[Staged], scratch: Path):
+    def __init__(
+        self,
+        session: Any,
+        folder: Path,
+        units: Sequence[Staged],
+        before: Mapping[int, Before],
+        scratch: Path,
+    ):
         self.scratch: Path | None = scratch
         self._session = session
         self._folder = folder
+        self._before = before
         self._tables = [dict(unit.tables) for unit in units]
         own = folder / "units" / "driver"
         (own / "beside").mkdir(parents=True)
@@ -63,7 +74,10 @@ class StagedTables:
         for number, unit in enumerate(self._tables):
             starts[EXPORT] = int(self._exports[number])
             if name in unit:
+                before = self._before.get(number) if name == "responses" else None
                 for batch in unit[name].batches(columns):
+                    if before is not None and "record" in columns:
+                        batch = before.put_into(name, batch)
                     yield _shifted(batch, starts)
             starts[ANSWER] += unit["responses"].rows
             starts[PARENT] += unit[PARENTS[name]].rows if name in PARENTS else 0
@@ -81,12 +95,19 @@ class StagedTables:
         told = on_executors(self._session, Finish(str(self._folder)), decided)
         for number, tables in told.items():
             self._tables[number] |= tables
+        # From here on their files say it.
+        self._before = {}
 
     def _decide(
         self, number: int, changes: Mapping[str, Change], starts: Mapping[str, Numbers]
     ) -> bool:
         """Write down what becomes of a unit; say whether it is anything."""
-        decisions = {}
+        before = self._before.get(number)
+        decisions: dict[str, Decision] = {
+            name: Decision(self._tables[number][name], before, None)
+            for name in ("responses", "rejects")
+            if before is not None and name in self._tables[number]
+        }
         for name, change in changes.items():
             assert isinstance(change, Final)
             grown = self._tables[number][name]
@@ -102,7 +123,9 @@ class StagedTables:
             }
             final = change.within(own, parents, keys)
             if final is not None:
-                decisions[name] = (grown, final)
+                decisions[name] = Decision(
+                    grown, before if name in ("responses", "rejects") else None, final
+                )
         if decisions:
             (self._folder / "decisions" / f"{number}").write_bytes(pickle.dumps(decisions))
         return bool(decisions)
