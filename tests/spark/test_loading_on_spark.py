@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,10 @@ from sparks import CONNECT, SECRET, spark_needed
 
 import redemption_analytics as ra
 from redemption_analytics.privacy import KEY_VARIABLE
-from redemption_analytics.spark import jobs
+from redemption_analytics.sources.export import Export
+from redemption_analytics.sources.streams import LocalFile
+from redemption_analytics.spark import jobs, loading
+from redemption_analytics.spark.stretches import stretches_of
 from redemption_analytics.tables.frames import as_arrow
 
 spark_needed()
@@ -57,6 +63,81 @@ def test_all_is_as_loaded_on_one_machine(
     assert_same(ours, ra.load(exports))
     (folder,) = (tmp_path / "staging").iterdir()
     assert_same(ra.open(folder, engine="pyarrow"), ours)
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """JSON Lines with what breaks them: torn lines, two answers in one, blank ones, no values."""
+    path = tmp_path_factory.mktemp("lines") / "2026-11-18.jsonl"
+    told = gzip.decompress(Path("data_samples/organisation/2026-11-18.jsonl.gz").read_bytes())
+    found = told[:600_000].split(b"\n")
+    for number in range(0, len(found), 3):
+        line = found[number]
+        found[number] = (
+            line[: len(line) // 2],
+            line[: len(line) // 3] + b"\n" + line[len(line) // 3 :],
+            line.replace(b'"points_redeemed":', b'"points_redeemed":"x",\n"y":', 1),
+            b"\n\n" + line,
+            line + line,
+        )[number % 5]
+    path.write_bytes(b"\n".join(found))
+    return path
+
+
+def test_a_large_file_of_lines_is_parsed_in_stretches(
+    session: Any, lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redemption_analytics.spark.loading.UNIT_BYTES", 100_000)
+    cut: list[int] = []
+    add = loading._add_stretches
+
+    def added(united: Any, export: Any, parts: list[Any], *surveyed: Any) -> None:
+        cut.append(len(parts))
+        add(united, export, parts, *surveyed)
+
+    monkeypatch.setattr(loading, "_add_stretches", added)
+    ours = ra.spark.load(session, lines, staging=tmp_path)
+    assert len(as_arrow(ours.rejects)) > 5
+    assert cut == [6]
+    assert_same(ours, ra.load(lines))
+
+
+def test_a_file_that_goes_on_as_something_else_is_read_in_one(
+    session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redemption_analytics.spark.loading.UNIT_BYTES", 20_000)
+    told = answers([redemption(f"r{number}", 5) for number in range(200)])
+    text = "".join(json.dumps(one) + "\n" for one in told)
+    text += "".join(json.dumps(one, indent=2) + "\n" for one in told)
+    path = tmp_path / "2026-11-18.jsonl"
+    path.write_text(text)
+    assert_same(ra.spark.load(session, path, staging=tmp_path / "staging"), ra.load(path))
+
+
+def test_stretches_are_of_plain_lines_only_and_begin_where_records_do(
+    lines: Path, tmp_path: Path
+) -> None:
+    def cut(path: Path) -> list[Any]:
+        export = Export(str(path), datetime(2026, 11, 18), open=LocalFile(str(path)))
+        return stretches_of(replace(export, size=path.stat().st_size), 100_000)
+
+    data = lines.read_bytes()
+    found = cut(lines)
+    opened = [part.open().read() for part in found]
+    assert b"".join(opened) == data
+    assert all(part.startswith(b'{"response"') for part in opened)
+    small = lines.with_name("small.jsonl")
+    small.write_bytes(data[:90_000])
+    for name, other in (
+        ("packed.jsonl", gzip.compress(data, 0)),
+        ("array.json", b"[" + data.replace(b"\n", b",\n")),
+        ("pretty.json", data.replace(b":{", b":\n{\n")),
+        ("table.csv", b"id,payload\n" + data),
+        ("utf16.jsonl", data.decode().encode("utf-16")),
+    ):
+        (tmp_path / name).write_bytes(other)
+        assert cut(tmp_path / name) == [], name
+    assert cut(small) == []
 
 
 def test_payloads_and_decimals_are_loaded_too(session: Any, tmp_path: Path) -> None:
