@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -232,3 +234,18 @@ def test_neither_the_key_nor_a_person_is_sent_or_written(
         if path.parent.name != "tasks":
             for mark in (*marks.values, *marks.strays):
                 assert mark.encode() not in data, (path, mark)
+
+
+def test_executors_import_no_frames_and_no_models() -> None:
+    """Pandera imports all of PySpark's pandas: seconds for each worker that starts."""
+    said = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, redemption_analytics.spark.jobs; print('pandera' in sys.modules)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.strip() == "False"
