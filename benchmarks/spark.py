@@ -5,7 +5,8 @@
 The foreign organisation's export lies in some files. Contenders take turns, each in a process of
 its own; measured is the work alone, without the start of Python and of Spark, after one small load
 that imports and starts what is needed. Executors and the driver share the machine's cores, as they
-do with local[n]. Needs the extra ``spark``, and Java.
+do with local[n]; processor time is that of all of them, Java's too. Needs the extra ``spark``, and
+Java.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from unittest import mock
@@ -53,15 +56,34 @@ def one(source: Path, how: str, cores: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(dir=source.parent) as folder:
         if how == "convert":
             ra.convert(_SMALL, Path(folder) / "small")
-            start = time.perf_counter()
-            ra.convert(source, Path(folder) / "out", threads=cores)
-            taken = time.perf_counter() - start
+            taken = _clocked(lambda: ra.convert(source, Path(folder) / "out", threads=cores))
         else:
             taken = _by_spark(source, cores, Path(folder))
-    return {"seconds": taken, "peak": getrusage(RUSAGE_SELF).ru_maxrss / 1024}
+    return {**taken, "peak": getrusage(RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def _by_spark(source: Path, cores: int, folder: Path) -> float:
+def _clocked(work: Callable[[], object]) -> dict[str, float]:
+    """Work; return the seconds that it took, and those of processor time, of all processes."""
+    start, cpu = time.perf_counter(), _cpu()
+    work()
+    return {"seconds": time.perf_counter() - start, "cpu": _cpu() - cpu}
+
+
+def _cpu() -> float:
+    """Return the processor time of this process, Spark's Java and its workers."""
+    spent: dict[int, tuple[int, float]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            told = path.read_text().rpartition(")")[2].split()
+            own = (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+            spent[int(path.parent.name)] = int(told[1]), own
+    mine = {os.getpid()}
+    while more := {pid for pid, (parent, _) in spent.items() if parent in mine} - mine:
+        mine |= more
+    return sum(spent[pid][1] for pid in mine)
+
+
+def _by_spark(source: Path, cores: int, folder: Path) -> dict[str, float]:
     from pyspark.sql import SparkSession
 
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
@@ -76,9 +98,7 @@ def _by_spark(source: Path, cores: int, folder: Path) -> float:
     # As many workers as there will be start, and import what they need.
     with mock.patch("redemption_analytics.spark.loading.UNIT_BYTES", 1):
         ra.spark.load(session, _SMALL.parent / "organisation", staging=folder / "warm")
-    start = time.perf_counter()
-    ra.spark.load(session, source, staging=folder / "staging")
-    taken = time.perf_counter() - start
+    taken = _clocked(lambda: ra.spark.load(session, source, staging=folder / "staging"))
     session.stop()
     return taken
 
@@ -108,18 +128,18 @@ def main(arguments: list[str] | None = None) -> None:
             command += ["--directory", str(directory), "--one", how, f"{cores}"]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             found.setdefault((how, cores), []).append(json.loads(done.stdout.splitlines()[-1]))
-    alone = statistics.median(run["seconds"] for run in found["convert", 1])
     rows = []
+    alone = statistics.median(run["cpu"] for run in found["convert", 1])
     for how, cores in CONTENDERS:
         runs = found[how, cores]
         seconds = statistics.median(run["seconds"] for run in runs)
-        rate = options.megabytes / seconds
+        cpu = statistics.median(run["cpu"] for run in runs)
         peak = max(run["peak"] for run in runs)
         rows.append(
-            [f"{how}, {cores}", f"{seconds:.1f}", f"{rate:.0f}", f"{rate / cores:.0f}",
-             f"{alone / seconds / cores:.2f}", f"{peak:.0f}"]
+            [f"{how}, {cores}", f"{seconds:.1f}", f"{options.megabytes / seconds:.0f}",
+             f"{cpu:.1f}", f"{options.megabytes / cpu:.0f}", f"{alone / cpu:.2f}", f"{peak:.0f}"]
         )  # fmt: skip
-    heads = ["<", "seconds", "MB/s", "MB/s per core", "of convert per core", "driver MB"]
+    heads = ["<", "seconds", "MB/s", "CPU s", "MB/CPU s", "of convert, 1", "driver MB"]
     title = f"{options.megabytes:g} MB in {options.files} files, medians of {options.rounds}"
     print(text(Table(title, heads, rows, [contention.told_of_all()])))
 

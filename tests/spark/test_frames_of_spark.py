@@ -23,6 +23,11 @@ from redemption_analytics.tables.frames import as_arrow
 
 spark_needed()
 
+# PySpark 4.0 leaves its sockets to the collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
+
 #: Hours that the clocks of Paris and São Paulo skip, and ones that they show twice: on the wall
 #: clock of the organisation they are hours like all others.
 SKIPPED = [

@@ -30,6 +30,11 @@ from redemption_analytics.tables.frames import as_arrow
 
 spark_needed()
 
+# PySpark 4.0 leaves its sockets to the collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
+
 BY_NAME = "sparks:secret"
 
 
