@@ -17,6 +17,7 @@ from redemption_analytics.version import __version__ as __version__
 if TYPE_CHECKING:
     from redemption_analytics import plot as plot
     from redemption_analytics import schemas as schemas
+    from redemption_analytics import spark as spark
     from redemption_analytics.audits import audit as audit
     from redemption_analytics.audits import audit_cases as audit_cases
     from redemption_analytics.errors import RedemptionAnalyticsError as RedemptionAnalyticsError
@@ -84,7 +85,7 @@ _HOMES = {
     "write_reports": "reports.writing",
 }
 
-_MODULES = ("plot", "schemas")
+_MODULES = ("plot", "schemas", "spark")
 
 __all__ = ["__version__", *_MODULES, *_HOMES]
 

@@ -28,6 +28,7 @@ from redemption_analytics.tables.frames import (
     pandas_frame,
 )
 from redemption_analytics.tables.lazy import frame, native
+from redemption_analytics.tables.lazy_validation import check_lazily
 from redemption_analytics.tables.ledger import (
     CASE,
     CASES,
@@ -40,6 +41,8 @@ from redemption_analytics.tables.ledger import (
 from redemption_analytics.tables.now import findings_of_now, now_as_of, now_of, with_now
 from redemption_analytics.tables.outputs import converted_files
 from redemption_analytics.tables.points import point_sums
+from redemption_analytics.tables.spark import is_spark
+from redemption_analytics.tables.spark_writing import write_by_spark
 from redemption_analytics.tables.summary import as_html, as_text, summary
 from redemption_analytics.tables.validation import check_tables
 
@@ -55,8 +58,9 @@ class Redemptions:
     responses, customers, coupons, points, program_breakups, reversals, reversal_breakups, \
 source_breakups, custom_fields, rejects, files
         Frames with the columns that the models in :mod:`redemption_analytics.schemas` declare, all
-        of one kind: pandas, Polars, PyArrow or DuckDB. What has ``__arrow_c_stream__``, as frames
-        of most other libraries do, becomes what the others are, a PyArrow table where it is alone.
+        of one kind: pandas, Polars, PyArrow, DuckDB or Spark. What has ``__arrow_c_stream__``, as
+        frames of most other libraries do, becomes what the others are, a PyArrow table where it is
+        alone.
     ledger
         What was seen, and what became of it, per kind of element.
     findings
@@ -247,7 +251,10 @@ source_breakups, custom_fields, rejects, files
             If a table breaks its schema, or a row belongs to no row of the table that it should
             belong to: a reversal without its redemption, say.
         """
-        check_tables({name: as_pandas(frame, name) for name, frame in self.tables.items()})
+        if is_spark(self.points):
+            check_lazily(self.tables)
+        else:
+            check_tables({name: as_pandas(frame, name) for name, frame in self.tables.items()})
         return self
 
     @public
@@ -326,11 +333,15 @@ source_breakups, custom_fields, rejects, files
         ------
         UsageError
             If the directory holds something else.
+        ValidationError
+            If a column lacks, or cannot be of its type.
         WriteError
-            If the disk is full, the directory may not be written to, or another run is writing it.
+            If the disk is full, the directory may not be written to, or another run is writing it;
+            or if it is another place to Spark, whose executors write the tables of its frames.
         """
         target = path_of(directory, "directory")
-        tables = {name: conformed(name, frame) for name, frame in self.tables.items()}
+        by_spark = is_spark(self.points)
+        tables = {} if by_spark else {n: conformed(n, frame) for n, frame in self.tables.items()}
         books = {
             LEDGER: as_arrow(self.ledger),
             FINDINGS: with_now(self.findings, self.now),
@@ -339,6 +350,8 @@ source_breakups, custom_fields, rejects, files
         plain = {name: table.replace_schema_metadata() for name, table in (tables | books).items()}
         check = partial(check_replaceable, own=converted_files, overwrite=True)
         with written_beside(target, check) as fresh:
+            if by_spark:
+                write_by_spark(self.tables, fresh)
             write_folders(plain, fresh)
         return target
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from redemption_analytics.tables.outputs import (
     is_converted_table,
     is_warehouse_directory,
 )
+from redemption_analytics.tables.spark import schema_sql, spark_frame
 from redemption_analytics.visible import shortened
 
 _AGAIN = "Convert the exports again, with overwrite=True"
@@ -45,11 +47,13 @@ _COLUMNS = {
 }
 _MOST_LISTED = 5
 
-Engine: TypeAlias = Literal["pandas", "duckdb", "polars", "pyarrow"]
+Engine: TypeAlias = Literal["pandas", "duckdb", "polars", "pyarrow", "spark"]
 
 
 @public
-def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions:  # noqa: A001
+def open(  # noqa: A001
+    path: str | os.PathLike[str], engine: Engine = "pandas", *, session: Any = None
+) -> Redemptions:
     """Open what :func:`convert` wrote.
 
     Parameters
@@ -61,7 +65,12 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
         and ``"pyarrow"`` read them into memory; ``"duckdb"`` (relations) and ``"polars"`` (lazy
         frames) read what a question needs, when it is asked. From DuckDB 2 on the relations are of
         the database that ``duckdb.sql`` asks, which finds them by their names; another one becomes
-        that by ``duckdb.set_default_connection(connection)`` before opening.
+        that by ``duckdb.set_default_connection(connection)`` before opening. ``"spark"`` (lazy
+        frames too) has Spark read the directory, which has to be where its executors find it under
+        the same path.
+    session
+        The session of Spark, classic or by Spark Connect, whose frames are wanted; by default the
+        active one. Other engines take none.
 
     Returns
     -------
@@ -74,7 +83,7 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
         If the directory holds no converted export, a torn one, or one of another version of the
         library, whose tables have other columns.
     UsageError
-        If the engine is unknown, or not installed.
+        If the engine is unknown, or not installed; or it is Spark, and there is no session.
 
     Examples
     --------
@@ -85,7 +94,7 @@ def open(path: str | os.PathLike[str], engine: Engine = "pandas") -> Redemptions
     >>> print(ra.net_points(ra.open(folder, engine="duckdb")).fetchall())
     [(2, 120, 30, 90)]
     """
-    reader = reader_of(engine)
+    reader = reader_of(engine, session)
     folder = path_of(path, "path")
     shown = shortened(str(folder), MOST_QUOTED)
     if is_warehouse_directory(folder):
@@ -162,16 +171,21 @@ class Reader:
     of_arrow: Callable[[pa.Table, str], Any]
 
 
-def reader_of(engine: Engine) -> Reader:
-    """Return what makes frames of an engine.
+def reader_of(engine: Engine, session: Any = None) -> Reader:
+    """Return what makes frames of an engine; of Spark, frames of a session.
 
     Raises
     ------
     UsageError
-        If the engine is unknown, or not installed.
+        If the engine is unknown, or not installed; or it is Spark, and there is no session.
     """
-    if not isinstance(engine, str) or engine not in _ENGINES:
-        raise refused("engine", f"one of {', '.join(map(repr, _ENGINES))}", engine)
+    if not isinstance(engine, str) or engine not in (*_ENGINES, _SPARK):
+        known = ", ".join(map(repr, (*_ENGINES, _SPARK)))
+        raise refused("engine", f"one of {known}", engine)
+    if engine == _SPARK:
+        return _spark(session)
+    if session is not None:
+        raise UsageError(f"session is of Spark: engine={engine!r} takes none")
     return _ENGINES[engine]()
 
 
@@ -223,6 +237,35 @@ def _polars() -> Reader:
         lambda table, _name: polars.from_arrow(table).lazy(),  # type: ignore[union-attr]
     )
 
+
+def _spark(session: Any) -> Reader:
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise UsageError(
+            'engine="spark" needs PySpark: pip install "redemption-analytics[spark]"'
+        ) from None
+    session = session or SparkSession.getActiveSession()
+    if session is None:
+        raise UsageError('engine="spark" needs a session: none is active, so give session=')
+    if not hasattr(session, "createDataFrame"):
+        raise refused("session", "a session of Spark", session)
+
+    def of_files(parts: list[str], _name: str) -> Any:
+        # What is written is of the wall clock, whatever the session takes times for.
+        columns = schema_sql(pq.read_schema(parts[0]))
+        paths = [_unpatterned(str(Path(part).absolute())) for part in parts]
+        return session.read.schema(columns).parquet(*paths)
+
+    return Reader(of_files, lambda table, _name: spark_frame(session, table))
+
+
+def _unpatterned(path: str) -> str:
+    """Write a path for Hadoop, so that a pattern of it matches nothing else."""
+    return re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
+
+
+_SPARK = "spark"
 
 _ENGINES: dict[str, Callable[[], Reader]] = {
     "pandas": _pandas,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -29,13 +30,13 @@ from redemption_analytics.loading.provenance import (
 from redemption_analytics.loading.sharing import Share
 from redemption_analytics.loading.units import reads
 from redemption_analytics.merging.cases import findings_of
-from redemption_analytics.merging.export_times import Dating
+from redemption_analytics.merging.export_times import Dated, Dating
 from redemption_analytics.merging.merge import Merging
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.parsing import Read, Reject
 from redemption_analytics.privacy import Pseudonym
 from redemption_analytics.reading.blocks import Block, Fault, batched
-from redemption_analytics.sources.accounts import Account, files_table
+from redemption_analytics.sources.accounts import Account, Seen, files_table
 from redemption_analytics.sources.export import Export
 from redemption_analytics.sources.streams import Stream
 from redemption_analytics.tables.ledger import NOW, Finding, findings, ledger
@@ -65,6 +66,43 @@ def odd_example(check: str, name: str, source: str, record: int) -> str:
         if check == "unknown_fields"
         else (f"{name} in record {record} of {source}")
     )
+
+
+#: Of an export what reading it told, why it was refused, and how many answers it gave.
+Told: TypeAlias = tuple[Seen, str | None, int]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a pipeline gathered beside its tables.
+
+    Attributes
+    ----------
+    seen, rejected, merged
+        How many elements of each kind were met, refused, and merged into others.
+    odd
+        What the reader met that is odd.
+    succeeded
+        How many answers succeeded, and redemptions there are.
+    first_reject
+        Where the first was that was refused, and why; None if none was.
+    accounts
+        What is told of each export.
+    dated
+        When each was made that rows name by its number.
+    old
+        Whether some points redemption has no redemption_id.
+    """
+
+    seen: Counter[str]
+    rejected: Counter[str]
+    merged: Counter[str]
+    odd: dict[str, Met]
+    succeeded: int
+    first_reject: str | None
+    accounts: list[Told]
+    dated: list[Dated]
+    old: bool
 
 
 class Pipeline:
@@ -225,6 +263,38 @@ class Pipeline:
         self._first_reject = self._first_reject or said(source, first)
         self.rejected.update(reject.element for reject in rejects)
         self._keep.append("rejects", rejects_table(placed))
+
+    def gathered(self) -> Gathered:
+        """Return what was gathered beside the tables."""
+        return Gathered(
+            self.seen,
+            self.rejected,
+            self.merging.merged,
+            self.odd,
+            self._succeeded,
+            self._first_reject,
+            [(account.seen(), account.rejected, account.records) for account in self.accounts],
+            self.dating.exports,
+            old=self.merging.old,
+        )
+
+    def take_over(self, exports: list[Export], gathered: Gathered) -> None:
+        """Take over what another pipeline gathered of exports; the keep has its tables already."""
+        for export, (seen, rejected, records) in zip(exports, gathered.accounts, strict=True):
+            account = self._account(export, None)
+            account.take_over(seen)
+            account.rejected, account.records = rejected, records
+        # Each file was counted with its account.
+        self.seen.update({n: c for n, c in gathered.seen.items() if n != "files"})
+        self.rejected.update(gathered.rejected)
+        self.merging.take_over(gathered.merged, old=gathered.old)
+        for check, met in gathered.odd.items():
+            self.odd[check].counts.update(met.counts)
+            for name, first in met.first.items():
+                self.odd[check].first.setdefault(name, first)
+        self._succeeded += gathered.succeeded
+        self._first_reject = self._first_reject or gathered.first_reject
+        self.dating.exports += gathered.dated
 
     def why_empty(self, *, useful: bool) -> str | None:
         """Return why no answers are there, or only failed and refused ones; None if some are."""

@@ -81,7 +81,7 @@ def shares(exports: list[Export], threads: int | None, pii: Pii) -> tuple[list[S
     found: list[Share] = []
     for elsewhere, group in groupby(rows, key=lambda row: row[2]):
         together = [(export, weight) for export, weight, _ in group]
-        units = _units(together) if elsewhere else [[export for export, _ in together]]
+        units = _units(together, UNIT_BYTES) if elsewhere else [[one for one, _ in together]]
         found += [Share(unit, elsewhere) for unit in units]
     return found, workers
 
@@ -98,11 +98,16 @@ def _can_start() -> bool:
     return bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
-def _units(weighed: Iterable[tuple[Export, int]]) -> Iterator[list[Export]]:
+def units_of(exports: Iterable[Export], size: int) -> list[list[Export]]:
+    """Put exports that follow each other together, up to so many bytes of plain text."""
+    return list(_units(((export, _weight(export)) for export in exports), size))
+
+
+def _units(weighed: Iterable[tuple[Export, int]], size: int) -> Iterator[list[Export]]:
     unit: list[Export] = []
     held = 0
     for export, weight in weighed:
-        if unit and held + weight > UNIT_BYTES:
+        if unit and held + weight > size:
             yield unit
             unit, held = [], 0
         unit.append(export)

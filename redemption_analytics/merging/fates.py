@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from redemption_analytics.columns import key_of
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS
 from redemption_analytics.merging.partitions import ROW, numbered, partitions
-from redemption_analytics.merging.renaming import Renaming
+from redemption_analytics.merging.renaming import Renaming, renamed
 from redemption_analytics.merging.repeats import Repeats
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.told import bits, branches
@@ -75,12 +75,7 @@ class Rows:
 
     def renamed(self, name: str, batch: pa.Table) -> pa.Table:
         """Put the final keys into a batch of a table."""
-        for column, renaming in self.renamings(name).items():
-            if column in batch.column_names:
-                place = batch.schema.get_field_index(column)
-                keys = renaming.of(batch[column])
-                batch = batch.set_column(place, batch.schema.field(column), keys)
-        return batch
+        return renamed(batch, self.renamings(name))
 
     def renamings(self, name: str) -> dict[str, Renaming]:
         """Return what is put in place of keys in a table, by column."""
@@ -130,6 +125,12 @@ class Fate:
     def _bit(self, child: str | None) -> np.uint8:
         place = 0 if child is None else 1 + HANGING[self.name].index(child)
         return np.uint8(1 << place)
+
+    def within(self, start: int, end: int) -> Fate:
+        """Return what becomes of some rows, counted from the first of them."""
+        part = Fate(self.name, end - start)
+        part._bits = self._bits[start:end].copy()
+        return part
 
     @property
     def all_stay(self) -> bool:

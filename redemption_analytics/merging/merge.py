@@ -10,16 +10,23 @@ final form by itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.errors import FaultError
-from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Flattening, Tables
+from redemption_analytics.flattening.flatten import (
+    ANSWER,
+    HIDDEN,
+    PARENT,
+    PARENTS,
+    Flattening,
+    Tables,
+)
 from redemption_analytics.merging.cases import cases_of
 from redemption_analytics.merging.conflicts import Refused, refused_reversals
 from redemption_analytics.merging.customers import IDENTITY_COLUMNS, Common, united_customers
@@ -27,7 +34,7 @@ from redemption_analytics.merging.export_times import Dating
 from redemption_analytics.merging.fates import HANGING, KEYS, Fate, Rows, met, versions
 from redemption_analytics.merging.match_editions import settled_editions
 from redemption_analytics.merging.oddities import Oddities
-from redemption_analytics.merging.renaming import Renaming
+from redemption_analytics.merging.renaming import Renaming, renamed
 from redemption_analytics.merging.repeats import Repeats
 from redemption_analytics.merging.stores import Change, Keep
 from redemption_analytics.merging.told import Given
@@ -67,6 +74,38 @@ class Merging:
             self._keep.append(name, table)
             self._repeats.add(name, table)
         self._old |= tables["points"]["redemption_id"].null_count > 0
+
+    def take_over(self, merged: Mapping[str, int], *, old: bool) -> None:
+        """Note what was merged before in tables that the keep got otherwise.
+
+        Parameters
+        ----------
+        merged
+            How many rows of each table went into others.
+        old
+            Whether some points redemption of them has no redemption_id.
+        """
+        self.merged.update(merged)
+        self._old |= old
+
+    def look_for_repeats(self, *, personal: bool) -> None:
+        """Look through keys that the keep got otherwise.
+
+        Parameters
+        ----------
+        personal
+            Whether identities stand in the tables, and not their pseudonyms beside them.
+        """
+        for name, columns in self._repeats.columns.items():
+            hidden = HIDDEN.keys() if not personal else HIDDEN.values()
+            here = [column for column in columns if column not in hidden]
+            for batch in self._keep.batches(name, here):
+                self._repeats.add(name, batch)
+
+    @property
+    def old(self) -> bool:
+        """Whether some points redemption has no redemption_id."""
+        return self._old
 
     def finish(self, flattening: Flattening) -> tuple[pa.Table, datetime | None]:
         """Merge what was added; return the cases of what is odd about it, and what now is.
@@ -138,7 +177,7 @@ class Merging:
             # A reversal stays by its own id; other children do as their parents do.
             fate = fates.get(name) or fates.get(PARENTS.get(name, ""))
             if rows.renamings(name) or (fate and not fate.all_stay):
-                changes[name] = partial(_final, name, rows, fate, given.get(name))
+                changes[name] = Final(name, rows.renamings(name), fate, given.get(name))
         before = {name: self._keep.rows(name) for name in changes}
         if self.refused:
             self.below["reversal_breakups"] = self._hanging_on_refused()
@@ -184,24 +223,66 @@ def shifted(tables: Tables, rows: Callable[[str], int]) -> Tables:
     return found
 
 
-def _final(
-    name: str,
-    rows: Rows,
-    fate: Fate | None,
-    given: Given | None,
-    batch: pa.Table,
-    start: int,
-) -> pa.Table:
-    """Return a batch in its final form: the rows that stay, with all that was told."""
-    batch = rows.renamed(name, batch)
-    numbers = np.arange(start, start + batch.num_rows)
-    if given is not None:
-        batch = given.put_into(batch, start)
-    if fate is not None:
-        stays = (
-            fate.stays(numbers) if fate.name == name else fate.stays(batch[PARENT].to_numpy(), name)
-        )
-        if not stays.all():
-            batch = batch.filter(pa.array(stays))
-    # From here on nothing needs the columns any more that served merging.
-    return batch.select([column for column in batch.column_names if not column.startswith("_")])
+@dataclass(frozen=True)
+class Final:
+    """Puts batches of a table into their final form: the rows that stay, with all that was told.
+
+    Attributes
+    ----------
+    name
+        The table.
+    renamings
+        What is put in place of keys, by column.
+    fate
+        Which rows stay, its own or its parents'; None where all do.
+    given
+        What rows take over from those that go; None where it is nothing.
+    """
+
+    name: str
+    renamings: Mapping[str, Renaming]
+    fate: Fate | None
+    given: Given | None
+
+    def __call__(self, batch: pa.Table, start: int) -> pa.Table:
+        """Put a batch into its final form; the number of its first row comes with it."""
+        batch = renamed(batch, self.renamings)
+        numbers = np.arange(start, start + batch.num_rows)
+        if self.given is not None:
+            batch = self.given.put_into(batch, start)
+        if self.fate is not None:
+            own = self.fate.name == self.name
+            stays = (
+                self.fate.stays(numbers)
+                if own
+                else self.fate.stays(batch[PARENT].to_numpy(), self.name)
+            )
+            if not stays.all():
+                batch = batch.filter(pa.array(stays))
+        # From here on nothing needs the columns any more that served merging.
+        return batch.select([column for column in batch.column_names if not column.startswith("_")])
+
+    def within(
+        self, own: tuple[int, int], parents: tuple[int, int], keys: Mapping[str, pa.ChunkedArray]
+    ) -> Final | None:
+        """Return this for some rows alone, which count from the first; None if they are final.
+
+        Parameters
+        ----------
+        own
+            The number of the first row, and that after the last.
+        parents
+            The same of the rows that they hang on, which count from the first too.
+        keys
+            The columns in which keys are put in place of others.
+        """
+        renamings = {name: self.renamings[name].among(column) for name, column in keys.items()}
+        renamings = {name: renaming for name, renaming in renamings.items() if renaming}
+        fate = None
+        if self.fate is not None:
+            fate = self.fate.within(*(own if self.fate.name == self.name else parents))
+            fate = None if fate.all_stay else fate
+        given = self.given and self.given.within(*own)
+        if not (renamings or fate or given):
+            return None
+        return Final(self.name, renamings, fate, given)

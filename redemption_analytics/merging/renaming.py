@@ -34,3 +34,22 @@ class Renaming:
         encoded = keys.combine_chunks().dictionary_encode()
         names = [self.names.get(name, name) for name in encoded.dictionary.to_pylist()]
         return pa.chunked_array([pa.array(names, pa.string()).take(encoded.indices)])
+
+    def among(self, keys: pa.ChunkedArray) -> Renaming:
+        """Return this for some keys alone.
+
+        >>> Renaming({"a": "b", "c": "d"}).among(pa.chunked_array([["a", "a", "e"]]))
+        Renaming(names={'a': 'b'})
+        """
+        here = keys.unique().to_pylist() if self.names else []
+        return Renaming({name: self.names[name] for name in here if name in self.names})
+
+
+def renamed(batch: pa.Table, renamings: Mapping[str, Renaming]) -> pa.Table:
+    """Put other keys into the columns of a batch that have them."""
+    for column, renaming in renamings.items():
+        if column in batch.column_names:
+            place = batch.schema.get_field_index(column)
+            keys = renaming.of(batch[column])
+            batch = batch.set_column(place, batch.schema.field(column), keys)
+    return batch

@@ -23,6 +23,11 @@ class Repeats:
     most_rows
         Of a table with more rows nothing is known.
 
+    Attributes
+    ----------
+    columns
+        The columns of each table.
+
     Examples
     --------
     >>> repeats = Repeats({"points": ["redemption_key"]})
@@ -33,7 +38,7 @@ class Repeats:
     """
 
     def __init__(self, columns: dict[str, list[str]], most_rows: int = MOST_ROWS):
-        self._columns = columns
+        self.columns = columns
         self._most_rows = most_rows
         self._parts: defaultdict[tuple[str, str], list[Numbers]] = defaultdict(list)
         self._rows: defaultdict[str, int] = defaultdict(int)
@@ -41,7 +46,7 @@ class Repeats:
     def add(self, name: str, table: pa.Table) -> None:
         """Note the values of some rows of a table."""
         self._rows[name] += table.num_rows
-        for column in self._columns.get(name, ()):
+        for column in self.columns.get(name, ()):
             if self._rows[name] > self._most_rows:
                 self._parts.pop((name, column), None)
             elif column in table.column_names:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -142,7 +143,11 @@ class OnDisk:
     def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:  # noqa: D102
         self.finish()
         if name in self._growing:
-            yield from self._growing[name].batches(columns)
+            yield from self._growing[name].grown().batches(columns)
+
+    def grown(self) -> dict[str, Grown]:
+        """Return the tables as they lie there, once they are finished."""
+        return {name: growing.grown() for name, growing in self._growing.items()}
 
     def rewrite(self, changes: Mapping[str, Change]) -> None:  # noqa: D102
         self.finish()
@@ -152,7 +157,7 @@ class OnDisk:
     def _rewrite(self, name: str, change: Change) -> None:
         old, new = self._growing[name], None
         start = 0
-        for batch in old.batches():
+        for batch in old.grown().batches():
             changed = change(batch, start)
             start += batch.num_rows
             if new is None:
@@ -171,6 +176,42 @@ class OnDisk:
         folder.mkdir(parents=True, exist_ok=True)
         file = f"part-{part}.parquet" if old is None else f"part-{part}.parquet.new"
         return _Growing(table, folder / file, self._scratch / f"{name}.arrow", schema)
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A table that grew on disk, and does no more.
+
+    Attributes
+    ----------
+    path
+        The Parquet file of what stays of it.
+    beside
+        The file of merging's columns.
+    schema
+        Its columns, these among them.
+    rows
+        How many rows it has.
+    """
+
+    path: Path
+    beside: Path
+    schema: pa.Schema
+    rows: int
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Read row groups back, with all columns or some."""
+        wanted = self.schema.names if columns is None else columns
+        final = [name for name in wanted if not name.startswith("_")]
+        marks = [name for name in wanted if name.startswith("_")]
+        with pq.ParquetFile(self.path) as file:
+            beside = pa.ipc.open_file(self.beside) if marks else None
+            for group in range(file.num_row_groups):
+                batch = file.read_row_group(group, columns=final, use_threads=False)
+                if beside is not None:
+                    for name in marks:
+                        batch = batch.append_column(name, beside.get_batch(group).column(name))
+                yield batch
 
 
 class _Growing:
@@ -236,19 +277,9 @@ class _Growing:
                 writer.close()
         self._writer = self._marks_writer = None
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """Read row groups back, with all columns or some."""
-        wanted = self._schema.names if columns is None else columns
-        final = [name for name in wanted if name in self._final]
-        marks = [name for name in wanted if name in self._marks]
-        with pq.ParquetFile(self.path) as file:
-            beside = pa.ipc.open_file(self._beside) if marks else None
-            for group in range(file.num_row_groups):
-                batch = file.read_row_group(group, columns=final, use_threads=False)
-                if beside is not None:
-                    for name in marks:
-                        batch = batch.append_column(name, beside.get_batch(group).column(name))
-                yield batch
+    def grown(self) -> Grown:
+        """Return what is there, once it is ended."""
+        return Grown(self.path, self._beside, self._schema, self.rows)
 
 
 def repetitive(table: pa.Table) -> list[str]:

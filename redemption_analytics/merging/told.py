@@ -55,6 +55,7 @@ class Given:
     """
 
     def __init__(self, name: str, scratch: Path | None):
+        self._name = name
         self.parts = branches(name)
         self._scratch = scratch
         self._found: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Bits]] = []
@@ -160,6 +161,24 @@ class Given:
                         field = batch.schema.field(name)
                         batch = batch.set_column(batch.schema.get_field_index(name), field, column)
         return batch
+
+    def within(self, start: int, end: int) -> Given | None:
+        """Return what some rows take over, counted from the first of them; None if nothing."""
+        parts = []
+        for stretch in range(start // PARTITION_ROWS, -(-end // PARTITION_ROWS)):
+            values = self._stretch(stretch)
+            if values is not None:
+                into = values[_INTO].to_numpy()
+                parts.append(values.filter(pa.array((into >= start) & (into < end))))
+        if not any(part.num_rows for part in parts):
+            return None
+        part = Given(self._name, None)
+        values = pa.concat_tables(parts).combine_chunks()
+        into = values[_INTO].to_numpy() - start
+        values = values.drop_columns([_INTO]).append_column(_INTO, pa.array(into))
+        for stretch in np.unique(into // PARTITION_ROWS).tolist():
+            part._stretches[stretch] = values.filter(pa.array(into // PARTITION_ROWS == stretch))
+        return part
 
     def _stretch(self, number: int) -> pa.Table | None:
         if self._read[0] != number:

@@ -15,8 +15,9 @@ from redemption_analytics.tables.attribution import by_program
 from redemption_analytics.tables.frames import connected
 from redemption_analytics.tables.lazy import Frame
 from redemption_analytics.tables.movements import Movements
-from redemption_analytics.tables.periods import periods
+from redemption_analytics.tables.periods import with_periods
 from redemption_analytics.tables.points import check_sums, exact
+from redemption_analytics.tables.times import with_elapsed
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -67,8 +68,9 @@ def units_and_reversals(moved: Movements, by: Sequence[str]) -> tuple[Frame, Fra
         since the redemption, null where a time is missing).
     """
     fixed = [name for name in by if name not in (*PERIODS, "program_id")]
-    homes = moved.points.select(
-        "redemption_key", "redeemed_time", *fixed, **periods("redeemed_time", by)
+    named = [name for name in by if name in PERIODS]
+    homes = with_periods(moved.points, "redeemed_time", named).select(
+        "redemption_key", "redeemed_time", *fixed, *named
     )
     if "program_id" in by:
         redeemed, reversed_ = by_program(moved)
@@ -91,7 +93,6 @@ def units_and_reversals(moved: Movements, by: Sequence[str]) -> tuple[Frame, Fra
             "redemption_key", "points_redeemed", redemptions=nw.lit(1, nw.Int64)
         )
         reversed_ = moved.reversals.select("redemption_key", "reversal_time", "points_reversed")
-    elapsed = (nw.col("reversal_time") - nw.col("redeemed_time")).dt.total_microseconds()
     units = redeemed.join(homes, on="redemption_key", how="left")
     backs = reversed_.filter(nw.col("points_reversed") > 0).join(
         homes, on="redemption_key", how="left"
@@ -99,7 +100,9 @@ def units_and_reversals(moved: Movements, by: Sequence[str]) -> tuple[Frame, Fra
     columns = dict.fromkeys([*unit(by), *by])
     return (
         units.select(*columns, "redeemed_time", "redemptions", "points_redeemed"),
-        backs.select(*columns, "points_reversed", elapsed=elapsed),
+        with_elapsed(backs, "elapsed", "redeemed_time", "reversal_time").select(
+            *columns, "points_reversed", "elapsed"
+        ),
     )
 
 
@@ -108,10 +111,10 @@ def watched(r: Redemptions, by: Sequence[str], as_of: datetime) -> Movements:
     return movements(r, by).seen_by(as_of, None)
 
 
-def age(as_of: datetime) -> nw.Expr:
-    """Return the whole days from a redemption to a moment."""
-    since = (nw.lit(as_of) - nw.col("redeemed_time")).dt.total_microseconds()
-    return since // DAY
+def with_age(rows: Frame, name: str, as_of: datetime) -> Frame:
+    """Add a column of the whole days from a redemption to a moment."""
+    aged = with_elapsed(rows, name, "redeemed_time", as_of)
+    return aged.with_columns((nw.col(name) // DAY).cast(nw.Int64).alias(name))
 
 
 @dataclass(frozen=True)
@@ -155,9 +158,9 @@ class Followed:
         events = events.filter(nw.col("age") <= days)
         gone = events.group_by(*key).agg(gone=nw.col("size").sum())
         units = units.join(gone, on=key, how="left").with_columns(
-            gone=exact(nw.col("gone").fill_null(0), kind), since=age(as_of).cast(nw.Int64)
+            gone=exact(nw.col("gone").fill_null(0), kind)
         )
-        return cls(units, events, kind)
+        return cls(with_age(units, "since", as_of), events, kind)
 
     def leaving(self, columns: Sequence[str], days: int) -> Frame:
         """Return as rows what leaves those at risk at which age, reversed (1) or not (0).

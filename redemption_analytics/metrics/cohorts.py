@@ -21,7 +21,7 @@ from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.tables.lazy import Frame, native
 from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.now import moment_or_now
-from redemption_analytics.tables.periods import period_of, running_start
+from redemption_analytics.tables.periods import running_start, with_periods
 from redemption_analytics.tables.points import check_sums
 
 if TYPE_CHECKING:
@@ -117,10 +117,11 @@ def _sums(moved: Movements, by: list[str]) -> tuple[Frame, Frame]:
     """Sum redemptions by month, and reversals by the months of both."""
     carried = [name for name in by if name != "program_id"]
     redeemed, reversed_ = both_sides(moved, by, ["redeemed_time", *carried])
-    month, back = (period_of(nw.col(f"{name}_time"), "month") for name in ("redeemed", "reversal"))
-    redeemed = redeemed.filter(~nw.col("redeemed_time").is_null()).with_columns(month=month)
+    redeemed = redeemed.filter(~nw.col("redeemed_time").is_null())
+    redeemed = with_periods(redeemed, "redeemed_time", ["month"])
     timed = ~nw.col("redeemed_time").is_null() & ~nw.col("reversal_time").is_null()
-    reversed_ = reversed_.filter(timed).with_columns(month=month, reversed=back)
+    reversed_ = with_periods(reversed_.filter(timed), "reversal_time", ["month"])
+    reversed_ = with_periods(reversed_.rename({"month": "reversed"}), "redeemed_time", ["month"])
     return (
         summed(redeemed, [*by, "month"], ["redemptions", "points_redeemed"]),
         summed(reversed_, [*by, "month", "reversed"], [_BACK]),

@@ -13,7 +13,7 @@ from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.custom_fields import with_custom_fields
 from redemption_analytics.tables.dimensions import COUPON_DIMENSIONS
 from redemption_analytics.tables.lazy import Frame, frame, native
-from redemption_analytics.tables.periods import periods
+from redemption_analytics.tables.periods import with_periods
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,5 +161,4 @@ def _with_counts(rows: Frame, by: Sequence[str], sums: Frame, columns: Sequence[
 def coupons(r: Redemptions, by: Sequence[str]) -> Frame:
     """Return the coupon redemptions, with the periods and custom fields that ``by`` names."""
     rows = with_custom_fields(frame(r.coupons), frame(r.custom_fields), "coupon", by)
-    times = periods("redeemed_time", by)
-    return rows.with_columns(**times) if times else rows
+    return with_periods(rows, "redeemed_time", by)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import numpy as np
 
-from redemption_analytics.metrics.at_risk import Followed, age, unit, units_and_reversals, watched
+from redemption_analytics.metrics.at_risk import (
+    Followed,
+    unit,
+    units_and_reversals,
+    watched,
+    with_age,
+)
 from redemption_analytics.metrics.computed import handed_back, numbered
 from redemption_analytics.metrics.forecast import Level, Open, at_risk, delays
 from redemption_analytics.metrics.grouping import By, names
@@ -174,15 +180,14 @@ def _open(
     back = backs.group_by(*key).agg(back=nw.col("points_reversed").sum())
     rest = nw.col("points_redeemed") - nw.col("back").fill_null(0).cast(kind)
     rows = units.join(back, on=key, how="left").with_columns(points=exact(rest, kind))
-    rows = rows.filter((nw.col("points") > 0) & (age(as_of) < days))
+    rows = rows.filter((nw.col("points") > 0) & ~nw.col("redeemed_time").is_null())
+    rows = with_age(rows, "age", as_of).filter(nw.col("age") < days)
     if "program_id" in by:
         rows = _without_unknown(rows, moved, kind)
     points = nw.col("points").cast(nw.Float64)
     sums = ["redemptions", "points", "squares", "cubes"]
     return (
-        rows.with_columns(
-            age=age(as_of).cast(nw.Int64), squares=points * points, cubes=points * points * points
-        )
+        rows.with_columns(squares=points * points, cubes=points * points * points)
         .group_by(*by, "age")
         .agg(nw.len().alias("units"), *(nw.col(name).sum() for name in sums))
         .with_columns(nw.col("units", "redemptions").cast(nw.Int64), exact(nw.col("points"), kind))

@@ -10,11 +10,13 @@ from redemption_analytics.metrics.sums import as_float, combined, summed
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.lazy import Frame, frame, native
 from redemption_analytics.tables.points import check_sums
+from redemption_analytics.tables.times import with_elapsed
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
 _DAY = 86_400  # in seconds
+_SECOND = 1_000_000  # in microseconds
 
 #: Points are weighed in parts of six digits, so that no product of them with time, and no sum of
 #: these, leaves the whole numbers of 64 bits.
@@ -72,28 +74,34 @@ def source_flows(r: Redemptions) -> Any:
         )
         for of in (_DAYS, _SECONDS)
     )
-    weight = as_float(nw.col("aged_points"))
-    mean = nw.when(weight > 0).then(days / weight + seconds / weight / _DAY)
+    totals = totals.with_columns(
+        _weight=as_float(nw.col("aged_points")), _days=days, _seconds=seconds
+    )
+    weight = nw.col("_weight")
+    mean = nw.when(weight > 0).then(nw.col("_days") / weight + nw.col("_seconds") / weight / _DAY)
     return native(totals.select(*stores, "points_consumed", mean_age_days=mean))
 
 
 def _ages(rows: Frame, by: list[str]) -> Frame:
     times = ~nw.col("awarding_date").is_null() & ~nw.col("redeemed_time").is_null()
-    age = (nw.col("redeemed_time") - nw.col("awarding_date")).dt.total_seconds().cast(nw.Int64)
     # Whole numbers add up to the same in whatever order an engine takes them.
-    known = rows.filter(times).with_columns(
-        aged_points=nw.col("points_consumed"), _days=(age // _DAY).cast(nw.Int64), _age=age
+    known = with_elapsed(rows.filter(times), "_age", "awarding_date", "redeemed_time")
+    known = known.with_columns(_age=(nw.col("_age") // _SECOND).cast(nw.Int64))
+    known = known.with_columns(
+        aged_points=nw.col("points_consumed"), _days=(nw.col("_age") // _DAY).cast(nw.Int64)
     )
     known = known.with_columns(_seconds=nw.col("_age") - nw.col("_days") * _DAY)
-    left = nw.col("points_consumed")
+    known = known.with_columns(_left=nw.col("points_consumed"))
+    left, here = nw.col("_left"), nw.col("_here")
     whole = known.collect_schema()["points_consumed"].is_integer()
     for part, days, seconds in reversed(list(zip(_PARTS, _DAYS, _SECONDS, strict=True))):
         # What an engine rounds in dividing is left for the next part.
-        here = (left // part).cast(nw.Int64) if part > 1 else left
+        taken = (left // part).cast(nw.Int64) if part > 1 else left
         if part > 1 and not whole:
-            here = left * 0
-        left = left - here * part
-        known = known.with_columns(
-            (here * nw.col("_days")).alias(days), (here * nw.col("_seconds")).alias(seconds)
+            taken = left * 0
+        known = known.with_columns(_here=taken).with_columns(
+            (here * nw.col("_days")).alias(days),
+            (here * nw.col("_seconds")).alias(seconds),
+            _left=left - here * part,
         )
     return summed(known, by, _AGES, ordered=False)

@@ -8,6 +8,8 @@ import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 
+from redemption_analytics.tables.lazy import Frame
+
 #: Of a normal distribution 95 % lie so many deviations around the mean.
 Z_95 = NormalDist().inv_cdf(0.975)
 
@@ -15,18 +17,30 @@ Z_95 = NormalDist().inv_cdf(0.975)
 COMMON = 0.5
 
 
-def wilson(successes: nw.Expr, trials: nw.Expr) -> tuple[nw.Expr, nw.Expr]:
-    """Return Wilson's 95 % score interval of a proportion, or nulls where it is none."""
-    p = successes / trials
-    scale = 1 + Z_95**2 / trials
-    centre = (p + Z_95**2 / (2 * trials)) / scale
-    # Not below 0, which rounding may do to a proportion of 0 or 1.
-    spread = (p * (1 - p) / trials + Z_95**2 / (4 * trials * trials)).clip(lower_bound=0)
-    half = spread.sqrt() * Z_95 / scale
-    proper = (trials > 0) & (successes <= trials)
-    low = nw.when(proper).then((centre - half).clip(lower_bound=0.0))
-    high = nw.when(proper).then((centre + half).clip(upper_bound=1.0))
-    return low, high
+def with_wilson(rows: Frame, successes: str, trials: str) -> Frame:
+    """Add Wilson's 95 % score interval of a proportion, ci_low and ci_high; nulls where it is none.
+
+    What is divided is a column each time: Spark writes out a division five times over, and what is
+    divided in it as often.
+    """
+    n, p, scale = nw.col(trials), nw.col("_p"), nw.col("_scale")
+    parts = rows.with_columns(
+        _p=nw.col(successes) / n,
+        _scale=1 + Z_95**2 / n,
+        _shift=Z_95**2 / (2 * n),
+        _tail=Z_95**2 / (4 * n * n),
+    ).with_columns(
+        _centre=(p + nw.col("_shift")) / scale,
+        # Not below 0, which rounding may do to a proportion of 0 or 1.
+        _spread=(p * (1 - p) / n + nw.col("_tail")).clip(lower_bound=0),
+    )
+    parts = parts.with_columns(_half=nw.col("_spread").sqrt() * Z_95 / scale)
+    proper = (n > 0) & (nw.col(successes) <= n)
+    centre, half = nw.col("_centre"), nw.col("_half")
+    return parts.with_columns(
+        ci_low=nw.when(proper).then((centre - half).clip(lower_bound=0.0)),
+        ci_high=nw.when(proper).then((centre + half).clip(upper_bound=1.0)),
+    ).drop("_p", "_scale", "_shift", "_tail", "_centre", "_spread", "_half")
 
 
 def false_discovery_rates(p_values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

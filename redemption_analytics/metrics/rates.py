@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from redemption_analytics.metrics.grouping import By, names
-from redemption_analytics.metrics.inference import wilson
+from redemption_analytics.metrics.inference import with_wilson
 from redemption_analytics.metrics.sums import summed
 from redemption_analytics.moments import Moment, Span, span
 from redemption_analytics.tables.arguments import public
@@ -82,15 +82,12 @@ def reversal_rates(
     limit = None if within is None else span(within, "within")
     check_sums(r.point_sums)
     moved = Movements.of(r.tables, groups).seen_by(moment_or_now(as_of, r.now), limit)
-    low, high = wilson(nw.col("reversed_redemptions"), nw.col("redemptions"))
     rates = reversed_counts(moved, groups).with_columns(
         points_reversal_rate=share("points_reversed", "points_redeemed"),
         redemption_reversal_rate=share("reversed_redemptions", "redemptions"),
         full_reversal_rate=share("fully_reversed_redemptions", "redemptions"),
-        ci_low=low,
-        ci_high=high,
     )
-    return native(rates)
+    return native(with_wilson(rates, "reversed_redemptions", "redemptions"))
 
 
 def reversed_counts(moved: Movements, by: Sequence[str]) -> Frame:

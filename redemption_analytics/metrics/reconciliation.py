@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import narwhals as nw
 import pandas as pd
 
 from redemption_analytics.contract import DECIMAL_PLACES
@@ -17,7 +16,7 @@ from redemption_analytics.tables.attribution import both_sides
 from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.tables.lazy import Frame, native
 from redemption_analytics.tables.movements import Movements
-from redemption_analytics.tables.periods import period_of
+from redemption_analytics.tables.periods import with_periods
 from redemption_analytics.tables.points import check_sums
 
 if TYPE_CHECKING:
@@ -122,9 +121,9 @@ def reconciliation(r: Redemptions, period: Period = "month") -> Any:
 def _sums(moved: Movements, period: str) -> tuple[Frame, Frame]:
     """Sum redemptions by period, and reversals by the periods of both."""
     redeemed, reversed_ = both_sides(moved, ["program_id"], ["redeemed_time"])
-    start, back = (period_of(nw.col(f"{name}_time"), period) for name in ("redeemed", "reversal"))
-    redeemed = redeemed.with_columns(start.alias(period))
-    reversed_ = reversed_.with_columns(redeemed=start, reversed=back)
+    redeemed = with_periods(redeemed, "redeemed_time", [period])
+    reversed_ = with_periods(reversed_, "redeemed_time", [period]).rename({period: "redeemed"})
+    reversed_ = with_periods(reversed_, "reversal_time", [period]).rename({period: "reversed"})
     return (
         summed(redeemed, ["program_id", period], [_OUT], ordered=False),
         summed(reversed_, ["program_id", "redeemed", "reversed"], [_BACK], ordered=False),

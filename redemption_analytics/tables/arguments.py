@@ -144,7 +144,8 @@ def _resolve(result: Any) -> None:
     """Make lazy frames find their columns now, where an error can be told in plain words."""
     tables = getattr(result, "tables", None)
     for frame in tables.values() if isinstance(tables, dict) else [result]:
-        if hasattr(frame, "collect_schema"):
+        # On frames of Spark Connect every name is an attribute, of a column.
+        if callable(getattr(frame, "collect_schema", None)):
             frame.collect_schema()
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from redemption_analytics.options import PERIODS
 from redemption_analytics.tables.lazy import Frame, frame
 from redemption_analytics.tables.movements import Movements
-from redemption_analytics.tables.periods import periods
+from redemption_analytics.tables.periods import with_periods
 from redemption_analytics.tables.points import rounded
 
 Basis = Literal["redemption", "event"]
@@ -43,11 +43,10 @@ def postings(moved: Movements, by: Sequence[str], basis: Basis = "redemption") -
     times = [name for name in by if name in PERIODS]
     booked = "redeemed_time" if basis == "redemption" else "reversal_time"
     redeemed, reversed_ = both_sides(moved, by, carried)
-    out = redeemed.with_columns(
-        **periods("redeemed_time", times), points_reversed=_zero("points_redeemed")
+    out = with_periods(redeemed, "redeemed_time", times).with_columns(
+        points_reversed=_zero("points_redeemed")
     )
-    back = reversed_.with_columns(
-        **periods(booked, times),
+    back = with_periods(reversed_, booked, times).with_columns(
         points_redeemed=_zero("points_reversed"),
         redemptions=nw.lit(0, nw.Int64),
     )

@@ -10,6 +10,7 @@ import narwhals as nw
 from redemption_analytics.errors import UsageError
 from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.tables.lazy import Frame, frame, native
+from redemption_analytics.tables.spark import is_spark
 
 #: What a name begins with that is the value of a custom field, as in "custom:channel".
 CUSTOM = "custom:"
@@ -56,11 +57,14 @@ def with_custom_fields(
     Raises
     ------
     UsageError
-        If two names differ in case alone, and the frames are of a database, where those are one.
+        If two names differ in case alone, and the frames are of a database, where those are one; or
+        if a name has a dot or a backtick, and the frames are Spark's, where these divide names.
     """
     by = list(by)
     if rows.implementation not in _TELLING_CASE:
         _refuse_alike(by)
+    if is_spark(rows):
+        _refuse_dots(by)
     for name in by:
         if name.startswith(CUSTOM):
             here = (nw.col("name") == name.removeprefix(CUSTOM)) & (
@@ -69,6 +73,15 @@ def with_custom_fields(
             values = fields.filter(here).select("redemption_key", nw.col("value").alias(name))
             rows = rows.join(values, on="redemption_key", how="left")
     return rows
+
+
+def _refuse_dots(by: Iterable[str]) -> None:
+    for name in by:
+        if name.startswith(CUSTOM) and {".", "`"} & set(name):
+            raise UsageError(
+                f"cannot group by {name!r}: to Spark the dot or backtick in it divides names of"
+                " columns. Open with engine='duckdb'"
+            )
 
 
 def _refuse_alike(by: Iterable[str]) -> None:

@@ -21,6 +21,7 @@ from redemption_analytics.tables.dimensions import TABLES_OF
 from redemption_analytics.tables.frames import schema_of
 from redemption_analytics.tables.lazy import Frame, frame, native
 from redemption_analytics.tables.movements import Movements
+from redemption_analytics.tables.times import moment_in
 
 
 def filtered(
@@ -79,9 +80,9 @@ def _chosen(
         return rows.filter(nw.col("redemption_key").is_null())
     first, last = period
     if first is not None:
-        rows = rows.filter(nw.col("redeemed_time") >= first)
+        rows = rows.filter(nw.col("redeemed_time") >= moment_in(rows, first))
     if last is not None:
-        rows = rows.filter(nw.col("redeemed_time") <= last)
+        rows = rows.filter(nw.col("redeemed_time") <= moment_in(rows, last))
     if "program_id" in here:
         program = {"program_id": here.pop("program_id")}
         drew = _meeting(postings(Movements.of(tables), ["program_id"]), program)
@@ -93,7 +94,7 @@ def _seen(rows: Frame, time: str, as_of: datetime | None) -> Frame:
     """Filter out what happened later; of what has no time, it is not known that it did."""
     if as_of is None:
         return rows
-    return rows.filter(nw.col(time).is_null() | (nw.col(time) <= as_of))
+    return rows.filter(nw.col(time).is_null() | (nw.col(time) <= moment_in(rows, as_of)))
 
 
 def _meeting(rows: Frame, conditions: Mapping[str, list[Any]]) -> Frame:

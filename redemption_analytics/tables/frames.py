@@ -14,6 +14,7 @@ from pandera.api.pandas.container import DataFrameSchema
 from redemption_analytics.errors import UsageError, ValidationError
 from redemption_analytics.schemas import MODELS, Text
 from redemption_analytics.tables.arrow import declared, empty, schema_for
+from redemption_analytics.tables.spark import is_spark, spark_frame
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -123,7 +124,7 @@ def _from_stream(name: str, frame: Any) -> pa.Table:
     except (TypeError, pa.ArrowInvalid):
         raise UsageError(
             f"{name} is of type {_kind(frame)}, which is no frame: give one of pandas, Polars,"
-            " PyArrow or DuckDB, or of any library whose frames have __arrow_c_stream__"
+            " PyArrow, DuckDB or Spark, or of any library whose frames have __arrow_c_stream__"
         ) from None
 
 
@@ -187,6 +188,8 @@ def frame_like(like: Any, data: pa.Table, table: str | None = None) -> Any:
     if native.implementation.is_duckdb():
         # On the connection of the frame given: relations of different ones cannot be joined.
         return like.query("_redemption_analytics", "SELECT * FROM data")
+    if is_spark(like):
+        return spark_frame(like.sparkSession, data)
     backend = native.implementation
     frame = nw.from_arrow(data, backend=backend)
     return (frame.lazy() if isinstance(native, nw.LazyFrame) else frame).to_native()

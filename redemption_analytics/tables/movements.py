@@ -11,6 +11,7 @@ import narwhals as nw
 
 from redemption_analytics.tables.custom_fields import with_custom_fields
 from redemption_analytics.tables.lazy import Frame, frame
+from redemption_analytics.tables.times import moment_in
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,16 @@ class Movements:
     def seen_by(self, as_of: datetime, within: timedelta | None) -> Movements:
         """Return what was known at a moment, and had the time ``within`` to happen."""
         redeemed, reversed_ = nw.col("redeemed_time"), nw.col("reversal_time")
-        points = self.points.filter(redeemed.is_null() | (redeemed <= as_of))
+        moment = moment_in(self.points, as_of)
+        points = self.points.filter(redeemed.is_null() | (redeemed <= moment))
         reversals = self.reversals.join(
             points.select("redemption_key", "redeemed_time"), on="redemption_key", how="inner"
-        ).filter(reversed_.is_null() | (reversed_ <= as_of))
+        ).filter(reversed_.is_null() | (reversed_ <= moment))
         if within is not None:
             later = f"{within // timedelta(microseconds=1)}us"
             due = redeemed.dt.offset_by(later)
-            points = points.filter(due <= as_of)
-            reversals = reversals.filter((due <= as_of) & (reversed_ <= due))
+            points = points.filter(due <= moment)
+            reversals = reversals.filter((due <= moment) & (reversed_ <= due))
         return Movements(
             points,
             reversals.drop("redeemed_time"),

@@ -19,6 +19,7 @@ from redemption_analytics.moments import Moment, end
 from redemption_analytics.tables.frames import as_arrow
 from redemption_analytics.tables.lazy import Frame, frame, native
 from redemption_analytics.tables.ledger import NOW, no_findings
+from redemption_analytics.tables.times import moment_in
 
 #: Where nothing has a time, nothing is seen, whenever that is.
 _NEVER = datetime(1970, 1, 1)
@@ -32,11 +33,14 @@ def now_of(tables: Mapping[str, Any], findings: Any) -> datetime | None:
     made, latest = _made(tables)
     if made is None:
         times = _times(tables)
-        return _newest(times if latest is None else times.filter(nw.col("time") <= latest + SLACK))
+        if latest is not None:
+            times = times.filter(nw.col("time") <= moment_in(times, latest + SLACK))
+        return _newest(times)
     if made.time() != time.min:
         return made
-    on_day = (nw.col("time") >= made) & (nw.col("time") < made + timedelta(days=1))
-    return _newest(_times(tables).filter(on_day)) or made
+    times = _times(tables)
+    first, last = (moment_in(times, made + timedelta(days)) for days in (0, 1))
+    return _newest(times.filter((nw.col("time") >= first) & (nw.col("time") < last))) or made
 
 
 def _made(tables: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:

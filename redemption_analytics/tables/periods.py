@@ -9,6 +9,8 @@ import narwhals as nw
 
 from redemption_analytics.moments import after
 from redemption_analytics.options import PERIODS
+from redemption_analytics.tables.lazy import Frame
+from redemption_analytics.tables.spark import is_spark, quoted, with_sql
 
 #: What Narwhals calls periods. It has no week.
 _GRAINS = {"day": "1d", "month": "1mo", "quarter": "1q", "year": "1y"}
@@ -80,8 +82,36 @@ def period_name(start: datetime, period: str) -> str:
     }[period]
 
 
-def period_of(time: nw.Expr, name: str) -> nw.Expr:
-    """Return the first day of the period that a time lies in; weeks begin on Monday (ISO 8601)."""
+def with_periods(rows: Frame, time: str, by: Iterable[str]) -> Frame:
+    """Add the periods that ``by`` names as columns: the first day of each.
+
+    Weeks begin on Monday (ISO 8601).
+
+    Parameters
+    ----------
+    rows
+        The frame.
+    time
+        The column of times that lie in the periods.
+    by
+        Names, of which those of periods matter.
+    """
+    names = [name for name in by if name in PERIODS]
+    if not names:
+        return rows
+    if is_spark(rows):
+        return with_sql(rows, {name: _first_day_sql(quoted(time), name) for name in names})
+    return rows.with_columns(**{name: _first_day(nw.col(time), name) for name in names})
+
+
+def _first_day_sql(time: str, name: str) -> str:
+    """Write the first day of a period for Spark: by way of dates, which are of no zone."""
+    day = f"CAST({time} AS DATE)"
+    first = day if name == "day" else f"TRUNC({day}, '{name}')"
+    return f"CAST({first} AS TIMESTAMP_NTZ)"
+
+
+def _first_day(time: nw.Expr, name: str) -> nw.Expr:
     if name != "week":
         return time.dt.truncate(_GRAINS[name])
     monday = day = time.dt.truncate("1d")
@@ -89,8 +119,3 @@ def period_of(time: nw.Expr, name: str) -> nw.Expr:
         shifted = day.dt.offset_by(f"-{back}d")
         monday = nw.when(time.dt.weekday() == back + 1).then(shifted).otherwise(monday)
     return monday
-
-
-def periods(time: str, by: Iterable[str]) -> dict[str, nw.Expr]:
-    """Return the expressions of those names in ``by`` that are periods of a time column."""
-    return {name: period_of(nw.col(time), name) for name in by if name in PERIODS}

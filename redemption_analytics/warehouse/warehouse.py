@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from redemption_analytics.errors import SourceError, UsageError, refused
 from redemption_analytics.loading.loading import Loading
@@ -109,13 +109,14 @@ class Warehouse:
         *,
         version: int | None = None,
         as_known_on: Moment | None = None,
+        session: Any = None,
     ) -> Redemptions:
         """Open a version as a bundle of tables.
 
         Parameters
         ----------
-        engine
-            As :func:`redemption_analytics.open` takes it.
+        engine, session
+            As :func:`redemption_analytics.open` takes them.
         version
             Which version; by default the newest.
         as_known_on
@@ -143,7 +144,7 @@ class Warehouse:
         if version is not None and as_known_on is not None:
             raise UsageError("open takes version or as_known_on, not both")
         moment = end(as_known_on, "as_known_on")
-        reader = reader_of(engine)
+        reader = reader_of(engine, session)
         entry = self._entry(version)
         if moment is None:
             return opened(self._store, entry, reader)

@@ -1,0 +1,148 @@
+"""What Spark gives: the same exports converted on one machine, and loaded by executors.
+
+    python -m benchmarks.spark [--megabytes 1000] [--files 16] [--rounds 3] [--directory DIRECTORY]
+
+The foreign organisation's export lies in some files. Contenders take turns, each in a process of
+its own; measured is the work alone, without the start of Python and of Spark, after one small load
+that imports and starts what is needed. Executors and the driver share the machine's cores, as they
+do with local[n]; processor time is that of all of them, Java's too. Needs the extra ``spark``, and
+Java.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+from unittest import mock
+
+import redemption_analytics as ra
+from benchmarks.contention import Contention
+from benchmarks.data import DATA, clean_export, made
+from benchmarks.tables import Table, text
+
+_SMALL = Path(__file__).parents[1] / "data_samples" / "2020-breakups.json"
+
+#: What is compared: how, and on how many cores.
+CONTENDERS = (("convert", 1), ("convert", 2), ("spark", 1), ("spark", 2))
+
+
+def files_of(directory: Path, megabytes: float, count: int) -> Path:
+    """Write an export in some files, where it is not there yet."""
+    export = clean_export(directory, DATA["foreign"], megabytes)
+
+    def write(to: Path) -> None:
+        to.mkdir()
+        most = -(-export.stat().st_size // count)
+        with export.open("rb") as lines:
+            for number in range(count):
+                part = lines.readlines(most)
+                (to / f"2026-11-20-{number:03}.jsonl").write_bytes(b"".join(part))
+
+    return made(export.parents[1] / f"{count}-files", write)
+
+
+def one(source: Path, how: str, cores: int) -> dict[str, float]:
+    """Load once; return the seconds that it took, and the most memory of this process in MB."""
+    with tempfile.TemporaryDirectory(dir=source.parent) as folder:
+        if how == "convert":
+            ra.convert(_SMALL, Path(folder) / "small")
+            taken = _clocked(lambda: ra.convert(source, Path(folder) / "out", threads=cores))
+        else:
+            taken = _by_spark(source, cores, Path(folder))
+    return {**taken, "peak": getrusage(RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def _clocked(work: Callable[[], object]) -> dict[str, float]:
+    """Work; return the seconds that it took, and those of processor time, of all processes."""
+    start, cpu = time.perf_counter(), _cpu()
+    work()
+    return {"seconds": time.perf_counter() - start, "cpu": _cpu() - cpu}
+
+
+def _cpu() -> float:
+    """Return the processor time of this process, Spark's Java and its workers."""
+    spent: dict[int, tuple[int, float]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            told = path.read_text().rpartition(")")[2].split()
+            own = (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+            spent[int(path.parent.name)] = int(told[1]), own
+    mine = {os.getpid()}
+    while more := {pid for pid, (parent, _) in spent.items() if parent in mine} - mine:
+        mine |= more
+    return sum(spent[pid][1] for pid in mine)
+
+
+def _by_spark(source: Path, cores: int, folder: Path) -> dict[str, float]:
+    from pyspark.sql import SparkSession
+
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    session = (
+        SparkSession.builder.master(f"local[{cores}]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.local.dir", str(folder))
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("ERROR")
+    # As many workers as there will be start, and import what they need.
+    with mock.patch("redemption_analytics.spark.loading.UNIT_BYTES", 1):
+        ra.spark.load(session, _SMALL.parent / "organisation", staging=folder / "warm")
+    taken = _clocked(lambda: ra.spark.load(session, source, staging=folder / "staging"))
+    session.stop()
+    return taken
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.spark", description=__doc__)
+    parser.add_argument("--megabytes", type=float, default=1000, help="size of the export (1000)")
+    parser.add_argument("--files", type=int, default=16, help="in how many files (16)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each (3)")
+    parser.add_argument("--directory", type=Path, help="where exports are made, and kept")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    directory = options.directory or Path(tempfile.mkdtemp())
+    source = files_of(directory, options.megabytes, options.files)
+    if options.one:
+        how, cores = options.one
+        print(json.dumps(one(source, how, int(cores))))
+        return
+    found: dict[tuple[str, int], list[dict[str, float]]] = {}
+    contention = Contention()
+    for number in range(options.rounds):
+        for how, cores in CONTENDERS if number % 2 else reversed(CONTENDERS):
+            contention.look()
+            command = [sys.executable, "-W", "ignore", "-m", "benchmarks.spark"]
+            command += ["--megabytes", f"{options.megabytes:g}", "--files", f"{options.files}"]
+            command += ["--directory", str(directory), "--one", how, f"{cores}"]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            found.setdefault((how, cores), []).append(json.loads(done.stdout.splitlines()[-1]))
+    rows = []
+    alone = statistics.median(run["cpu"] for run in found["convert", 1])
+    for how, cores in CONTENDERS:
+        runs = found[how, cores]
+        seconds = statistics.median(run["seconds"] for run in runs)
+        cpu = statistics.median(run["cpu"] for run in runs)
+        peak = max(run["peak"] for run in runs)
+        rows.append(
+            [f"{how}, {cores}", f"{seconds:.1f}", f"{options.megabytes / seconds:.0f}",
+             f"{cpu:.1f}", f"{options.megabytes / cpu:.0f}", f"{alone / cpu:.2f}", f"{peak:.0f}"]
+        )  # fmt: skip
+    heads = ["<", "seconds", "MB/s", "CPU s", "MB/CPU s", "of convert, 1", "driver MB"]
+    title = f"{options.megabytes:g} MB in {options.files} files, medians of {options.rounds}"
+    print(text(Table(title, heads, rows, [contention.told_of_all()])))
+
+
+if __name__ == "__main__":
+    main()
