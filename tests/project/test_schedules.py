@@ -24,7 +24,7 @@ import redemption_analytics as ra
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SECTION = (ROOT / "README.md").read_text("utf-8").split("## On a schedule\n")[1].split("\n## ")[0]
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
+BLOCKS = re.findall(r"^```(crontab|py)\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 SAMPLES = ROOT / "data_samples"
 GOOD = SAMPLES / "organisation"
 BROKEN = SAMPLES / "broken"
@@ -166,7 +166,7 @@ def test_cron_writes_the_report_and_mails_when_something_was_rejected(
 ) -> None:
     server, mail = mailed
     assert mail.startswith("redemption report: exit 1\n")
-    assert f"8 rejected: all of them are in Warehouse('{server.root / 'lake'}')" in mail
+    assert f"8 rejected: redemption-analytics audit {server.root / 'lake'} --cases DIR" in mail
     assert len(tables(server.report)["rejects.parquet"]) == 8
     assert_same(tables(server.report), server.expected())
 
