@@ -26,6 +26,7 @@ from redemption_analytics.tables.frames import (
     frame_like,
     of_one_kind,
     pandas_frame,
+    texts_as_declared,
 )
 from redemption_analytics.tables.lazy import frame, native
 from redemption_analytics.tables.lazy_validation import check_lazily
@@ -233,6 +234,9 @@ source_breakups, custom_fields, rejects, files
             books[FINDINGS] = with_now(self.findings, self.now)
             found = Redemptions(**tables, **books)
         except (pa.ArrowException, OverflowError):
+            return self
+        # What is of a wrong type is told of as what was given.
+        if not all(texts_as_declared(name, table) for name, table in tables.items()):
             return self
         found._unfiltered = None if self._unfiltered is None else read(self._unfiltered)
         return found

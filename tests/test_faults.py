@@ -40,8 +40,8 @@ from redemption_analytics.loading import convert, pipeline
 if "--no-page" in sys.argv:  # as reports_of_one_table does
     from redemption_analytics.metrics import net_points
     from redemption_analytics.reports import writing
-    writing.contents = lambda r, known, period, as_of: {{
-        "net_points": lambda: net_points(known, period)
+    writing.contents = lambda r, known, about, as_of: {{
+        "net_points": lambda: net_points(known, about.grain)
     }}
 print("ready", flush=True)
 {before}

@@ -139,6 +139,16 @@ def _is_text(kind: pa.DataType) -> bool:
     return plain in (pa.string(), pa.large_string(), pa.string_view())
 
 
+def texts_as_declared(table: str, data: pa.Table) -> bool:
+    """Check that columns hold texts where, and only where, their schema declares texts."""
+    declared_ = schema_for(table, data)
+    return all(
+        _is_text(field.type) == _is_text(declared_.field(field.name).type)
+        for field in data.schema
+        if field.name in declared_.names and not pa.types.is_null(field.type)
+    )
+
+
 def as_arrow(frame: Any) -> pa.Table:
     """Read a frame of any kind into an Arrow table."""
     native = nw.from_native(frame)

@@ -75,8 +75,8 @@ def test_report_writes_every_cut_and_sums_up(tmp_path: Path) -> None:
     target = tmp_path / "report"
     code, out, _ = run("report", exports, target, "--period", "year")
     assert code == 0
-    assert "27 files written" in out
-    assert len(list(target.iterdir())) == 27
+    assert "31 files written" in out
+    assert len(list(target.iterdir())) == 31
     assert f"to read: {target / 'report.html'}" in out
     by_till = pd.read_parquet(target / "net_points_by_till.parquet")
     assert list(by_till.columns[:2]) == ["till_code", "year"]

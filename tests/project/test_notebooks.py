@@ -25,6 +25,8 @@ from typing import Any
 import nbformat
 import pytest
 
+from redemption_analytics.metrics.expected import ADVICE
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PICTURES = {"01-quickstart": 3, "02-reversals": 8, "03-pipeline": 1}
@@ -124,6 +126,11 @@ def test_a_run_shows_what_is_committed_and_leaves_nothing_behind(tmp_path: Path)
     for notebook in NOTEBOOKS:
         assert list(texts(copies / notebook.name)) == list(texts(notebook)), notebook.name
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_advice_on_the_reserve_is_that_of_the_page() -> None:
+    (notebook,) = (path for path in NOTEBOOKS if path.stem == "02-reversals")
+    assert ADVICE in " ".join(text for _, text in texts(notebook))
 
 
 def test_the_three_are_there() -> None:

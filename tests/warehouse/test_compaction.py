@@ -55,7 +55,8 @@ def test_units_stay_few_and_are_written_again_a_few_times(sizes: list[int]) -> N
         left.append(size)
         assert len(left) <= 30
     assert sum(left) == sum(sizes)
-    assert written <= 10 * max(sum(sizes), 1)
+    # A night without answers counts as one: it is looked into.
+    assert written <= 10 * sum(max(size, 1) for size in sizes)
 
 
 def test_a_large_unit_is_left_alone_until_the_small_ones_are_as_much() -> None:
