@@ -576,3 +576,15 @@ def test_tables_escape_and_align() -> None:
     assert "&lt;b&gt;x&lt;/b&gt;" in html
     assert ">12.3%<" in html
     assert "nan" not in html.lower().replace("sans", "")
+
+
+def test_a_line_in_a_cell_goes_through_its_numbers_and_says_them() -> None:
+    from redemption_analytics.reports.tables import line
+
+    drawn = line([5, 1, 3])
+    (points,) = re.findall(r'points="([^"]*)"', drawn)
+    (x1, y1), (x2, y2), (x3, y3) = (map(float, point.split(",")) for point in points.split())
+    assert x1 < x2 < x3
+    assert y1 < y3 < y2  # down is up in SVG
+    assert 'aria-label="3 values from 1 to 5, the last 3"' in drawn
+    assert len(re.findall(r"[\d.]+,[\d.]+", line([7, 7]))) == 2

@@ -49,6 +49,7 @@ OF_TIME: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (ra.net_points, {"by": DAYS, "basis": "event"}),
     (ra.reversal_rates, {"by": "week", "within": "36h", "as_of": "2026-10-25"}),
     (ra.time_to_reversal, {"by": ["program_id", "quarter"]}),
+    (ra.reconciliation, {"period": "week"}),
     (ra.source_flows, {}),
 ]
 OTHERS: list[tuple[Callable[..., Any], dict[str, Any]]] = [
@@ -63,7 +64,10 @@ OTHERS: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (ra.reversal_curve, {"by": "program_id", "weight": "points"}),
     (ra.reversal_curve, {"by": "quarter"}),
     (ra.expected_reversals, {"by": "program_id"}),
+    (ra.stores, {}),
+    (ra.programs, {}),
     (ra.audit, {"as_of": "2027-01-01"}),
+    (ra.audit_cases, {"check": "breakup_mismatch"}),
 ]
 CASES = [
     *((call, ZONES[0]) for call in (*OF_TIME, *OTHERS)),
