@@ -93,7 +93,7 @@ def test_a_chart_is_the_same_on_every_engine(
             assert all(same(one[field], other[field]) for field in other), (kind, one, other)
 
 
-@pytest.mark.parametrize(("name", "arguments"), CHARTS, ids=IDS)
+@pytest.mark.parametrize(("name", "arguments"), LAST_OF_EACH, ids=dict(LAST_OF_EACH))
 def test_a_chart_of_nothing_can_be_drawn(name: str, arguments: dict[str, Any]) -> None:
     custom = {"channel": None}
     single = load([redemption("a", 5, custom=custom)])

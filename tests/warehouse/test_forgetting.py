@@ -148,7 +148,7 @@ def answers_of(
 
 
 @given(st.data())
-@settings(max_examples=40 * TIMES, deadline=None, phases=NO_SHRINK)
+@settings(max_examples=15 * TIMES, deadline=None, phases=NO_SHRINK)
 def test_a_warehouse_that_forgot_somebody_is_a_load_of_exports_without_them(data: Any) -> None:
     drawn = data.draw(st.lists(st.tuples(DAYS, RECORDS), min_size=2, max_size=5))
     options = data.draw(
