@@ -27,6 +27,7 @@ from redemption_analytics.tables.frames import (
     of_one_kind,
     pandas_frame,
     texts_as_declared,
+    with_types_of,
 )
 from redemption_analytics.tables.lazy import frame, native
 from redemption_analytics.tables.lazy_validation import check_lazily
@@ -225,20 +226,24 @@ source_breakups, custom_fields, rejects, files
         if not isinstance(self.points, pd.DataFrame):
             return self
 
-        def read(table: Any) -> pa.Table:
-            return as_arrow(native(frame(table)))
+        def read(table: Any, like: pa.Table) -> pa.Table:
+            return with_types_of(like, as_arrow(native(frame(table))))
 
         try:
-            tables = {name: read(table) for name, table in self.tables.items()}
-            books = {name: read(getattr(self, name)) for name in (LEDGER, CASES)}
-            books[FINDINGS] = with_now(self.findings, self.now)
+            tables = {name: read(table, empty(name)) for name, table in self.tables.items()}
+            books = {
+                LEDGER: read(self.ledger, no_ledger()),
+                CASES: read(self.cases, no_cases()),
+                FINDINGS: with_now(self.findings, self.now),
+            }
             found = Redemptions(**tables, **books)
         except (pa.ArrowException, OverflowError):
             return self
         # What is of a wrong type is told of as what was given.
         if not all(texts_as_declared(name, table) for name, table in tables.items()):
             return self
-        found._unfiltered = None if self._unfiltered is None else read(self._unfiltered)
+        whole = self._unfiltered
+        found._unfiltered = None if whole is None else read(whole, empty("custom_fields"))
         return found
 
     def validate(self) -> Redemptions:

@@ -139,6 +139,21 @@ def _is_text(kind: pa.DataType) -> bool:
     return plain in (pa.string(), pa.large_string(), pa.string_view())
 
 
+def with_types_of(like: pa.Table, data: pa.Table) -> pa.Table:
+    """Return a table whose columns without any value are of the types that another has them in.
+
+    A column of pandas' that may hold anything, and holds nothing, does not tell its type.
+    """
+    known = like.schema
+    fields = [
+        known.field(field.name)
+        if pa.types.is_null(field.type) and field.name in known.names
+        else field
+        for field in data.schema
+    ]
+    return data.cast(pa.schema(fields))
+
+
 def texts_as_declared(table: str, data: pa.Table) -> bool:
     """Check that columns hold texts where, and only where, their schema declares texts."""
     declared_ = schema_for(table, data)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from answers import export
-from payloads import load, redemption, reversal
+from payloads import coupon, load, redemption, reversal
 
 import redemption_analytics as ra
 
@@ -219,3 +219,12 @@ def test_decimal_parts_that_add_up_are_no_mismatch() -> None:
 def test_examples_name_no_person() -> None:
     examples = ra.audit(ra.load(SAMPLES))["example"].dropna()
     assert not examples.str.contains("mobile:|email:|EXT-|example.com|4477", regex=True).any()
+
+
+def test_a_column_of_objects_that_holds_nothing_is_one_of_its_type() -> None:
+    r = load([redemption("a", 5, store=None)], [coupon(1)])
+    objects = r.points.assign(**{name: r.points[name].astype(object) for name in ("store_code",)})
+    objects["store_code"] = None
+    found = ra.audit(ra.Redemptions(**{**r.tables, "points": objects}))
+    expected = ra.audit(ra.Redemptions(**r.tables))
+    pd.testing.assert_frame_equal(found, expected)
