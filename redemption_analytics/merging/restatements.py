@@ -98,7 +98,8 @@ class Restating:
             "points",
             every["redemption_key"].take(pa.array(order[starts])),
             every["example"].take(pa.array(order[starts])),
-            pa.array(np.add.reduceat(moved, starts)),
+            # What is less than nothing by its sign only is nothing.
+            pa.array(np.add.reduceat(moved, starts) + 0.0),
         )
 
 
@@ -175,6 +176,6 @@ def _moved(shares: pd.DataFrame) -> pd.Series:
     taken = taken.assign(points=-taken["points"], step=taken["step"] + 1)
     change = pd.concat([put, taken]).groupby(["key", "step", "label"])["points"].sum()
     into = change.clip(lower=0).groupby(["key", "step"]).sum()
-    out_of = -change.clip(upper=0).groupby(["key", "step"]).sum()
+    out_of = (-change).clip(lower=0).groupby(["key", "step"]).sum()
     by_key: pd.Series = pd.concat([into, out_of], axis=1).max(axis=1).groupby("key").sum()
     return by_key
