@@ -89,6 +89,15 @@ def number(value: float) -> str:
     return f"{int(shown):,}" if whole else f"{shown:,}"
 
 
+def many(count: int, name: str) -> str:
+    """Write how many there are of what has a name.
+
+    >>> many(1, "answer"), many(1200, "file")
+    ('1 answer', '1,200 files')
+    """
+    return f"{number(count)} {name}" if count == 1 else f"{number(count)} {name}s"
+
+
 def rounded(value: float) -> str:
     """Write an estimate for people, without digits that mean nothing.
 

@@ -12,7 +12,7 @@ import markupsafe
 import redemption_analytics
 from redemption_analytics.audits import notation
 from redemption_analytics.moments import moment_name
-from redemption_analytics.plot.look import number
+from redemption_analytics.plot.look import many
 from redemption_analytics.reports import quality
 from redemption_analytics.reports.embedding import fingerprint, scripts
 from redemption_analytics.reports.headline import headline
@@ -69,13 +69,12 @@ def render(
     findings = quality.in_words(tables["audit.parquet"])
     moment = as_of or datetime.min
     read = sources(r)
-    answers = sum(row["responses"] for row in read)
     page = template.render(
         as_of="" if as_of is None else moment_name(as_of),
         about=about,
         earlier=" and ".join(about.name_of(start) for start in about.earlier),
         read=read,
-        answers=f"{number(answers)} {'answer' if answers == 1 else 'answers'}",
+        answers=many(sum(row["responses"] for row in read), "answer"),
         cards=[] if as_of is None else headline(tables, about, money),
         sections=sections(known, tables, about, moment, money),
         verdict=quality.verdict(findings),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from redemption_analytics.plot.look import number
+from redemption_analytics.plot.look import many, number
 from redemption_analytics.visible import shortened
 
 #: What each finding of the audit means, for one case and for several, and what to do about it.
@@ -192,7 +192,7 @@ def completeness(ledger: pa.Table) -> list[str]:
     names = {"points": "points redemption", "coupons": "coupon redemption"}
     files = [
         _became(
-            f"{_many(row['seen'], 'file')} met",
+            f"{many(row['seen'], 'file')} met",
             {"read": row["loaded"], "passed over": row["passed_over"], "refused": row["rejected"]},
         )
         for row in ledger.to_pylist()
@@ -200,7 +200,7 @@ def completeness(ledger: pa.Table) -> list[str]:
     ]
     return files + [
         _became(
-            f"{_many(row['seen'], names[row['element']])} read",
+            f"{many(row['seen'], names[row['element']])} read",
             {
                 "kept": row["loaded"],
                 "found again in other exports": row["merged"],
@@ -226,7 +226,3 @@ def _became(what: str, fates: Mapping[str, int]) -> str:
         if count or not any(fates.values())
     ]
     return f"Of {what}, {' and '.join(filter(None, [', '.join(said), last]))}."
-
-
-def _many(count: int, name: str) -> str:
-    return f"{number(count)} {name}" if count == 1 else f"{number(count)} {name}s"

@@ -17,7 +17,7 @@ from redemption_analytics.moments import moment_name
 from redemption_analytics.options import Period
 from redemption_analytics.plot import curve, expected, flows, funnel, net, rates
 from redemption_analytics.plot.groups import Groups, grouped, names_of, plain_rows, told_apart
-from redemption_analytics.plot.look import number
+from redemption_analytics.plot.look import many, number
 from redemption_analytics.reports.contents import SETTLED
 from redemption_analytics.reports.embedding import Embedded, embedded
 from redemption_analytics.reports.money import Money
@@ -101,7 +101,7 @@ def _net_points(r: Redemptions, tables: Tables, about: Reported, as_of: datetime
     total = {name: sum(row[name] for row in groups.rows) for name in amounts}
     chart = embedded(net.drawn(groups, [period], "event")) if groups.rows else None
     words = [
-        f"In the {_many(groups.periods, period)} shown, {number(total['points_redeemed'])} points"
+        f"In the {many(groups.periods, period)} shown, {number(total['points_redeemed'])} points"
         f" were redeemed and {number(total['points_reversed'])} came back:"
         f" {number(total['net_points'])} net.",
         f"Each reversal is booked in the {period} in which it happened.",
@@ -119,7 +119,7 @@ def _net_points(r: Redemptions, tables: Tables, about: Reported, as_of: datetime
         "net",
         "Net points",
         f"Net points by {period}, posted",
-        f"The newest {_many(groups.periods, period)} until {moment_name(as_of)}.",
+        f"The newest {many(groups.periods, period)} until {moment_name(as_of)}.",
         words,
         chart,
         [Shown("The same as a table", table)],
@@ -212,10 +212,10 @@ def _stores(r: Redemptions, tables: Tables, about: Reported) -> Section:
         trend = trends[row["store_code"]]
         row["trend"] = [trend.get(start, 0) for start in starts]
     words = [
-        f"{_many(len(here), 'store')}, the one with the most net points first, by the date of the"
+        f"{many(len(here), 'store')}, the one with the most net points first, by the date of the"
         " redemption.",
         *([groups.note] if groups.note else []),
-        f"The line is of the net points of {_many(len(starts), about.grain)}.",
+        f"The line is of the net points of {many(len(starts), about.grain)}.",
     ]
     columns: Columns = {
         "label": ("Store", "text"),
@@ -448,7 +448,7 @@ def _coupons(tables: Tables, about: Reported) -> Section:
     total = sum(row["coupons_redeemed"] for row in rows)
     money = sum(row["amount_off"] or 0 for row in rows)
     words = [
-        f"{_many(total, 'coupon')} {'was' if total == 1 else 'were'} redeemed; those that"
+        f"{many(total, 'coupon')} {'was' if total == 1 else 'were'} redeemed; those that"
         f" take off an amount took off {money:,.2f} in the organisation's currency."
     ]
     columns: Columns = {
@@ -466,7 +466,3 @@ def _coupons(tables: Tables, about: Reported) -> Section:
 
 def _in_order(groups: Groups) -> list[dict[str, Any]]:
     return sorted(groups.rows, key=lambda row: groups.labels.index(row["label"]))
-
-
-def _many(count: int, name: str) -> str:
-    return f"{number(count)} {name}" if count == 1 else f"{number(count)} {name}s"
