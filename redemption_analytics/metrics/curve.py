@@ -10,6 +10,7 @@ from redemption_analytics.errors import UsageError
 from redemption_analytics.metrics.at_risk import (
     WEIGHTS,
     Weight,
+    computed_once,
     exits,
     units_and_reversals,
     watched,
@@ -123,7 +124,7 @@ def reversal_curve(
         raise UsageError(f"weight is {' or '.join(map(repr, WEIGHTS))}, not {weight!r}")
     moment = moment_or_now(as_of, r.now)
     moved = watched(r, groups, moment)
-    units, backs = units_and_reversals(moved, groups)
+    units, backs = computed_once(r, moved, *units_and_reversals(moved, groups))
     counts = as_arrow(native(exits(units, backs, groups, weight, days, moment)))
     (group,), keys = numbered(groups, counts)
     curves = Curves.of(counts, group, len(keys), days)

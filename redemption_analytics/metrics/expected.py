@@ -11,6 +11,7 @@ import numpy as np
 
 from redemption_analytics.metrics.at_risk import (
     Followed,
+    computed_once,
     unit,
     units_and_reversals,
     watched,
@@ -142,7 +143,7 @@ def expected_reversals(
     days = whole_days(horizon, "horizon")
     moment = moment_or_now(as_of, r.now)
     moved = watched(r, groups, moment)
-    units, backs = units_and_reversals(moved, groups)
+    units, backs = computed_once(r, moved, *units_and_reversals(moved, groups))
     curved = [name for name in groups if name not in PERIODS]
     followed = Followed.of(units, backs, curved, "points", days, moment)
     leaving, cohorts, still_open = (

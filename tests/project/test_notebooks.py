@@ -115,6 +115,7 @@ def compressed(png: bytes) -> bytes:
     )
 
 
+@pytest.mark.slow
 def test_a_run_shows_what_is_committed_and_leaves_nothing_behind(tmp_path: Path) -> None:
     copies = tmp_path / "notebooks"
     copies.mkdir()

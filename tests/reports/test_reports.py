@@ -143,7 +143,10 @@ def converted(exports: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 TIMES = {"pandas": 1, "duckdb": 2, "polars": 2, "pyarrow": 1}
 
 
-@pytest.mark.parametrize("engine", TIMES)
+@pytest.mark.parametrize(
+    "engine",
+    [pytest.param(name, marks=() if name == "duckdb" else pytest.mark.slow) for name in TIMES],
+)
 def test_from_a_converted_directory_the_numbers_are_the_same(
     converted: Path, report: Path, tmp_path: Path, engine: Any
 ) -> None:
