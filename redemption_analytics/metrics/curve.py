@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from redemption_analytics.options import PERIODS
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.dimensions import DIMENSIONS
 from redemption_analytics.tables.frames import as_arrow
-from redemption_analytics.tables.lazy import native
+from redemption_analytics.tables.lazy import FrameT, native
 from redemption_analytics.tables.now import moment_or_now
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ _ALLOWED = (*DIMENSIONS, *(period for period in PERIODS if period != "day"))
 
 @public
 def reversal_curve(
-    r: Redemptions,
+    r: Redemptions[FrameT],
     by: By = (),
     horizon: Span = "90D",
     as_of: Moment | None = None,
     weight: Weight = "redemptions",
-) -> Any:
+) -> FrameT:
     """Estimate which share of redemptions, or of points, is reversed by each day after.
 
     Redemptions too young to show all their reversals count for as long as they were watched, so

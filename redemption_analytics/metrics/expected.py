@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 import numpy as np
@@ -24,7 +24,7 @@ from redemption_analytics.moments import Moment, Span, whole_days
 from redemption_analytics.options import PERIODS
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.frames import as_arrow
-from redemption_analytics.tables.lazy import Frame, native
+from redemption_analytics.tables.lazy import Frame, FrameT, native
 from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.now import moment_or_now
 from redemption_analytics.tables.points import exact, rounded
@@ -42,11 +42,11 @@ ADVICE = (
 
 @public
 def expected_reversals(
-    r: Redemptions,
+    r: Redemptions[FrameT],
     by: By = (),
     horizon: Span = "90D",
     as_of: Moment | None = None,
-) -> Any:
+) -> FrameT:
     """Estimate how many of the points already redeemed will still come back.
 
     Of redemptions younger than the horizon, what is not reversed yet, times the chance that it
