@@ -255,8 +255,11 @@ def _duckdb() -> Reader:
 
 
 def _escaped(path: str) -> str:
-    """Write a path so that a pattern of it matches nothing else."""
-    return glob.escape(path)
+    """Write a path for DuckDB, so that a pattern of it matches nothing else.
+
+    In a pattern a backslash parts folders, so that one with a backslash is found as it stands only.
+    """
+    return path if "\\" in path else glob.escape(path)
 
 
 def _polars() -> Reader:
