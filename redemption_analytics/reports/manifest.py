@@ -62,16 +62,15 @@ def sources(r: Redemptions) -> list[dict[str, Any]]:
     """List what was read: each source, when it was exported, its digest, its answers."""
     answers = counted(frame(r.responses), ["source", "exported_at"], "responses")
     read = as_arrow(native(answers)).to_pylist()
-    refused = frame(r.rejects).select("source").unique()
+    columns = ["source", "exported_at", "digest"]
+    files = frame(r.files).filter(nw.col("status") != "passed over").select(*columns)
+    told = as_arrow(native(files)).to_pylist()
+    refused = as_arrow(native(frame(r.rejects).select("source").unique())).to_pylist()
     known = {row["source"] for row in read}
-    read += [
-        {"source": row["source"], "exported_at": None, "responses": 0}
-        for row in as_arrow(native(refused)).to_pylist()
-        if row["source"] not in known
-    ]
-    files = as_arrow(native(frame(r.files).select("source", "exported_at", "digest"))).to_pylist()
+    silent = {row["source"] for row in (*told, *refused)} - known
+    read += [{"source": source, "exported_at": None, "responses": 0} for source in silent]
     digests = {
-        (file["source"], at): file["digest"] for file in files for at in (None, file["exported_at"])
+        (file["source"], at): file["digest"] for file in told for at in (None, file["exported_at"])
     }
     for row in read:
         row["sha256"] = digests.get((row["source"], row["exported_at"]))

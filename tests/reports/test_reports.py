@@ -216,7 +216,7 @@ def test_the_manifest_tells_what_was_read_and_what_was_written(
     assert said["ledger"] == organisation.ledger.to_dict("records")
     assert said["tables"] == {name: len(table) for name, table in organisation.tables.items()}
     assert len(said["read"]) > 2
-    assert {row["source"] for row in said["read"]} == set(organisation.responses["source"])
+    assert {row["source"] for row in said["read"]} > set(organisation.responses["source"])
     assert sum(row["responses"] for row in said["read"]) == len(organisation.responses)
     digests = dict(organisation.files[["source", "digest"]].itertuples(index=False))
     assert {row["source"]: row["sha256"] for row in said["read"]} == digests
