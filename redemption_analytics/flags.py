@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from redemption_analytics.errors import UsageError
-from redemption_analytics.options import DECLARED, DEFAULTS, LoadOptions
+from redemption_analytics.options import DECLARED, LoadOptions
 
 #: How each option of loading is given on the command line.
 _FLAGS: dict[str, Any] = {
@@ -94,7 +94,10 @@ _WRITTEN = re.compile(rf'\b({"|".join(sorted(_GIVEN))})=(True\b|"[^"]*"|\d+)')
 
 
 def loading(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the flags of loading to a command, which takes them as its argument ``options``."""
+    """Add the flags of loading to a command, which gets those given as its argument ``options``.
+
+    Those that mean something for what is opened are always there.
+    """
     own = inspect.signature(command, eval_str=True).parameters.values()
     declared = DECLARED | _OTHERS
     flags = [
@@ -108,14 +111,25 @@ def loading(command: Callable[..., None]) -> Callable[..., None]:
     ]
 
     @wraps(command)
-    def run(**given: Any) -> None:
+    def run(ctx: typer.Context, **given: Any) -> None:
         values = {name: given.pop(name) for name in _FLAGS}
-        command(**given, options=_options(values))
+        named = {name for name in _FLAGS if _is_given(ctx, name)}
+        options = _options(values)
+        command(**given, options={n: v for n, v in options.items() if n in {*named, *_OF_OPENED}})
 
+    context = inspect.Parameter(
+        "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [*(parameter for parameter in own if parameter.name != "options"), *flags]
+        [context, *(parameter for parameter in own if parameter.name != "options"), *flags]
     )
     return run
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    """Check whether a flag was given, be it as its default."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _options(values: dict[str, Any]) -> LoadOptions:
@@ -128,12 +142,8 @@ def _options(values: dict[str, Any]) -> LoadOptions:
 
 
 def given(options: LoadOptions) -> list[str]:
-    """Name the flags of options of loading alone that are not their defaults."""
-    return [
-        _flag(name)
-        for name, value in options.items()
-        if name not in _OF_OPENED and value != DEFAULTS[name]  # type: ignore[literal-required]
-    ]
+    """Name the flags that were given of options of loading alone."""
+    return [_flag(name) for name in options if name not in _OF_OPENED]
 
 
 def _flag(name: str) -> str:

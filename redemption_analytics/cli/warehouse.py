@@ -48,11 +48,9 @@ def ingest(
     ingest.
     """
     gate = Gate.of(strict, fail_on, max_rejected)
-    defaults: dict[str, Any] = {**DEFAULTS}
-    # What is left out is as it was when the warehouse was made.
-    chosen: Any = {name: v for name, v in options.items() if v != defaults[name]}
     warehouse = ra.Warehouse(directory)
-    done = warehouse.ingest(sources(source), **chosen)
+    # What is left out is as it was when the warehouse was made.
+    done = warehouse.ingest(sources(source), **options)
     output.say(str(done))
     said = {
         "directory": directory,

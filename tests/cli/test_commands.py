@@ -69,6 +69,17 @@ def test_options_of_loading_are_refused_for_a_converted_directory(tmp_path: Path
     assert "is converted already, too late for --points, --pii" in err
 
 
+def test_an_option_is_given_even_as_what_it_is_by_default(tmp_path: Path) -> None:
+    pytest.importorskip("obstore")
+    lake = tmp_path / "lake"
+    assert run("ingest", GOOD, lake, "--points", "decimal")[0] == 0
+    code, _, err = run("ingest", SAMPLES / "2025-stores.json", lake, "--points", "int")
+    assert (code, "points is 'decimal' in this warehouse" in err) == (2, True)
+    assert run("ingest", SAMPLES / "2025-stores.json", lake)[0] == 0
+    code, _, err = run("audit", lake, "--points", "int")
+    assert (code, "too late for --points" in err) == (2, True)
+
+
 def test_report_writes_every_cut_and_sums_up(tmp_path: Path) -> None:
     exports = tmp_path / "exports"
     write_sample(exports, customers=50, exports=2, seed=3)
