@@ -26,6 +26,8 @@ ELSEWHERE = ("-m pytest -n auto --dist loadfile", "jupyter lab notebooks")
 
 _FENCED = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+_SETS_UP = re.compile(r"python3 -m venv |\.venv/bin/pip install ").match
+_PLACE = re.compile(r"^\.venv/bin/")
 _FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
@@ -44,7 +46,7 @@ class Block:
 
 
 def name_of(page: Path) -> str:
-    return page.relative_to(ROOT).as_posix()
+    return os.path.relpath(page, ROOT).replace(os.sep, "/")
 
 
 def blocks(page: Path) -> list[Block]:
@@ -93,8 +95,9 @@ def _console(page: Path, block: Block) -> Iterator[str]:
 def printed_by(command: str) -> list[str]:
     """Run a command as it is shown, but for what sets up: that continuous integration does."""
     bin_directory = str(Path(sys.executable).parent)
+    parts = [part.strip() for part in command.split("&&")]
     done = subprocess.run(
-        ["bash", "-c", command.split("&&")[-1].strip().removeprefix(".venv/bin/")],
+        ["bash", "-c", " && ".join(_PLACE.sub("", part) for part in parts if not _SETS_UP(part))],
         capture_output=True,
         text=True,
         check=False,

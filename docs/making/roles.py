@@ -43,7 +43,9 @@ class Roles(griffe.Extension):
             while found.is_alias and not found.is_module:  # type: ignore[union-attr]
                 found = found.target  # type: ignore[union-attr]
             if found.is_module and name in found.members:
-                home.set_member(name, griffe.Alias(name, found.members[name], parent=home))
+                meant = found.members[name]
+                home.set_member(name, griffe.Alias(name, meant, parent=home))
+                self.on_object(obj=meant)  # its module may have no name any more
 
 
 def _linked(role: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""What the README shows to run on a schedule runs: under cron, in Airflow and in Dagster."""
+"""What docs/how-to shows to run on a schedule runs: under cron, in Airflow and in Dagster."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ import pandas as pd
 import pytest
 from payloads import answers, redemption
 from requirements_of_ci import needed
+from shown import ROOT, blocks
 
 import redemption_analytics as ra
 
-ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-SECTION = (ROOT / "README.md").read_text("utf-8").split("## On a schedule\n")[1].split("\n## ")[0]
-BLOCKS = re.findall(r"^```(crontab|py)\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
+PAGES = ("cron.md", "airflow.md", "dagster.md")
+#: The one block of each page that a schedule runs.
+BLOCKS = [
+    (block.language, block.text)
+    for page in PAGES
+    for block in blocks(ROOT / "docs" / "how-to" / page)
+    if block.language in ("crontab", "py")
+]
 SAMPLES = ROOT / "data_samples"
 GOOD = SAMPLES / "organisation"
 BROKEN = SAMPLES / "broken"
@@ -34,7 +40,7 @@ INSTALL = 'pip install "redemption-analytics[schedules]"'
 
 @dataclass
 class Server:
-    """The README's /srv/redemptions, in a directory of the test's own."""
+    """The /srv/redemptions of the pages, in a directory of the test's own."""
 
     root: Path
 
@@ -52,7 +58,7 @@ class Server:
         return text.replace("/opt/redemptions/.venv/bin", str(BIN))
 
     def expected(self, **options: Any) -> dict[str, pd.DataFrame]:
-        """Give the report on these exports, written in another way than the README's."""
+        """Give the report on these exports, written in another way than the pages'."""
         ra.write_reports(
             ra.load(self.root / "exports"), self.root / "expected", "week", page=False, **options
         )
@@ -75,7 +81,7 @@ def server(tmp_path: Path) -> Server:
     return Server(tmp_path / "srv")
 
 
-def test_the_readme_shows_one_schedule_for_each_of_three() -> None:
+def test_there_is_one_schedule_for_each_of_three() -> None:
     assert [language for language, _ in BLOCKS] == ["crontab", "py", "py"]
     airflow, dagster = BLOCKS[1][1], BLOCKS[2][1]
     assert "from airflow.sdk import" in airflow
