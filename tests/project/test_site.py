@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from browser import browser, need_chromium, requested, said, wait
 from requirements_of_ci import needed
 from shown import ROOT
 
@@ -102,3 +103,32 @@ def test_no_role_of_a_docstring_is_left_as_it_is_written(site: Path) -> None:
     assert [
         n for n, text in pages(site).items() if re.search(r":(func|mod|attr|class):", text)
     ] == []
+
+
+# In a browser
+
+
+def test_a_page_opened_as_a_file_is_searched_and_asks_for_nothing_elsewhere(site: Path) -> None:
+    need_chromium()
+    with browser() as driver:
+        for page in ("index.html", "explanation/outliers.html", "reference/metrics.html"):
+            driver.get((site / page).as_uri())
+            driver.execute_script(
+                "const box = document.querySelector('.md-search__input');"
+                "box.focus(); box.value = 'beta-binomial'; box.dispatchEvent(new Event('keyup'))"
+            )
+            found = (
+                "[...document.querySelectorAll('.md-search-result__item h1')].map(e => e.innerText)"
+            )
+            wait(driver, f"{found}.length")
+            assert "Tills that stand out" in driver.execute_script(f"return {found}")
+            assert said(driver) == []
+        assert [one for one in requested(driver) if not one.startswith(("file:", "data:"))] == []
+
+
+@pytest.mark.parametrize("page", ["index.html", "how-to/gates.html", "reference/tables.html"])
+def test_a_phone_shows_a_page_without_scrolling_sideways(site: Path, page: str) -> None:
+    need_chromium()
+    with browser(390, 800) as driver:
+        driver.get((site / page).as_uri())
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= 390
