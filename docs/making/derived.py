@@ -115,8 +115,8 @@ def _tables() -> Iterator[str]:
             for key, column in columns.items()
         ]
         yield from _table(("column", "in pandas", "in Parquet", "what is true of it"), rows)
-        for key in filter(None, [UNIQUE.get(name)]):
-            yield f"No two rows have the same {_listed(key, 'and')}.\n\n"
+        if name in UNIQUE:
+            yield f"No two rows have the same {_listed(UNIQUE[name], 'and')}.\n\n"
         for child, parent, key in RELATIONS:
             if child == name:
                 yield f"`{key}` is that of a row of [`{parent}`](#{parent}).\n\n"

@@ -34,16 +34,14 @@ class Roles(griffe.Extension):
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Lead names that a module has too, as ``cohorts``, to what is meant by them."""
-        names = [(pkg, name) for name in dir(ra)]
+        names = [(pkg, name) for name in dir(ra) if name not in ("plot", "schemas", "spark")]
         names += [(pkg["plot"], name) for name in ra.plot.__all__]
         for home, name in names:
-            found = home.members.get(name)
-            if found is None or name in ("plot", "schemas", "spark"):
-                continue
-            while found.is_alias and not found.is_module:  # type: ignore[union-attr]
-                found = found.target  # type: ignore[union-attr]
-            if found.is_module and name in found.members:
-                meant = found.members[name]
+            found: Any = home.members.get(name)
+            while found is not None and found.is_alias and not found.is_module:
+                found = found.target
+            if found is not None and found.is_module and name in found.members:
+                meant: Any = found.members[name]
                 home.set_member(name, griffe.Alias(name, meant, parent=home))
                 self.on_object(obj=meant)  # its module may have no name any more
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import runpy
 import shutil
 import tempfile
 from pathlib import Path
@@ -36,6 +38,18 @@ def test_the_words_are_explained_before_the_first_command() -> None:
 
 def test_it_is_read_in_a_few_minutes() -> None:
     assert 150 <= len(TEXT.splitlines()) <= 200
+
+
+def test_the_package_index_shows_no_picture_and_no_link_that_leads_nowhere_there() -> None:
+    path = ROOT / "docs" / "making" / "readme.py"
+    for_the_index = runpy.run_path(str(path))["for_the_index"]
+    assert for_the_index("![A](a.svg)\n\n[B](b.md#c), [D](https://d.example)") == (
+        "B, [D](https://d.example)"
+    )
+    shown = for_the_index(TEXT)
+    assert re.findall(r"\]\((?!https?://)|<img|!\[", shown) == []
+    assert len(shown.splitlines()) > 150
+    assert 'path = "docs/making/readme.py"' in (ROOT / "pyproject.toml").read_text("utf-8")
 
 
 def draw(page: Path, directory: Path) -> list[str]:
