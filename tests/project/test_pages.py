@@ -28,7 +28,8 @@ def test_a_page_run_from_top_to_bottom_prints_and_draws_what_it_shows(
 ) -> None:
     place_samples(tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert "\n".join(run_page(page)) == ""
+    different = run_page(page)
+    assert not different, "\n".join(different)
     for picture in tmp_path.glob("*.svg"):
         # Where letters stand depends on the fonts of a machine, what is written does not.
         assert texts(picture) == texts(PICTURES / picture.name)
