@@ -58,6 +58,13 @@ def test_a_block_says_in_which_language_it_is(page: Path) -> None:
 
 
 @of_each
+def test_what_is_shown_tells_of_no_machine(page: Path) -> None:
+    # Servers have /srv and /opt, clusters /mnt: nobody's machine.
+    machine = r"(?:/home/|/root/|/Users/|/tmp/|/var/folders/|[A-Z]:\\\\|0x[0-9a-f]{6,})"
+    assert re.findall(rf"{machine}.*", page.read_text("utf-8")) == []
+
+
+@of_each
 def test_python_that_is_only_read_is_python_and_names_what_is_there(page: Path) -> None:
     for block in blocks(page):
         if block.language == "py":
