@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -29,7 +29,7 @@ from redemption_analytics.tables.frames import (
     texts_as_declared,
     with_types_of,
 )
-from redemption_analytics.tables.lazy import frame, native
+from redemption_analytics.tables.lazy import FrameT, frame, native
 from redemption_analytics.tables.lazy_validation import check_lazily
 from redemption_analytics.tables.ledger import (
     CASE,
@@ -49,7 +49,7 @@ from redemption_analytics.tables.summary import as_html, as_text, summary
 from redemption_analytics.tables.validation import check_tables
 
 
-class Redemptions:
+class Redemptions(Generic[FrameT]):
     """Redemptions of one organisation, as eleven tables.
 
     What :func:`redemption_analytics.load` returns. People who hold frames already build one from
@@ -114,17 +114,17 @@ source_breakups, custom_fields, rejects, files
     └──────────────────────┘
     """
 
-    responses: Any
-    customers: Any
-    coupons: Any
-    points: Any
-    program_breakups: Any
-    reversals: Any
-    reversal_breakups: Any
-    source_breakups: Any
-    custom_fields: Any
-    rejects: Any
-    files: Any
+    responses: FrameT
+    customers: FrameT
+    coupons: FrameT
+    points: FrameT
+    program_breakups: FrameT
+    reversals: FrameT
+    reversal_breakups: FrameT
+    source_breakups: FrameT
+    custom_fields: FrameT
+    rejects: FrameT
+    files: FrameT
 
     #: The custom fields of the bundle that this one was chosen from.
     _unfiltered: Any = None
@@ -136,7 +136,7 @@ source_breakups, custom_fields, rejects, files
         responses: Any = None,
         customers: Any = None,
         coupons: Any = None,
-        points: Any = None,
+        points: FrameT | None = None,
         program_breakups: Any = None,
         reversals: Any = None,
         reversal_breakups: Any = None,
@@ -171,7 +171,7 @@ source_breakups, custom_fields, rejects, files
         self.cases = frame_like(like, no_cases()) if cases is None else cases
 
     @property
-    def tables(self) -> dict[str, Any]:
+    def tables(self) -> dict[str, FrameT]:
         """The eleven tables by name."""
         return {name: getattr(self, name) for name in MODELS}
 
@@ -207,9 +207,10 @@ source_breakups, custom_fields, rejects, files
         ledger: pa.Table,
         findings: pa.Table,
         cases: pa.Table,
-    ) -> Redemptions:
+    ) -> Redemptions[pd.DataFrame]:
         """Build a bundle of pandas frames from Arrow tables of declared form."""
-        found = cls.__new__(cls)  # These are frames of one kind: nothing is to be found out.
+        # These are frames of one kind: nothing is to be found out.
+        found = cast("Redemptions[pd.DataFrame]", cls.__new__(cls))
         for name, table in tables.items():
             setattr(found, name, pandas_frame(name, table))
         for name, book in ((LEDGER, ledger), (FINDINGS, findings), (CASES, cases)):
@@ -246,7 +247,7 @@ source_breakups, custom_fields, rejects, files
         found._unfiltered = None if whole is None else read(whole, empty("custom_fields"))
         return found
 
-    def validate(self) -> Redemptions:
+    def validate(self) -> Redemptions[FrameT]:
         """Check every table against its schema, and the relations between them.
 
         Returns
@@ -274,7 +275,7 @@ source_breakups, custom_fields, rejects, files
         until: Moment | None = None,
         as_of: Moment | None = None,
         **conditions: Any,
-    ) -> Redemptions:
+    ) -> Redemptions[FrameT]:
         """Choose redemptions, with all that belongs to them.
 
         Parameters

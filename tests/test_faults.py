@@ -101,7 +101,12 @@ WRITERS: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
 }
 
 
-@pytest.fixture(params=list(WRITERS))
+@pytest.fixture(
+    params=[
+        "convert",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in WRITERS if name != "convert"),
+    ]
+)
 def command(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from requirements_of_ci import needed
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
@@ -52,6 +53,7 @@ def test_a_socket_would_be_noticed() -> None:
     assert said.startswith("a socket is used: socket.")
 
 
+@pytest.mark.slow
 def test_main_jobs_need_no_network(tmp_path: Path) -> None:
     exports, converted, report = SAMPLES / "2025-sources.json", tmp_path / "c", tmp_path / "r"
     assert run(MAIN, exports, converted, report, before=without_network()) == (0, "")

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 
 from redemption_analytics.audits.checks import checks
 from redemption_analytics.moments import Moment
 from redemption_analytics.tables.arguments import public
-from redemption_analytics.tables.lazy import native
+from redemption_analytics.tables.lazy import FrameT, native
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
 
 @public
-def audit(r: Redemptions, as_of: Moment | None = None) -> Any:
+def audit(r: Redemptions[FrameT], as_of: Moment | None = None) -> FrameT:
     """Check the data for what makes numbers wrong, truncated exports first of all.
 
     Parameters
@@ -74,4 +74,5 @@ def audit(r: Redemptions, as_of: Moment | None = None) -> Any:
         for check in checks(as_of)
     ]
     found = native(nw.concat(rows))
-    return found if fast is r else found.to_pandas()
+    told: FrameT = found if fast is r else found.to_pandas()
+    return told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 import pyarrow as pa
@@ -16,7 +16,7 @@ from redemption_analytics.metrics.computed import handed_back, keys_of
 from redemption_analytics.moments import Moment
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.frames import as_arrow
-from redemption_analytics.tables.lazy import Frame, frame, native
+from redemption_analytics.tables.lazy import Frame, FrameT, frame, native
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -38,8 +38,8 @@ _SCHEMA = pa.schema(
 
 @public
 def audit_cases(
-    r: Redemptions, check: str | Iterable[str] | None = None, as_of: Moment | None = None
-) -> Any:
+    r: Redemptions[FrameT], check: str | Iterable[str] | None = None, as_of: Moment | None = None
+) -> FrameT:
     """List the cases of what :func:`redemption_analytics.audit` finds, with where each stands.
 
     Parameters

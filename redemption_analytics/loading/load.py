@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
+import pandas as pd
 import pyarrow as pa
 
 from redemption_analytics.flattening.flatten import Tables
@@ -19,7 +20,7 @@ from redemption_analytics.tables.parts import whole_of
 
 
 @public_with(DECLARED)
-def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions:
+def load(source: Source, **options: Unpack[LoadOptions]) -> Redemptions[pd.DataFrame]:
     """Load redemption exports into validated pandas DataFrames.
 
     Parameters

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import pandas as pd
 import pyarrow as pa
@@ -38,6 +38,10 @@ from redemption_analytics.tables.outputs import (
 from redemption_analytics.tables.spark import schema_sql, spark_frame
 from redemption_analytics.visible import shortened
 
+if TYPE_CHECKING:
+    import duckdb
+    import polars
+
 _AGAIN = "Convert the exports again, with overwrite=True"
 _COLUMNS = {
     **{name: list(columns) for name, columns in TABLES.items()},
@@ -48,6 +52,36 @@ _COLUMNS = {
 _MOST_LISTED = 5
 
 Engine: TypeAlias = Literal["pandas", "duckdb", "polars", "pyarrow", "spark"]
+
+
+@overload
+def open(  # noqa: A001
+    path: str | os.PathLike[str], engine: Literal["pandas"] = "pandas", *, session: Any = None
+) -> Redemptions[pd.DataFrame]: ...
+
+
+@overload
+def open(  # noqa: A001
+    path: str | os.PathLike[str], engine: Literal["duckdb"], *, session: Any = None
+) -> Redemptions[duckdb.DuckDBPyRelation]: ...
+
+
+@overload
+def open(  # noqa: A001
+    path: str | os.PathLike[str], engine: Literal["polars"], *, session: Any = None
+) -> Redemptions[polars.LazyFrame]: ...
+
+
+@overload
+def open(  # noqa: A001
+    path: str | os.PathLike[str], engine: Literal["pyarrow"], *, session: Any = None
+) -> Redemptions[pa.Table]: ...
+
+
+@overload
+def open(  # noqa: A001
+    path: str | os.PathLike[str], engine: Engine = "pandas", *, session: Any = None
+) -> Redemptions: ...
 
 
 @public
@@ -221,8 +255,11 @@ def _duckdb() -> Reader:
 
 
 def _escaped(path: str) -> str:
-    """Write a path so that a pattern of it matches nothing else."""
-    return glob.escape(path)
+    """Write a path for DuckDB, so that a pattern of it matches nothing else.
+
+    In a pattern a backslash parts folders, so that one with a backslash is found as it stands only.
+    """
+    return path if "\\" in path else glob.escape(path)
 
 
 def _polars() -> Reader:

@@ -12,8 +12,8 @@ import narwhals as nw
 from redemption_analytics.metrics.sums import summed
 from redemption_analytics.options import PERIODS
 from redemption_analytics.tables.attribution import by_program
-from redemption_analytics.tables.frames import connected
-from redemption_analytics.tables.lazy import Frame
+from redemption_analytics.tables.frames import as_arrow, connected, frame_like, is_pyarrow
+from redemption_analytics.tables.lazy import Frame, native
 from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.periods import with_periods
 from redemption_analytics.tables.points import check_sums, exact
@@ -45,7 +45,7 @@ def movements(r: Redemptions, by: Sequence[str] = ()) -> Movements:
     """
     check_sums(r.point_sums)
     tables = r.tables
-    if nw.from_native(r.points).implementation.is_pyarrow():
+    if is_pyarrow(r.points):
         connection = connected()
         tables = {name: connection.from_arrow(table) for name, table in tables.items()}
     return Movements.of(tables, by)
@@ -104,6 +104,18 @@ def units_and_reversals(moved: Movements, by: Sequence[str]) -> tuple[Frame, Fra
             *columns, "points_reversed", "elapsed"
         ),
     )
+
+
+def computed_once(r: Redemptions, moved: Movements, *frames: Frame) -> tuple[Frame, ...]:
+    """Return frames that are asked several times, computed now if the bundle is PyArrow's.
+
+    What stands in memory may stand there once more, and planning takes longer than few rows do.
+    """
+    if not is_pyarrow(r.points):
+        return frames
+    # On the connection of all others, by one of them that is soon planned.
+    like = native(moved.points)
+    return tuple(nw.from_native(frame_like(like, as_arrow(native(rows)))) for rows in frames)
 
 
 def watched(r: Redemptions, by: Sequence[str], as_of: datetime) -> Movements:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 
 from redemption_analytics.dating import SLACK
+from redemption_analytics.metrics.computed import as_given
 from redemption_analytics.tables.arguments import public
-from redemption_analytics.tables.lazy import Frame, frame, native
+from redemption_analytics.tables.lazy import Frame, FrameT, frame
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -20,7 +21,7 @@ _UNTIMED = datetime(1, 1, 1)
 
 
 @public
-def programs(r: Redemptions) -> Any:
+def programs(r: Redemptions[FrameT]) -> FrameT:
     """Return the programs that points were taken from or given back to, with their names.
 
     Parameters
@@ -61,7 +62,7 @@ def programs(r: Redemptions) -> Any:
 
 
 @public
-def stores(r: Redemptions) -> Any:
+def stores(r: Redemptions[FrameT]) -> FrameT:
     """Return the stores that redeemed or awarded points, or redeemed coupons, with their names.
 
     Parameters
@@ -99,7 +100,7 @@ def stores(r: Redemptions) -> Any:
 
 
 @public
-def tills(r: Redemptions) -> Any:
+def tills(r: Redemptions[FrameT]) -> FrameT:
     """Return the tills that redeemed points or coupons, with their names.
 
     Parameters
@@ -139,8 +140,8 @@ def _redeemed_at(r: Redemptions, place: str) -> list[Frame]:
 
 
 def _named(
-    r: Redemptions, parts: list[Frame], code: str, name: str, nameless: Iterable[Frame] = ()
-) -> Any:
+    r: Redemptions[FrameT], parts: list[Frame], code: str, name: str, nameless: Iterable[Frame] = ()
+) -> FrameT:
     """Return each code once, with its newest name; nameless rows only tell when it was seen."""
     time = nw.col("time")
     if r.now is not None:
@@ -158,4 +159,4 @@ def _named(
     seen = times.filter(known).group_by(code)
     found = seen.agg(first_seen=nw.col("time").min(), last_seen=nw.col("time").max())
     found = found.join(names, on=code, how="left")
-    return native(found.select(code, name, "first_seen", "last_seen").sort(code))
+    return as_given(r, found.select(code, name, "first_seen", "last_seen").sort(code))

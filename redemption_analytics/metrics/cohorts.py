@@ -18,7 +18,7 @@ from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import both_sides
 from redemption_analytics.tables.dimensions import DIMENSIONS
 from redemption_analytics.tables.frames import as_arrow
-from redemption_analytics.tables.lazy import Frame, native
+from redemption_analytics.tables.lazy import Frame, FrameT, native
 from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.now import moment_or_now
 from redemption_analytics.tables.periods import running_start, with_periods
@@ -31,7 +31,9 @@ _BACK = "points_reversed"
 
 
 @public
-def cohorts(r: Redemptions, by: By = (), months: int = 12, as_of: Moment | None = None) -> Any:
+def cohorts(
+    r: Redemptions[FrameT], by: By = (), months: int = 12, as_of: Moment | None = None
+) -> FrameT:
     """Return the redemptions of each month, and which points of them came back after how long.
 
     The triangle that finance knows: a cohort is what was redeemed in a month, followed over the

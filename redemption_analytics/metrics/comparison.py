@@ -13,7 +13,7 @@ from redemption_analytics.metrics.computed import handed_back, keys_of
 from redemption_analytics.metrics.grouping import By
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.frames import as_arrow
-from redemption_analytics.tables.lazy import frame, native
+from redemption_analytics.tables.lazy import FrameT, frame, native
 
 _RATE, _COUNT = "redemption_reversal_rate", "redemptions"
 _MEASURES = (_COUNT, _RATE, "ci_low", "ci_high")
@@ -30,7 +30,7 @@ _OTHERS = (
 
 
 @public
-def compare_rates(before: Any, after: Any, on: By | None = None) -> Any:
+def compare_rates(before: FrameT, after: FrameT, on: By | None = None) -> FrameT:
     """Return how much reversal rates differ, with the 95 % interval of the difference.
 
     Parameters

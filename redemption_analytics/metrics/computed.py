@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -13,6 +12,10 @@ import pyarrow as pa
 
 from redemption_analytics.schemas import Text
 from redemption_analytics.tables.frames import frame_like
+from redemption_analytics.tables.lazy import Frame, FrameT, native
+
+if TYPE_CHECKING:
+    from redemption_analytics.redemptions import Redemptions
 
 
 def numbered(
@@ -45,11 +48,22 @@ def keys_of(table: pa.Table, by: Sequence[str]) -> pd.DataFrame:
     return keys
 
 
-def handed_back(like: Any, keys: pd.DataFrame, columns: dict[str, npt.NDArray[Any]]) -> Any:
+def as_given(r: Redemptions[FrameT], rows: Frame) -> FrameT:  # noqa: ARG001
+    """Return rows as the kind of frame that the bundle holds of which they were made.
+
+    The bundle tells only those who check types which kind that is.
+    """
+    found: FrameT = native(rows)
+    return found
+
+
+def handed_back(like: FrameT, keys: pd.DataFrame, columns: dict[str, npt.NDArray[Any]]) -> FrameT:
     """Return groups and what was computed of them as the kind of frame that ``like`` is."""
-    whole = keys.reset_index(drop=True).assign(**columns)
+    whole: Any = keys.reset_index(drop=True).assign(**columns)
+    found: FrameT
     if isinstance(like, pd.DataFrame):
-        return whole
+        found = whole
+        return found
     data = pa.table({name: pa.array(whole[name], from_pandas=True) for name in whole})
     data = data.cast(
         pa.schema(
@@ -57,7 +71,5 @@ def handed_back(like: Any, keys: pd.DataFrame, columns: dict[str, npt.NDArray[An
             for field in data.schema
         )
     )
-    if nw.from_native(like).implementation.is_duckdb():
-        # On the connection of the bundle: relations of different ones cannot be joined.
-        return like.query("_redemption_analytics", "SELECT * FROM data")
-    return frame_like(like, data)
+    found = frame_like(like, data)
+    return found

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 
+from redemption_analytics.metrics.computed import as_given
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.sums import combined, counted, distinct, summed
 from redemption_analytics.options import PERIODS
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.custom_fields import with_custom_fields
 from redemption_analytics.tables.dimensions import COUPON_DIMENSIONS
-from redemption_analytics.tables.lazy import Frame, frame, native
+from redemption_analytics.tables.lazy import Frame, FrameT, frame
 from redemption_analytics.tables.periods import with_periods
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _SERIES = ("series_id", "discount_type")
 
 
 @public
-def coupon_summary(r: Redemptions, by: By = ()) -> Any:
+def coupon_summary(r: Redemptions[FrameT], by: By = ()) -> FrameT:
     """Count coupon redemptions, the customers and the codes in them, and add up what they took off.
 
     Parameters
@@ -77,11 +78,11 @@ def coupon_summary(r: Redemptions, by: By = ()) -> Any:
     totals = summed(
         rows.with_columns(discount_value=money), groups, ["discount_value"], ordered=False
     )
-    return native(_with_counts(rows, groups, totals, ["discount_value"]))
+    return as_given(r, _with_counts(rows, groups, totals, ["discount_value"]))
 
 
 @public
-def coupon_performance(r: Redemptions, by: By = ()) -> Any:
+def coupon_performance(r: Redemptions[FrameT], by: By = ()) -> FrameT:
     """Return how often each coupon series was redeemed, and what it takes off.
 
     Amounts of money and percentages stand apart: 500 off and 10 % off are not added up.
@@ -139,11 +140,12 @@ def coupon_performance(r: Redemptions, by: By = ()) -> Any:
     columns = [name for kind in kinds for name in (kind, f"n_{kind}")]
     totals = _with_counts(rows, groups, combined(parts, groups, columns), columns)
     amounts, percents = nw.col("n_amount"), nw.col("n_percent")
-    return native(
+    return as_given(
+        r,
         totals.with_columns(
             amount_off=nw.when(amounts > 0).then(nw.col("amount")),
             percent_off=nw.when(percents > 0).then(nw.col("percent") / percents),
-        ).drop(columns)
+        ).drop(columns),
     )
 
 

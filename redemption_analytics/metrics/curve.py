@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from redemption_analytics.errors import UsageError
 from redemption_analytics.metrics.at_risk import (
     WEIGHTS,
     Weight,
+    computed_once,
     exits,
     units_and_reversals,
     watched,
@@ -22,7 +23,7 @@ from redemption_analytics.options import PERIODS
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.dimensions import DIMENSIONS
 from redemption_analytics.tables.frames import as_arrow
-from redemption_analytics.tables.lazy import native
+from redemption_analytics.tables.lazy import FrameT, native
 from redemption_analytics.tables.now import moment_or_now
 
 if TYPE_CHECKING:
@@ -34,12 +35,12 @@ _ALLOWED = (*DIMENSIONS, *(period for period in PERIODS if period != "day"))
 
 @public
 def reversal_curve(
-    r: Redemptions,
+    r: Redemptions[FrameT],
     by: By = (),
     horizon: Span = "90D",
     as_of: Moment | None = None,
     weight: Weight = "redemptions",
-) -> Any:
+) -> FrameT:
     """Estimate which share of redemptions, or of points, is reversed by each day after.
 
     Redemptions too young to show all their reversals count for as long as they were watched, so
@@ -123,7 +124,7 @@ def reversal_curve(
         raise UsageError(f"weight is {' or '.join(map(repr, WEIGHTS))}, not {weight!r}")
     moment = moment_or_now(as_of, r.now)
     moved = watched(r, groups, moment)
-    units, backs = units_and_reversals(moved, groups)
+    units, backs = computed_once(r, moved, *units_and_reversals(moved, groups))
     counts = as_arrow(native(exits(units, backs, groups, weight, days, moment)))
     (group,), keys = numbered(groups, counts)
     curves = Curves.of(counts, group, len(keys), days)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 
@@ -10,8 +10,8 @@ from redemption_analytics.metrics.at_risk import DAY, units_and_reversals, watch
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.moments import Moment
 from redemption_analytics.tables.arguments import public
-from redemption_analytics.tables.frames import as_arrow
-from redemption_analytics.tables.lazy import native
+from redemption_analytics.tables.frames import as_arrow, is_pyarrow
+from redemption_analytics.tables.lazy import FrameT, native
 from redemption_analytics.tables.now import moment_or_now
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @public
-def time_to_reversal(r: Redemptions, by: By = (), as_of: Moment | None = None) -> Any:
+def time_to_reversal(r: Redemptions[FrameT], by: By = (), as_of: Moment | None = None) -> FrameT:
     """Measure how long after their redemption reversals come.
 
     Parameters
@@ -81,6 +81,5 @@ def time_to_reversal(r: Redemptions, by: By = (), as_of: Moment | None = None) -
     else:
         totals = rows.select(**measures)
     totals = totals.with_columns(reversals=nw.col("reversals").cast(nw.Int64))
-    if nw.from_native(r.points).implementation.is_pyarrow():
-        return as_arrow(totals.to_native())
-    return native(totals)
+    found: FrameT = as_arrow(totals.to_native()) if is_pyarrow(r.points) else native(totals)
+    return found

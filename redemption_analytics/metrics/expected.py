@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 import numpy as np
 
 from redemption_analytics.metrics.at_risk import (
     Followed,
+    computed_once,
     unit,
     units_and_reversals,
     watched,
@@ -23,7 +24,7 @@ from redemption_analytics.moments import Moment, Span, whole_days
 from redemption_analytics.options import PERIODS
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.frames import as_arrow
-from redemption_analytics.tables.lazy import Frame, native
+from redemption_analytics.tables.lazy import Frame, FrameT, native
 from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.now import moment_or_now
 from redemption_analytics.tables.points import exact, rounded
@@ -41,11 +42,11 @@ ADVICE = (
 
 @public
 def expected_reversals(
-    r: Redemptions,
+    r: Redemptions[FrameT],
     by: By = (),
     horizon: Span = "90D",
     as_of: Moment | None = None,
-) -> Any:
+) -> FrameT:
     """Estimate how many of the points already redeemed will still come back.
 
     Of redemptions younger than the horizon, what is not reversed yet, times the chance that it
@@ -142,7 +143,7 @@ def expected_reversals(
     days = whole_days(horizon, "horizon")
     moment = moment_or_now(as_of, r.now)
     moved = watched(r, groups, moment)
-    units, backs = units_and_reversals(moved, groups)
+    units, backs = computed_once(r, moved, *units_and_reversals(moved, groups))
     curved = [name for name in groups if name not in PERIODS]
     followed = Followed.of(units, backs, curved, "points", days, moment)
     leaving, cohorts, still_open = (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 
+from redemption_analytics.metrics.computed import as_given
 from redemption_analytics.metrics.sums import as_float, combined, summed
 from redemption_analytics.tables.arguments import public
-from redemption_analytics.tables.lazy import Frame, frame, native
+from redemption_analytics.tables.lazy import Frame, FrameT, frame
 from redemption_analytics.tables.points import check_sums
 from redemption_analytics.tables.times import with_elapsed
 
@@ -28,7 +29,7 @@ _AGES = ("aged_points", *_DAYS, *_SECONDS)
 
 
 @public
-def source_flows(r: Redemptions) -> Any:
+def source_flows(r: Redemptions[FrameT]) -> FrameT:
     """Add up points by the store that awarded them and the store that took them.
 
     Parameters
@@ -79,7 +80,7 @@ def source_flows(r: Redemptions) -> Any:
     )
     weight = nw.col("_weight")
     mean = nw.when(weight > 0).then(nw.col("_days") / weight + nw.col("_seconds") / weight / _DAY)
-    return native(totals.select(*stores, "points_consumed", mean_age_days=mean))
+    return as_given(r, totals.select(*stores, "points_consumed", mean_age_days=mean))
 
 
 def _ages(rows: Frame, by: list[str]) -> Frame:

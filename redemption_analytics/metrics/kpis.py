@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 
+from redemption_analytics.metrics.computed import as_given
 from redemption_analytics.metrics.coupons import coupons
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.net import with_net_points
@@ -13,7 +14,7 @@ from redemption_analytics.metrics.sums import combined, counted, distinct, summe
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import postings
 from redemption_analytics.tables.dimensions import COUPON_DIMENSIONS, DIMENSIONS
-from redemption_analytics.tables.lazy import native
+from redemption_analytics.tables.lazy import FrameT
 from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.points import check_sums
 
@@ -25,7 +26,7 @@ TRANSACTION = ("customer_key", "store_code", "transaction_number")
 
 
 @public
-def kpis(r: Redemptions, by: By = ()) -> Any:
+def kpis(r: Redemptions[FrameT], by: By = ()) -> FrameT:
     """Return the key figures of points and coupon redemptions that the vendor's dashboards show.
 
     Parameters
@@ -111,4 +112,4 @@ def kpis(r: Redemptions, by: By = ()) -> Any:
         "coupon_redeemers",
     ]
     totals = with_net_points(combined(parts, groups, [*columns, "points_reversed"]))
-    return native(totals.select(*groups, *columns, "net_points"))
+    return as_given(r, totals.select(*groups, *columns, "net_points"))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 
 from redemption_analytics.errors import refused
+from redemption_analytics.metrics.computed import as_given
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.sums import summed
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import AMOUNTS, Basis, postings
-from redemption_analytics.tables.lazy import Frame, native
+from redemption_analytics.tables.lazy import Frame, FrameT
 from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.points import check_sums, rounded
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @public
-def net_points(r: Redemptions, by: By = (), basis: Basis = "redemption") -> Any:
+def net_points(r: Redemptions[FrameT], by: By = (), basis: Basis = "redemption") -> FrameT:
     """Add up points redeemed and points reversed, and take one from the other.
 
     Parameters
@@ -70,7 +71,7 @@ def net_points(r: Redemptions, by: By = (), basis: Basis = "redemption") -> Any:
     groups = names(by, custom_of=r)
     check_sums(r.point_sums)
     rows = postings(Movements.of(r.tables, groups), groups, basis)
-    return native(with_net_points(summed(rows, groups, AMOUNTS)))
+    return as_given(r, with_net_points(summed(rows, groups, AMOUNTS)))
 
 
 def with_net_points(totals: Frame) -> Frame:

@@ -16,7 +16,7 @@ from redemption_analytics.metrics.rates import reversed_counts
 from redemption_analytics.moments import Moment
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.frames import frame_like
-from redemption_analytics.tables.lazy import native
+from redemption_analytics.tables.lazy import FrameT, native
 from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.now import moment_or_now
 from redemption_analytics.tables.points import check_sums
@@ -35,11 +35,11 @@ MIN_REDEMPTIONS = 10
 
 @public
 def reversal_outliers(
-    r: Redemptions,
+    r: Redemptions[FrameT],
     by: By = "till_code",
     as_of: Moment | None = None,
     min_redemptions: int = MIN_REDEMPTIONS,
-) -> Any:
+) -> FrameT:
     """Test which groups reverse more of their redemptions than the others do.
 
     Parameters
@@ -139,7 +139,8 @@ def reversal_outliers(
         _small=nw.col("q_value").is_null()
     )
     outliers = outliers.sort("_small", "p_value", *groups, nulls_last=True).drop("_small")
-    return frame_like(r.points, outliers.to_arrow()) if lazy else native(outliers)
+    found: FrameT = frame_like(r.points, outliers.to_arrow()) if lazy else native(outliers)
+    return found
 
 
 def stands_out(row: Mapping[str, Any]) -> bool:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 
+from redemption_analytics.metrics.computed import as_given
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.inference import with_wilson
 from redemption_analytics.metrics.sums import summed
 from redemption_analytics.moments import Moment, Span, span
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import AMOUNTS, postings
-from redemption_analytics.tables.lazy import Frame, native
+from redemption_analytics.tables.lazy import Frame, FrameT
 from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.now import moment_or_now
 from redemption_analytics.tables.points import check_sums
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
 @public
 def reversal_rates(
-    r: Redemptions,
+    r: Redemptions[FrameT],
     by: By = (),
     within: Span | None = None,
     as_of: Moment | None = None,
-) -> Any:
+) -> FrameT:
     """Measure which share of redemptions and of points was reversed.
 
     Parameters
@@ -87,7 +88,7 @@ def reversal_rates(
         redemption_reversal_rate=share("reversed_redemptions", "redemptions"),
         full_reversal_rate=share("fully_reversed_redemptions", "redemptions"),
     )
-    return native(with_wilson(rates, "reversed_redemptions", "redemptions"))
+    return as_given(r, with_wilson(rates, "reversed_redemptions", "redemptions"))
 
 
 def reversed_counts(moved: Movements, by: Sequence[str]) -> Frame:

@@ -14,7 +14,7 @@ from redemption_analytics.options import PERIODS, Period
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.attribution import both_sides
 from redemption_analytics.tables.frames import as_arrow
-from redemption_analytics.tables.lazy import Frame, native
+from redemption_analytics.tables.lazy import Frame, FrameT, native
 from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.periods import with_periods
 from redemption_analytics.tables.points import check_sums
@@ -32,7 +32,7 @@ _SUMS = _OUT, _POSTED, _BACK, _OTHERS, _ELSEWHERE = (
 
 
 @public
-def reconciliation(r: Redemptions, period: Period = "month") -> Any:
+def reconciliation(r: Redemptions[FrameT], period: Period = "month") -> FrameT:
     """Return what ties net points together, by program and period, to the last point.
 
     A ledger account for each program: it opens with what all periods before left, takes what was

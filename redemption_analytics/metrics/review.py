@@ -19,7 +19,7 @@ from redemption_analytics.metrics.rates import reversed_counts
 from redemption_analytics.moments import Moment
 from redemption_analytics.tables.arguments import public
 from redemption_analytics.tables.frames import as_arrow
-from redemption_analytics.tables.lazy import native
+from redemption_analytics.tables.lazy import FrameT, native
 from redemption_analytics.tables.movements import Movements
 from redemption_analytics.tables.now import moment_or_now
 from redemption_analytics.tables.points import check_sums
@@ -34,12 +34,12 @@ _N, _K = "redemptions", "reversed_redemptions"
 
 @public
 def customers_to_review(
-    r: Redemptions,
+    r: Redemptions[FrameT],
     as_of: Moment | None = None,
     min_redemptions: int = 5,
     min_reversed: int = 3,
     false_alarms: float = SIGNIFICANT,
-) -> Any:
+) -> FrameT:
     """Return customers who redeem and reverse again and again, beyond what chance explains.
 
     Somebody who pays with points and gets them back time after time, alone or with the help of a

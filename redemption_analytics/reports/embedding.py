@@ -50,7 +50,7 @@ def embedded(chart: Chart) -> Embedded:
     bare = chart.copy()
     bare.title = alt.Undefined
     size = alt.AutoSizeParams(type="fit-x", contains="padding")
-    spec = bare.properties(width="container", autosize=size).to_dict()
+    spec = bare.properties(width="container", autosize=size).to_dict(validate=False)
     spec["config"] = _CONFIG
     fixed = spec | {"width": _STILL_WIDTH}
     still = vl_convert.vegalite_to_svg(fixed, vl_version=_version())

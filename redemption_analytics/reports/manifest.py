@@ -39,7 +39,7 @@ def manifest(
     -------
     dict
         generator, version, period, as_of, point_value (by program, or of all) and currency where
-        they were given, read (sources with their export times and answers),
+        they were given, read (sources with their export times, digests and answers),
         passed_over (files that were not, and why), tables (their rows), ledger, versions, files
         (rows, bytes, sha256). Nothing in it depends on when or where the report is written.
     """
@@ -59,17 +59,21 @@ def manifest(
 
 
 def sources(r: Redemptions) -> list[dict[str, Any]]:
-    """List what was read: each source, when it was exported, and how many answers it gave."""
+    """List what was read: each source, when it was exported, its digest, its answers."""
     answers = counted(frame(r.responses), ["source", "exported_at"], "responses")
     read = as_arrow(native(answers)).to_pylist()
-    refused = frame(r.rejects).select("source").unique()
+    columns = ["source", "exported_at", "digest"]
+    files = frame(r.files).filter(nw.col("status") != "passed over").select(*columns)
+    told = as_arrow(native(files)).to_pylist()
+    refused = as_arrow(native(frame(r.rejects).select("source").unique())).to_pylist()
     known = {row["source"] for row in read}
-    read += [
-        {"source": row["source"], "exported_at": None, "responses": 0}
-        for row in as_arrow(native(refused)).to_pylist()
-        if row["source"] not in known
-    ]
+    silent = {row["source"] for row in (*told, *refused)} - known
+    read += [{"source": source, "exported_at": None, "responses": 0} for source in silent]
+    digests = {
+        (file["source"], at): file["digest"] for file in told for at in (None, file["exported_at"])
+    }
     for row in read:
+        row["sha256"] = digests.get((row["source"], row["exported_at"]))
         row["exported_at"] = row["exported_at"] and row["exported_at"].isoformat()
     return sorted(read, key=lambda row: (row["source"], row["exported_at"] or ""))
 

@@ -220,6 +220,11 @@ def frame_like(like: Any, data: pa.Table, table: str | None = None) -> Any:
     return (frame.lazy() if isinstance(native, nw.LazyFrame) else frame).to_native()
 
 
+def is_pyarrow(rows: Any) -> bool:
+    """Check whether a frame is a table of PyArrow."""
+    return isinstance(rows, pa.Table)
+
+
 def connected() -> DuckDBPyConnection:
     """Open a connection to DuckDB that says nothing of itself on a program's output.
 

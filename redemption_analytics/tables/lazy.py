@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import narwhals as nw
 import pandas as pd
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    #: The kind of frame that a bundle holds: a bundle of no kind in particular is of any.
+    FrameT = TypeVar("FrameT", default=Any)
+else:
+    from typing import TypeVar
+
+    FrameT = TypeVar("FrameT")
 
 Frame: TypeAlias = "nw.LazyFrame[Any]"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from redemption_analytics.errors import SourceError, UsageError, refused
 from redemption_analytics.loading.loading import Loading
@@ -24,7 +24,10 @@ from redemption_analytics.warehouse.vacuum import Vacuumed, vacuum
 
 # Without frames and their models, which take longer to import than a night's exports to ingest.
 if TYPE_CHECKING:
+    import duckdb
     import pandas as pd
+    import polars
+    import pyarrow as pa
 
     from redemption_analytics.loading.open import Engine
     from redemption_analytics.redemptions import Redemptions
@@ -101,6 +104,56 @@ class Warehouse:
         entry = self._log.newest()
         whole, kept = kept_options(options, None if entry is None else entry.options)
         return Ingest(self._store, self._log, Loading.of(whole), kept).run(source)
+
+    @overload
+    def open(
+        self,
+        engine: Literal["pandas"] = "pandas",
+        *,
+        version: int | None = None,
+        as_known_on: Moment | None = None,
+        session: Any = None,
+    ) -> Redemptions[pd.DataFrame]: ...
+
+    @overload
+    def open(
+        self,
+        engine: Literal["duckdb"],
+        *,
+        version: int | None = None,
+        as_known_on: Moment | None = None,
+        session: Any = None,
+    ) -> Redemptions[duckdb.DuckDBPyRelation]: ...
+
+    @overload
+    def open(
+        self,
+        engine: Literal["polars"],
+        *,
+        version: int | None = None,
+        as_known_on: Moment | None = None,
+        session: Any = None,
+    ) -> Redemptions[polars.LazyFrame]: ...
+
+    @overload
+    def open(
+        self,
+        engine: Literal["pyarrow"],
+        *,
+        version: int | None = None,
+        as_known_on: Moment | None = None,
+        session: Any = None,
+    ) -> Redemptions[pa.Table]: ...
+
+    @overload
+    def open(
+        self,
+        engine: Engine = "pandas",
+        *,
+        version: int | None = None,
+        as_known_on: Moment | None = None,
+        session: Any = None,
+    ) -> Redemptions: ...
 
     @public
     def open(

@@ -150,7 +150,16 @@ def test_there_are_as_many_cases_as_the_audit_counts(bundles: dict[str, ra.Redem
         assert len(counts) >= 12
 
 
-@pytest.mark.parametrize("kind", [*IN_MEMORY, *(f"open {engine}" for engine in OPENED)])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(
+            pytest.param(kind, marks=() if kind == "duckdb" else pytest.mark.slow)
+            for kind in IN_MEMORY
+        ),
+        *(pytest.param(f"open {engine}", marks=pytest.mark.slow) for engine in OPENED),
+    ],
+)
 def test_cases_are_the_same_on_every_engine(bundles: dict[str, ra.Redemptions], kind: str) -> None:
     ours, theirs = ra.audit_cases(bundles[kind]), ra.audit_cases(bundles["pandas"])
     if kind != "polars lazy":

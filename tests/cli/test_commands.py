@@ -277,6 +277,7 @@ def test_help_is_complete(command: list[str]) -> None:
     assert not [word for word in expected if word not in out]
 
 
+@pytest.mark.slow
 def test_sample_writes_the_committed_organisation(tmp_path: Path) -> None:
     import gzip
 

@@ -37,6 +37,8 @@ from redemption_analytics.loading.units import Setting, Task
 from redemption_analytics.privacy import KEY_VARIABLE, fingerprint, pseudonym
 from redemption_analytics.sources import find
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = Path(__file__).parents[2] / "data_samples"
 KEY = "a key of more than sixteen bytes"
 

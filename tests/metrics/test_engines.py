@@ -61,7 +61,8 @@ CALLS = [
     for values in itertools.product(*arguments.values())
 ]
 #: Decimal points are another type in the same code, and opened frames are of the same engines as
-#: those in memory, as are Polars' frames of its lazy ones: fewer calls with them will do.
+#: those in memory, as are Polars' frames of its lazy ones: fewer calls with them will do. Every day
+#: all calls are held against DuckDB, and fewer against two more.
 ALL_CALLS = ("polars lazy", "pyarrow", "duckdb")
 FEWER_BYS = ((), ["program_id", "month"], ["series_id", "month"])
 FEWER = [call for call, (_, arguments) in enumerate(CALLS) if arguments.get("by", ()) in FEWER_BYS]
@@ -104,11 +105,15 @@ def by_pandas(r: ra.Redemptions, call: int) -> pa.Table:
     return as_arrow(function(r, **arguments))
 
 
-@pytest.mark.parametrize(
-    ("points", "call", "kind"),
-    CASES,
-    ids=[f"{CALLS[n][0].__name__}-{CALLS[n][1]}-{points}-{kind}" for points, n, kind in CASES],
-)
+def case(points: str, call: int, kind: str) -> Any:
+    """Name a case, and say which is for every day."""
+    everyday = points == "int" and (kind == "duckdb" or (kind in ALL_CALLS and call in FEWER))
+    function, arguments = CALLS[call]
+    name = f"{function.__name__}-{arguments}-{points}-{kind}"
+    return pytest.param(points, call, kind, id=name, marks=() if everyday else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("points", "call", "kind"), [case(*of) for of in CASES])
 def test_numbers_are_those_of_pandas_and_frames_of_the_kind_given(
     bundles: dict[str, Bundles], points: str, call: int, kind: str
 ) -> None:

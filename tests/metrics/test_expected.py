@@ -347,6 +347,7 @@ def test_a_small_group_leans_on_all_together_and_a_large_one_on_itself() -> None
     assert chance["none"] < 0.001 < chance["large"] < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trend", ["rising", "falling"])
 def test_the_estimate_follows_rates_that_change(trend: str) -> None:
     found = errors(15, trend, times=2, seed=3)
@@ -495,6 +496,7 @@ def backtest(seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@pytest.mark.slow
 def test_backtest_covers_what_came_back_and_errs_less_than_a_chain_ladder() -> None:
     tests = {seed: backtest(seed) for seed in range(3)}
     every = pd.concat(tests)

@@ -288,6 +288,7 @@ def test_several_bad_tills_do_not_hide_one_another() -> None:
     assert [q < 0.01 for q in q_values] == [True] * 3 + [False] * 37
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "tills",
     [Tills(3, 0.3), Tills(12, 0), Tills(12, 0.5), Tills(37, 0.3), Tills(37, 0.3, "log")],

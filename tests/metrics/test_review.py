@@ -108,6 +108,7 @@ def test_nobody_of_the_sample_is_accused_for_the_till_that_reverses_most(tmp_pat
     assert len(listed(r, false_alarms=1)) > 20
 
 
+@pytest.mark.slow
 def test_where_customers_differ_by_nature_hardly_a_list_names_one() -> None:
     random, lists, wrong = np.random.default_rng(5), 60, 0
     for _ in range(lists):

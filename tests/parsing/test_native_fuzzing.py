@@ -1,13 +1,16 @@
-"""The native reader under sanitizers: some seconds with every run of the tests, more in CI."""
+"""The native reader under sanitizers: some seconds here, more in CI."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
 
+import pytest
 from fuzzing.native import run
 from payloads import TIMES
 from requirements_of_ci import needed
+
+pytestmark = pytest.mark.slow
 
 
 def test_no_input_breaks_the_native_reader(tmp_path: Path) -> None:

@@ -239,6 +239,7 @@ def test_a_bar_is_as_wide_as_its_period(period: str, span: tuple[str, str], name
     assert row["period"] == name
 
 
+@pytest.mark.slow
 def test_pictures_are_the_same_in_every_time_zone() -> None:
     draw = (
         "import redemption_analytics as ra, vl_convert;"

@@ -26,6 +26,8 @@ from benchmarks.shapes import shaped
 from benchmarks.tables import Table
 from benchmarks.work import differences
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -19,6 +19,8 @@ from requirements_of_ci import needed
 import hatch_build
 from redemption_analytics.parsing.binding import is_older
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 ABLE = hatch_build.able(ROOT, hatch_build.compilers())
 

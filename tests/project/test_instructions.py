@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from requirements_of_ci import needed
 
 from benchmarks.data import DATA
 from benchmarks.instructions import exports, instructions
+
+pytestmark = pytest.mark.slow
 
 
 def test_twice_as_much_takes_twice_as_many_instructions(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from browser import browser, need_chromium, picture, wait
 
+pytestmark = pytest.mark.slow
+
 need_chromium()
 
 ROOT = Path(__file__).parents[2]

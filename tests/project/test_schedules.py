@@ -144,6 +144,7 @@ def test_cron_starts_it_on_mondays_at_two_and_knows_whom_to_mail() -> None:
     assert "@" in variables["MAILTO"]
 
 
+@pytest.mark.slow
 def test_cron_of_monday_the_16th_reports_the_week_of_the_9th_and_mails_nothing(
     server: Server, flock: None
 ) -> None:
@@ -173,6 +174,7 @@ def mailed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Server, str]:
     return server, cron(server)
 
 
+@pytest.mark.slow
 def test_cron_writes_the_report_and_mails_when_something_was_rejected(
     mailed: tuple[Server, str],
 ) -> None:
@@ -183,6 +185,7 @@ def test_cron_writes_the_report_and_mails_when_something_was_rejected(
     assert_same(tables(server.report), server.expected())
 
 
+@pytest.mark.slow
 def test_cron_mails_of_a_reject_once_and_not_after_its_file_is_mended(
     server: Server, flock: None
 ) -> None:

@@ -16,6 +16,8 @@ from shown import ROOT
 
 import redemption_analytics as ra
 
+pytestmark = pytest.mark.slow
+
 #: What a browser loads by itself.
 LOADED = re.compile(
     r"<(?:script|img|iframe|source|video|audio|embed)\b[^>]*?\bsrc=[\"']?([^\"'\s>]+)"

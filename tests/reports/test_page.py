@@ -464,6 +464,7 @@ def test_a_page_is_under_three_megabytes(sample: str) -> None:
     assert len(sample.encode()) < 3_000_000
 
 
+@pytest.mark.slow
 def test_the_largest_page_is_no_larger(tmp_path: Path) -> None:
     """Thousands of tills and stores: charts and tables show the largest."""
     r = load([redemption(f"r{n}", 5, store=f"s{n}", till=f"t{n}") for n in range(2500)])

@@ -17,6 +17,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 import redemption_analytics as ra
 
+pytestmark = pytest.mark.slow
+
 need_chromium()
 
 DESKTOP, PHONE = 1100, 390

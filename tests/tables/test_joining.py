@@ -186,6 +186,7 @@ def test_bundles_of_one_process_do_not_hinder_each_other(
 # Into scikit-learn
 
 
+@pytest.mark.slow
 def test_scikit_learn_takes_numbers_with_nulls_as_they_are(r: ra.Redemptions) -> None:
     features = r.points[["points_redeemed", "program_id", "bill_id"]]
     reversed_ = r.points["redemption_key"].isin(r.reversals["redemption_key"])
@@ -356,6 +357,7 @@ def remedied(frame: pd.DataFrame) -> pd.DataFrame:
     return points
 
 
+@pytest.mark.slow
 def test_integers_that_pandas_made_floats_of_are_told_how_to_come_back(
     r: ra.Redemptions, converted: Path
 ) -> None:

@@ -34,7 +34,9 @@ def rows(frame: Any) -> int:
 
 
 @pytest.mark.usefixtures("reports_of_one_table")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", ["".join(NAMES), *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES)]
+)
 def test_a_directory_may_have_any_name(name: str, tmp_path: Path) -> None:
     target = tmp_path / name / name
     source = tmp_path / name / "exports" / name

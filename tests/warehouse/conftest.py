@@ -56,7 +56,7 @@ def bucket(address_of_s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://a-bucket/{uuid4().hex}"
 
 
-@pytest.fixture(params=["directory", "memory", "s3"])
+@pytest.fixture(params=["directory", "memory", pytest.param("s3", marks=pytest.mark.slow)])
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A place for a warehouse: each kind in turn."""
     if request.param == "directory":
@@ -67,7 +67,7 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("bucket"))
 
 
-@pytest.fixture(params=["directory", "s3"])
+@pytest.fixture(params=["directory", pytest.param("s3", marks=pytest.mark.slow)])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A place that several processes can reach."""
     if request.param == "directory":

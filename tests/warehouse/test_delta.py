@@ -251,6 +251,7 @@ def while_it_lives(do: Callable[..., Any], left: Any) -> Callable[..., Any]:
     return done
 
 
+@pytest.mark.slow
 def test_several_may_publish_at_once(shared: str) -> None:
     store, _ = a_warehouse(shared)
     with ThreadPoolExecutor(3) as pool:

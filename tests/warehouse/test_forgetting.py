@@ -147,6 +147,7 @@ def answers_of(
     return set(r.responses.loc[r.responses["customer_key"].isin({key, *own}), "response_id"])
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=15 * TIMES, deadline=None, phases=NO_SHRINK)
 def test_a_warehouse_that_forgot_somebody_is_a_load_of_exports_without_them(data: Any) -> None:

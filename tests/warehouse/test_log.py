@@ -177,6 +177,7 @@ def test_no_commit_of_several_threads_gets_lost(location: str) -> None:
         check_all_are_there(location, list(pool.map(commits, [location] * 4, [5] * 4, range(4))))
 
 
+@pytest.mark.slow
 def test_no_commit_of_several_processes_gets_lost(shared: str) -> None:
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         check_all_are_there(shared, pool.starmap(commits, [(shared, 8, w) for w in range(3)]))
@@ -197,6 +198,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_a_writer_killed_at_any_moment_leaves_whole_versions(shared: str) -> None:
     draws = random.Random(1)
     log, done = Log(Store(shared)), 0

@@ -249,6 +249,7 @@ def one_of_threads_creates(location: str, rounds: int) -> None:
             assert store.read(name) == str(made.index(True)).encode() * 100_000
 
 
+@pytest.mark.slow
 def test_of_processes_that_create_a_name_one_does(shared: str) -> None:
     store, names = Store(shared), [f"log/{number}.json" for number in range(40)]
     context = multiprocessing.get_context("spawn")
@@ -282,6 +283,7 @@ for number in count():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file_system", ["with links", "without links"])
 def test_a_writer_killed_at_any_moment_leaves_nothing_torn(
     tmp_path: Path, file_system: str

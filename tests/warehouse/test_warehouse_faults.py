@@ -27,6 +27,8 @@ from redemption_analytics import atomic_directory
 from redemption_analytics.warehouse import directory
 from redemption_analytics.warehouse.log import Log
 
+pytestmark = pytest.mark.slow
+
 #: How many ingests are killed; more take a while.
 KILLS = int(os.environ.get("REDEMPTION_ANALYTICS_KILLS", "4"))
 
