@@ -53,16 +53,16 @@ class Redemptions(Generic[FrameT]):
     """Redemptions of one organisation, as eleven tables.
 
     What :func:`redemption_analytics.load` returns. People who hold frames already build one from
-    them; a table that is not given is empty.
+    them; a table that is not given is empty. The frames have the columns that the models in
+    :mod:`redemption_analytics.schemas` declare, and all are of one kind: pandas, Polars, PyArrow,
+    DuckDB or Spark. What has ``__arrow_c_stream__``, as frames of most other libraries do, becomes
+    what the others are, a PyArrow table where it is alone.
 
     Parameters
     ----------
     responses, customers, coupons, points, program_breakups, reversals, reversal_breakups, \
 source_breakups, custom_fields, rejects, files
-        Frames with the columns that the models in :mod:`redemption_analytics.schemas` declare, all
-        of one kind: pandas, Polars, PyArrow, DuckDB or Spark. What has ``__arrow_c_stream__``, as
-        frames of most other libraries do, becomes what the others are, a PyArrow table where it is
-        alone.
+        The table of this name.
     ledger
         What was seen, and what became of it, per kind of element.
     findings

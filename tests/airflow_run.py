@@ -1,4 +1,4 @@
-"""One run of the README's DAG, in a process of its own: Airflow sets up much at import.
+"""One run of the documented DAG, in a process of its own: Airflow sets up much at import.
 
 Arguments: the logical date of the run, and how many times writing the report fails before it works.
 The last line printed is what became of it, as JSON.

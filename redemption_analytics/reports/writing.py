@@ -101,10 +101,12 @@ def write_reports(
         The files. Parquet: ``net_points`` and ``reversal_rates`` (by period), the same
         ``_by_program``, ``_by_store`` and ``_by_till`` (and period),
         ``reversal_rates_settled_by_program`` (``within="30D"``), ``net_points_posted`` (by period,
-        ``basis="event"``), ``kpis``, ``coupon_summary``, ``coupon_performance``,
-        ``reversal_curve`` and ``expected_reversals`` (also ``_by_program``),
-        ``reversal_outliers`` (of tills), ``source_flows``, ``programs``, ``stores`` and ``tills``
-        (codes with their names), ``audit``, ``ledger`` and ``rejects`` (by their places, without
+        ``basis="event"``), ``reconciliation``, ``kpis``, ``coupon_summary``,
+        ``coupon_performance``, ``reversal_curve`` and ``expected_reversals`` (also
+        ``_by_program``), ``reversal_outliers`` (of tills) and ``source_flows`` (also
+        ``_of_period``, the one that the report is about), ``reversal_rates_compared`` (that period
+        with earlier ones), ``programs``, ``stores`` and ``tills`` (codes with their names),
+        ``audit``, ``ledger`` and ``rejects`` (by their places, without
         their text). Then ``report.html``, one file that works offline, ``report.xlsx``, and
         ``manifest.json``: what was read, versions, the ledger, row counts and checksums. The same
         input gives the same bytes.

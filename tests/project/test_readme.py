@@ -1,135 +1,67 @@
-"""What the README shows is what happens."""
+"""The README's first screen, its length, and its pictures, which pages of docs/ show too."""
 
 from __future__ import annotations
 
-import doctest
 import os
 import re
+import runpy
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-import pytest
+from shown import README, ROOT, blocks, place_samples, run_page
 
-import redemption_analytics as ra
-
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```console\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-SHOWN = [re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE) for block in BLOCKS]
-COMMANDS = [pair for block in SHOWN for pair in block]
+TEXT = README.read_text(encoding="utf-8")
 SET_UP = "python3 -m venv"
-#: What a continuous integration run does, and what a test of its own does in a browser.
-ELSEWHERE = ("-m pytest -n auto --dist loadfile", "jupyter lab notebooks")
-PICTURES = re.findall(r"!\[.+?\]\((.+?\.svg)\)", README)
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The samples in an empty directory, as in a fresh clone."""
-    shutil.copytree(ROOT / "data_samples", tmp_path / "data_samples")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def run(command: str) -> subprocess.CompletedProcess[str]:
-    bin_directory = str(Path(sys.executable).parent)
-    return subprocess.run(
-        ["bash", "-c", command],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PATH": f"{bin_directory}:{os.environ['PATH']}", "COLUMNS": "80"},
-    )
+#: Where each picture is drawn.
+PICTURES = {
+    "net_points.svg": README,
+    "reversal_curve.svg": ROOT / "docs" / "how-to" / "draw.md",
+    "reversal_funnel.svg": ROOT / "docs" / "how-to" / "draw.md",
+}
 
 
 def test_the_first_screen_has_one_command_for_the_main_job_and_one_for_the_tests() -> None:
-    commands = [command for command, _ in COMMANDS if command.startswith(SET_UP)]
+    shown = [command for block in blocks(README) for command, _ in block.commands]
+    commands = [command for command in shown if command.startswith(SET_UP)]
     assert len(commands) == 2
-    assert README.index(commands[1]) < README.index("\n## ")
+    assert TEXT.index(commands[1]) < TEXT.index("\n## ")
     assert commands[0].endswith("redemption-analytics report data_samples/organisation report")
     assert commands[1].endswith(".venv/bin/python -m pytest -n auto --dist loadfile")
 
 
-@pytest.mark.parametrize(
-    "block",
-    [block for block in SHOWN if block and not block[0][0].endswith(ELSEWHERE)],
-    ids=lambda block: block[0][0][-40:].strip(),
-)
-def test_commands_shown_together_print_what_is_shown(
-    project: Path, block: list[tuple[str, str]]
-) -> None:
-    for command, output in block:
-        # Setting up is what a continuous integration run does, word for word.
-        done = run(command.split("&&")[-1].strip().removeprefix(".venv/bin/"))
-        printed = [line.rstrip() for line in (done.stdout + done.stderr).splitlines()]
-        assert printed == [line.rstrip() for line in output.splitlines()]
+def test_the_words_are_explained_before_the_first_command() -> None:
+    before = TEXT[: TEXT.index("```")]
+    words = ("redemption", "reversal", "breakup", "answer", "edition", "till", "export")
+    assert [word for word in words if f"**{word}**" not in before] == []
 
 
-def test_the_python_shown_prints_and_draws_what_is_shown(project: Path) -> None:
-    tried, failures = run_python()
-    assert tried > 10
-    assert failures == 0
-    assert len(PICTURES) == 3
-    for picture in PICTURES:
-        # Where letters stand depends on the fonts of a machine, what is written does not.
-        assert texts(project / Path(picture).name) == texts(ROOT / picture)
+def test_it_is_read_in_a_few_minutes() -> None:
+    assert 150 <= len(TEXT.splitlines()) <= 200
 
 
-def run_python() -> tuple[int, int]:
-    """Run all Python of the README where one stands; give how many examples ran and failed."""
-    # As the commands do that are shown before.
-    ra.convert("data_samples/organisation", "converted")
-    first = ["data_samples/organisation/archive", "data_samples/organisation/2026-11-18.jsonl.gz"]
-    for source in (first, "data_samples/organisation"):
-        ra.Warehouse("lake").ingest(source)
-    shown = "".join(re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE))
-    test = doctest.DocTestParser().get_doctest(shown, {}, "README.md", "README.md", 0)
-    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-    failures, tried = doctest.DocTestRunner(optionflags=flags).run(test)
-    return tried, failures
+def test_the_package_index_shows_no_picture_and_no_link_that_leads_nowhere_there() -> None:
+    path = ROOT / "docs" / "making" / "readme.py"
+    for_the_index = runpy.run_path(str(path))["for_the_index"]
+    assert for_the_index("![A](a.svg)\n\n[B](b.md#c), [D](https://d.example)") == (
+        "B, [D](https://d.example)"
+    )
+    shown = for_the_index(TEXT)
+    assert re.findall(r"\]\((?!https?://)|<img|!\[", shown) == []
+    assert len(shown.splitlines()) > 150
+    assert 'path = "docs/making/readme.py"' in (ROOT / "pyproject.toml").read_text("utf-8")
 
 
-def texts(picture: Path) -> list[str]:
-    return re.findall(r"<text[^>]*>([^<]+)<", picture.read_text(encoding="utf-8"))
-
-
-def test_every_picture_and_file_that_is_linked_is_there() -> None:
-    linked = re.findall(r"\]\(([^)#]+?)\)|src=\"([^\"]+)\"", README)
-    targets = {one or other for one, other in linked}
-    assert {target for target in targets if not target.startswith("http")} >= set(PICTURES)
-    assert [t for t in targets if not t.startswith("http") and not (ROOT / t).exists()] == []
-
-
-def test_every_public_name_is_in_the_reference() -> None:
-    reference = README[README.index("## Reference") : README.index("## Where things are")]
-    missing = [
-        name for name in dir(ra) if not name.startswith("_") and f"`{name}`" not in reference
-    ]
-    assert missing == []
-
-
-def test_every_public_name_is_documented_with_an_example() -> None:
-    documented = {**{name: getattr(ra, name) for name in dir(ra) if not name.startswith("_")}}
-    documented |= {f"plot.{name}": getattr(ra.plot, name) for name in ra.plot.__all__}
-    without = [
-        name
-        for name, value in documented.items()
-        if callable(value)
-        and not (isinstance(value, type) and issubclass(value, Exception))
-        and ">>> " not in (value.__doc__ or "")
-    ]
-    assert without == []
-    assert all(value.__doc__ for value in documented.values())
+def draw(page: Path, directory: Path) -> list[str]:
+    """Run a page in a directory; give what is not as it is shown."""
+    place_samples(directory)
+    os.chdir(directory)
+    return run_page(page)
 
 
 if __name__ == "__main__":  # draws the pictures anew
-    with tempfile.TemporaryDirectory() as directory:
-        shutil.copytree(ROOT / "data_samples", Path(directory) / "data_samples")
-        os.chdir(directory)
-        run_python()
-        for name in PICTURES:
-            (ROOT / name).parent.mkdir(exist_ok=True)
-            shutil.copy(Path(name).name, ROOT / name)
+    for page in set(PICTURES.values()):
+        with tempfile.TemporaryDirectory() as directory:
+            draw(page, Path(directory))
+            for name in (name for name, drawn in PICTURES.items() if drawn == page):
+                shutil.copy(Path(directory) / name, ROOT / "notebooks" / "pictures" / name)

@@ -1,4 +1,4 @@
-"""What the README shows to run on a schedule runs: under cron, in Airflow and in Dagster."""
+"""What docs/how-to shows to run on a schedule runs: under cron, in Airflow and in Dagster."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ import pandas as pd
 import pytest
 from payloads import answers, redemption
 from requirements_of_ci import needed
+from shown import ROOT, blocks
 
 import redemption_analytics as ra
 
-ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-SECTION = (ROOT / "README.md").read_text("utf-8").split("## On a schedule\n")[1].split("\n## ")[0]
-BLOCKS = re.findall(r"^```(crontab|py)\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
+PAGES = ("cron.md", "airflow.md", "dagster.md")
+#: The one block of each page that a schedule runs.
+BLOCKS = [
+    (block.language, block.text)
+    for page in PAGES
+    for block in blocks(ROOT / "docs" / "how-to" / page)
+    if block.language in ("crontab", "py")
+]
 SAMPLES = ROOT / "data_samples"
 GOOD = SAMPLES / "organisation"
 BROKEN = SAMPLES / "broken"
@@ -34,7 +40,7 @@ INSTALL = 'pip install "redemption-analytics[schedules]"'
 
 @dataclass
 class Server:
-    """The README's /srv/redemptions, in a directory of the test's own."""
+    """The /srv/redemptions of the pages, in a directory of the test's own."""
 
     root: Path
 
@@ -52,7 +58,7 @@ class Server:
         return text.replace("/opt/redemptions/.venv/bin", str(BIN))
 
     def expected(self, **options: Any) -> dict[str, pd.DataFrame]:
-        """Give the report on these exports, written in another way than the README's."""
+        """Give the report on these exports, written in another way than the pages'."""
         ra.write_reports(
             ra.load(self.root / "exports"), self.root / "expected", "week", page=False, **options
         )
@@ -75,7 +81,7 @@ def server(tmp_path: Path) -> Server:
     return Server(tmp_path / "srv")
 
 
-def test_the_readme_shows_one_schedule_for_each_of_three() -> None:
+def test_there_is_one_schedule_for_each_of_three() -> None:
     assert [language for language, _ in BLOCKS] == ["crontab", "py", "py"]
     airflow, dagster = BLOCKS[1][1], BLOCKS[2][1]
     assert "from airflow.sdk import" in airflow
@@ -101,9 +107,15 @@ def crontab(text: str) -> tuple[dict[str, str], list[str], str]:
     return variables, when, command.replace(r"\%", "%")
 
 
-def cron(server: Server) -> str:
-    """Do what cron does at the time of the entry, and give what it would mail."""
+def cron(server: Server, *, page: bool = False) -> str:
+    """Do what cron does at the time of the entry, and give what it would mail.
+
+    Drawing the page takes seconds of each run, and one test reads it.
+    """
     variables, _, command = crontab(server.placed(BLOCKS[0][1]))
+    assert " --period week " in command
+    if not page:
+        command = command.replace(" --period week ", " --period week --no-page ")
     home = server.root.parent
     environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh"} | variables
     done = subprocess.run(
@@ -142,7 +154,7 @@ def test_cron_of_monday_the_16th_reports_the_week_of_the_9th_and_mails_nothing(
     ]
     (server.root / "exports").mkdir()
     (server.root / "exports" / "2026-11-16T02-00.json").write_text(json.dumps(answers(redemptions)))
-    assert cron(server) == ""
+    assert cron(server, page=True) == ""
     assert f"written to {server.report}" in logged(server)
     assert_same(tables(server.report), server.expected())
     page = (server.report / "report.html").read_text("utf-8")
