@@ -242,6 +242,27 @@ def test_a_warehouse_is_opened_too(session: Any, tmp_path: Path) -> None:
         assert_same(*(as_arrow(ra.net_points(r, "program_id")) for r in (ours, theirs)))
 
 
+def test_a_published_version_is_read_as_the_parquet_files_that_its_delta_log_names(
+    session: Any, tmp_path: Path
+) -> None:
+    # Delta's own reader for Spark is of another registry: what its log names is what it would read.
+    deltalake = pytest.importorskip("deltalake")
+    warehouse = ra.Warehouse(tmp_path / "lake")
+    warehouse.ingest("data_samples/2020-breakups.json")
+    warehouse.ingest("data_samples/2025-stores.json")
+    warehouse.publish()
+    for version in (1, 2):
+        published = deltalake.DeltaTable(tmp_path / "lake" / "data" / "points", version=version)
+        read = session.read.parquet(*(uri.removeprefix("file://") for uri in published.file_uris()))
+        columns = ["redemption_key", "points_redeemed", "redeemed_time"]
+        keys = sorted(read.select(*columns).toArrow()["redemption_key"].to_pylist())
+        theirs = warehouse.open(version=version).points
+        assert keys == sorted(theirs["redemption_key"])
+        assert (
+            read.agg({"points_redeemed": "sum"}).collect()[0][0] == theirs["points_redeemed"].sum()
+        )
+
+
 @pytest.mark.skipif(CONNECT, reason="all that it calls is tried above")
 def test_charts_and_reports_are_those_of_pandas(
     opened: ra.Redemptions, whole: ra.Redemptions, tmp_path: Path
