@@ -25,7 +25,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
 from unittest import mock
 
 import redemption_analytics as ra
@@ -115,7 +114,7 @@ def one(source: Path, how: str, cores: int) -> dict[str, float]:
             taken = _clocked(lambda: ra.convert(source, Path(folder) / "out", threads=cores))
         else:
             taken = _by_spark(source, cores, Path(folder))
-    return {"worker": 0.0, **taken, "peak": getrusage(RUSAGE_SELF).ru_maxrss / 1024}
+    return {"worker": 0.0, **taken, "peak": _most_of("self")}
 
 
 def _clocked(work: Callable[[], object]) -> dict[str, float]:
@@ -162,14 +161,22 @@ def _by_spark(source: Path, cores: int, folder: Path) -> dict[str, float]:
 
 def _workers_peak() -> float:
     """Return the most memory that any worker of Python's had, in MB: they live as Spark does."""
-    most = 0
-    for path in Path("/proc").glob("[0-9]*/status"):
+    found = [0.0]
+    for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            told = dict(line.split(":", 1) for line in path.read_text().splitlines())
-            asked = (path.parent / "cmdline").read_bytes()
-            if b"pyspark" in asked and told["Name"].strip().startswith("python"):
-                most = max(most, int(told["VmHWM"].split()[0]))
-    return most / 1024
+            if b"pyspark" in (path / "cmdline").read_bytes() and "python" in _status(path)["Name"]:
+                found.append(_most_of(path.name))
+    return max(found)
+
+
+def _most_of(process: str) -> float:
+    """Return the most memory that a process had, in MB, that which started it not counted."""
+    return int(_status(Path("/proc") / process)["VmHWM"].split()[0]) / 1024
+
+
+def _status(path: Path) -> dict[str, str]:
+    told = (path / "status").read_text().splitlines()
+    return dict(line.split(":", 1) for line in told if ":" in line)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
 #: Files are read and parsed together up to so many bytes of text.
-UNIT_BYTES = 64 << 20
+UNIT_BYTES = 32 << 20
 
 
 @public_with(DECLARED)
