@@ -136,5 +136,8 @@ def _point_value(given: list[str]) -> str | dict[int | None, str] | None:
                 f"--point-value {one!r}: give one number for all programs, or PROGRAM=NUMBER for"
                 " each (none=NUMBER for points of no known program)"
             )
-        values[None if program == "none" else int(program)] = value
+        key = None if program == "none" else int(program)
+        if key in values:
+            raise UsageError(f"--point-value gives program {program} two values")
+        values[key] = value
     return values

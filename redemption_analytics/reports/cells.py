@@ -59,8 +59,8 @@ def cell(value: Any, *, points: bool = False) -> Cell:
         case int():
             return value if abs(value) < 10**DIGITS else str(value)
         case Decimal():
-            digits = len(value.as_tuple().digits)
-            return Exact(value) if value.is_finite() and digits <= DIGITS else f"{value:f}"
+            digits = "".join(map(str, value.as_tuple().digits)).strip("0")
+            return Exact(value) if value.is_finite() and len(digits) <= DIGITS else f"{value:f}"
         case float():
             if not math.isfinite(value):
                 return str(value)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
@@ -19,10 +20,15 @@ if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
 Value: TypeAlias = "float | str | Decimal"
-PointValue: TypeAlias = "Value | Mapping[int | None, Value]"
+PointValue: TypeAlias = "Value | Mapping[int, Value] | Mapping[int | None, Value]"
 
 _DIGITS = 38
-_FORM = "what a point is worth, a number from 0 on, or a mapping of each program_id to its number"
+#: How small and how large a value may be, so that an amount has no more digits than it can have.
+_PLACES, _BELOW = 12, Decimal(10) ** 9
+_FORM = (
+    "what a point is worth, a number from 0 on, below 1,000,000,000 and with at most 12 decimal"
+    " places, or a mapping of each program_id to its number"
+)
 _EXPECTED = {"expected_points": "expected_value", "low": "low_value", "high": "high_value"}
 
 
@@ -58,9 +64,9 @@ class Money:
             return None
         if not isinstance(point_value, Mapping):
             return cls(_value(point_value), currency or "")
-        if not all(program is None or isinstance(program, int) for program in point_value):
+        if not point_value:
             raise refused("point_value", _FORM, point_value)
-        values = {program: _value(value) for program, value in point_value.items()}
+        values = {_program(program): _value(value) for program, value in point_value.items()}
         return cls(values, currency or "")
 
     def check(self, known: Redemptions) -> None:
@@ -109,20 +115,24 @@ class Money:
     def in_all(self, expected: pa.Table, by_program: pa.Table) -> pa.Table:
         """Return what is expected of all programs, with money beside its points.
 
-        The amounts of programs are added up. The ends of their intervals may not be: those of all
-        programs are taken at the mean value of an expected point.
+        A point that is expected back is worth what one is on average of those that programs expect,
+        and all together are worth no more than what is open. (Programs are estimated each for
+        itself, so their amounts do not add up to that of all, as their points do not.)
         """
         (row,) = expected.to_pylist()
-        amount = sum(by_program["expected_value"].to_pylist())
-        points = row["expected_points"]
-        of_open = [
-            float(self._worth(one["program_id"], 1)) * one["open_points"]
-            for one in by_program.to_pylist()
+        programs = [
+            (float(self._worth(one["program_id"], 1)), one) for one in by_program.to_pylist()
         ]
-        mean = sum(of_open) / row["open_points"] if row["open_points"] else 0.0
-        each = amount / points if points else mean
+        most = sum(worth * one["open_points"] for worth, one in programs)
+        weighed = [(worth, one["expected_points"]) for worth, one in programs]
+        if not sum(points for _, points in weighed):
+            weighed = [(worth, one["open_points"]) for worth, one in programs]
+        points = sum(points for _, points in weighed)
+        each = sum(worth * points for worth, points in weighed) / points if points else 0.0
+        if isinstance(self.values, Decimal):
+            each = float(self.values)
         for name, column in _EXPECTED.items():
-            worth = amount if name == "expected_points" else row[name] * each
+            worth = min(row[name] * each, most)
             expected = expected.append_column(column, pa.array([worth], pa.float64()))
         return expected
 
@@ -168,17 +178,35 @@ class Money:
     def _exact(self, amounts: list[Decimal]) -> pa.Array:
         values = [self.values] if isinstance(self.values, Decimal) else self.values.values()
         places = max(-int(value.as_tuple().exponent) for value in values)
-        return pa.array(amounts, pa.decimal128(_DIGITS, max(places, 0) + DECIMAL_PLACES))
+        try:
+            return pa.array(amounts, pa.decimal128(_DIGITS, max(places, 0) + DECIMAL_PLACES))
+        except pa.ArrowInvalid:
+            raise UsageError(
+                f"point_value: an amount has more than {_DIGITS} digits. Give values with fewer"
+                " decimal places, or in a larger unit of money"
+            ) from None
+
+
+def _program(given: Any) -> int | None:
+    """Read which program a value is of."""
+    if given is None or (isinstance(given, Integral) and not isinstance(given, bool)):
+        return None if given is None else int(given)
+    raise refused("point_value", _FORM, given)
 
 
 def _value(given: Any) -> Decimal:
+    text = str(given)
+    is_number = not isinstance(given, bool) and text.isascii() and "_" not in text
     try:
-        value = None if isinstance(given, bool) else Decimal(str(given))
+        value = Decimal(text) if is_number else None
     except InvalidOperation:
         value = None
-    if value is None or not value.is_finite() or value < 0:
+    if value is None or not value.is_finite() or not 0 <= value < _BELOW:
         raise refused("point_value", _FORM, given)
-    return value
+    plain = abs(value)
+    if -int(plain.as_tuple().exponent) > _PLACES:
+        raise refused("point_value", _FORM, given)
+    return plain
 
 
 def _as_decimal(points: float) -> Decimal:

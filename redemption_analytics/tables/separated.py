@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -45,6 +46,8 @@ def csv_of(table: pa.Table) -> bytes:
 def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat(" ")
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # as a text it may be 0E-12
     if not isinstance(value, str):
         return value
     return visible(f"'{value}" if value.startswith(_FORMULA) else value)

@@ -91,11 +91,39 @@ def test_what_is_expected_back_is_worth_what_its_programs_say(tmp_path: Path) ->
         ):  # fmt: skip
             assert row[money] == pytest.approx(row[points] * value)
     (total,) = found["expected_reversals"].to_pylist()
-    assert total["expected_value"] == pytest.approx(
-        sum(row["expected_value"] for row in by_program)
+    each = sum(row["expected_value"] for row in by_program) / sum(
+        row["expected_points"] for row in by_program
     )
-    each = total["expected_value"] / total["expected_points"]
-    assert total["high_value"] == pytest.approx(total["high"] * each)
+    for points, money in (
+        ("expected_points", "expected_value"), ("low", "low_value"), ("high", "high_value"),
+    ):  # fmt: skip
+        assert total[money] == pytest.approx(total[points] * each)
+
+
+def test_of_one_value_what_is_expected_back_is_worth_that_for_each_point(tmp_path: Path) -> None:
+    r = ra.load("data_samples/organisation")
+    ra.write_reports(r, tmp_path, point_value="0.01", page=False)
+    (row,) = pq.read_table(tmp_path / "expected_reversals.parquet").to_pylist()
+    for points, money in (
+        ("expected_points", "expected_value"), ("low", "low_value"), ("high", "high_value"),
+    ):  # fmt: skip
+        assert row[money] == pytest.approx(row[points] / 100)
+
+
+def test_no_reserve_is_worth_more_than_all_that_is_open(tmp_path: Path) -> None:
+    old = [redemption(f"old {n}", 10, "2026-01-05", program=1) for n in range(8)]
+    back = [
+        redemption(f"back {n}", 10, "2026-01-05", [reversal(n, 10, "2026-01-06")], program=2)
+        for n in range(5)
+    ]
+    still = [redemption("a", 1000, "2026-03-30", program=1), redemption("b", 10, "2026-03-30")]
+    still[1]["program_id"] = 2
+    items = [*old, *back, *still]
+    found = written(tmp_path, items, as_of="2026-03-31", point_value={1: "0.01", 2: 1})
+    by_program = found["expected_reversals_by_program"].to_pylist()
+    most = sum(row["open_points"] * {1: 0.01, 2: 1}[row["program_id"]] for row in by_program)
+    (total,) = found["expected_reversals"].to_pylist()
+    assert total["low_value"] <= total["expected_value"] <= total["high_value"] <= most + 1e-9
 
 
 def test_without_a_value_no_money_is_told(tmp_path: Path) -> None:
@@ -130,6 +158,21 @@ def test_the_workbook_has_the_amounts_of_the_files(tmp_path: Path) -> None:
     assert "0.01 EUR" in overview
 
 
+def test_a_column_of_money_in_the_workbook_is_of_numbers(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    pytest.importorskip("xlsxwriter")
+    written(
+        tmp_path,
+        [redemption("a", 9_000_003, "2026-01-05"), redemption("b", 1, "2026-02-05")],
+        point_value="0.00833333",
+        excel=True,
+    )
+    rows = list(openpyxl.load_workbook(tmp_path / "report.xlsx")["net_points"].values)
+    head = next(n for n, row in enumerate(rows) if "net_value" in row)
+    column = rows[head].index("net_value")
+    assert [row[column] for row in rows[head + 1 :]][:2] == [74999.99499999, 0.00833333]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -139,6 +182,12 @@ def test_the_workbook_has_the_amounts_of_the_files(tmp_path: Path) -> None:
         ({"point_value": float("nan")}, "what a point is worth, a number from 0 on"),
         ({"point_value": {"1": 1}}, "a mapping of each program_id to its number"),
         ({"point_value": {1: 1}}, "no value of these programs: 2, none"),
+        ({"point_value": {}}, "a mapping of each program_id to its number"),
+        ({"point_value": 1 / 3}, "with at most 12 decimal places"),
+        ({"point_value": "1e40"}, "below 1,000,000,000"),
+        ({"point_value": "1e-40"}, "with at most 12 decimal places"),
+        ({"point_value": "1_000"}, "a number from 0 on"),
+        ({"point_value": "٣"}, "a number from 0 on"),
         ({"currency": "EUR"}, "currency is of point_value"),
         ({"point_value": 1, "currency": 5}, "a text such as 'EUR'"),
     ],
@@ -164,3 +213,9 @@ def test_the_command_takes_a_value_for_each_program(tmp_path: Path) -> None:
         code, said = run([*report, f"--point-value={wrong}", "--point-value=469=1"])
         assert code == 2
         assert "point_value" in said or "--point-value" in said
+
+
+def test_two_values_of_one_program_are_refused_by_the_command(tmp_path: Path) -> None:
+    values = ["--point-value", "1=1", "--point-value", "1=2"]
+    code, err = run(["report", "data_samples/2020-breakups.json", str(tmp_path / "r"), *values])
+    assert (code, "gives program 1 two values" in err) == (2, True)
