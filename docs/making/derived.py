@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pyarrow.parquet as pq
+import typer
 from typer.models import ArgumentInfo
 
 import redemption_analytics as ra
@@ -181,7 +182,8 @@ def _command_line() -> Iterator[str]:
     yield f"{app.info.help}\n\n{app.info.epilog}\n\n"
     shared: dict[str, dict[str, inspect.Parameter]] = {_LOADING: {}, _EVERYWHERE: {}}
     for command in cli._COMMANDS:
-        given = list(inspect.signature(command, eval_str=True).parameters.values())
+        parameters = inspect.signature(command, eval_str=True).parameters.values()
+        given = [one for one in parameters if one.annotation is not typer.Context]
         arguments = [one for one in given if isinstance(_told(one), ArgumentInfo)]
         usage = " ".join(_argument(one) for one in arguments)
         name = command.__name__

@@ -217,6 +217,11 @@ def _missing_redeemed_time(r: Redemptions) -> Frame:
     return nw.concat(found)
 
 
+def _missing_reversal_time(r: Redemptions) -> Frame:
+    rows = frame(r.reversals).filter(nw.col("reversal_time").is_null())
+    return _of(rows, "reversals", "reversal_id", "it has no time")
+
+
 def _merged(r: Redemptions) -> Frame:
     rows = frame(r.ledger).filter(nw.col("element").is_in(["points", "coupons"]))
     example = nw.concat_str(_text("merged"), nw.lit(" of "), nw.col("element"))
@@ -371,6 +376,7 @@ _CHECKS = (
     _loaders("unknown_fields", "info"),
     _here("failed_responses", "warning", _failed_responses),
     _here("missing_redeemed_time", "warning", _missing_redeemed_time),
+    _here("missing_reversal_time", "warning", _missing_reversal_time),
     _loaders("epoch_times", "warning"),
     Check("merged_duplicates", "info", _count_repeats, _list_repeats),
     _here("passed_over_files", "warning", _passed_over_files),

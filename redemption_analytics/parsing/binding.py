@@ -32,6 +32,12 @@ def library() -> ctypes.CDLL:
             "the native reader is older than its sources. Build it again: python hatch_build.py, or"
             ' pip install --editable "."'
         )
+    if not FILE.exists() and _SOURCES.exists():
+        raise RedemptionAnalyticsError(
+            f"the package is imported from its sources in {_SOURCES.parents[2]}, where the native"
+            ' reader is not built. Build it there: pip install --editable "."; or, where the package'
+            " is installed, start Python in another folder"
+        )
     try:
         loaded = ctypes.CDLL(str(FILE))
     except OSError as error:

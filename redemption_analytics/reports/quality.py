@@ -119,6 +119,11 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
         "redemptions have no time",
         "They are in the totals and in no period.",
     ),
+    "missing_reversal_time": (
+        "reversal has no time",
+        "reversals have no time",
+        "They are taken off their redemptions at any moment, and posted in no period.",
+    ),
     "epoch_times": (
         "time is the first of January 1970, or a day from it, and was taken for none",
         "times are the first of January 1970, or a day from it, and were taken for none",

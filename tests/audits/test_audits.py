@@ -36,6 +36,7 @@ CHECKS = [
     "unknown_fields",
     "failed_responses",
     "missing_redeemed_time",
+    "missing_reversal_time",
     "epoch_times",
     "merged_duplicates",
     "passed_over_files",
@@ -132,6 +133,11 @@ CASES: dict[str, tuple[Callable[[], ra.Redemptions], int, str]] = {
         lambda: load([redemption("aB0001", 10, None)], [{"customer": "a", "id": 4}]),
         2,
         "coupon redemption 4",
+    ),
+    "missing_reversal_time": (
+        lambda: load([redemption("aB0001", 10, "2026-01-05", [reversal(7, 4, None)])]),
+        1,
+        "reversal 7",
     ),
     "rejected": (
         lambda: ra.load([with_points({"redeemed_time": "soon"})]),

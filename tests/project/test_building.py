@@ -179,3 +179,21 @@ def test_the_library_asks_for_the_c_library_alone(reader: Path) -> None:
     asks = subprocess.run(["ldd", reader], capture_output=True, text=True, check=True).stdout
     assert not [line for line in asks.splitlines() if "stdc++" in line or "gcc" in line]
     assert "libc" in asks
+
+
+def test_sources_without_a_built_reader_say_where_to_build_it(tmp_path: Path) -> None:
+    ignored = shutil.ignore_patterns("_reader.lib", "__pycache__")
+    shutil.copytree(
+        ROOT / "redemption_analytics", tmp_path / "redemption_analytics", ignore=ignored
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import redemption_analytics as ra; ra.load([])"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"imported from its sources in {tmp_path}" in done.stderr
+    assert 'Build it there: pip install --editable "."' in done.stderr
