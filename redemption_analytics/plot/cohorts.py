@@ -66,7 +66,7 @@ def cohorts(
     groups = groups.only("points_redeemed")
     rows = [row for row in groups.rows if row["cumulative_rate"] is not None]
     title = f"Points back by month of redemption{by_words(columns)}"
-    return _drawn(groups, rows).properties(**titled(title, _said(rows, months), groups.note))
+    return _drawn(groups, rows).properties(**titled(title, _said(rows, months), groups.said))
 
 
 def _said(rows: list[dict[str, Any]], months: int) -> str:
@@ -109,6 +109,7 @@ def _drawn(groups: Groups, rows: list[dict[str, Any]]) -> Chart:
             y,
             alt.Text("cumulative_rate:Q", format=PERCENT),
             color=alt.condition(dark, alt.value("white"), alt.value(INK)),
+            tooltip=tips,
         ),
     )
     size = {"width": alt.Step(_CELL), "height": alt.Step(ROW)}

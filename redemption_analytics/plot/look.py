@@ -72,6 +72,12 @@ def layered(*charts: alt.Chart, data: Any = alt.Undefined) -> alt.LayerChart:
     return cast(alt.LayerChart, together)
 
 
+def hovered(marks: alt.Chart) -> alt.Chart:
+    """Return points that are not seen, to be pointed at: a line tells of its first row only."""
+    points: alt.Chart = marks.mark_point(filled=True, size=180, opacity=0)
+    return points
+
+
 def named_colours(names: dict[str, str]) -> dict[str, Any]:
     """Return the scale and the legend of marks that have names."""
     scale = alt.Scale(domain=list(names), range=list(names.values()))

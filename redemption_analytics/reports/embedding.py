@@ -52,9 +52,17 @@ def embedded(chart: Chart) -> Embedded:
     size = alt.AutoSizeParams(type="fit-x", contains="padding")
     spec = bare.properties(width="container", autosize=size).to_dict(validate=False)
     spec["config"] = _CONFIG
-    fixed = spec | {"width": _STILL_WIDTH}
+    fixed = _without_hovered(spec) | {"width": _STILL_WIDTH}
     still = vl_convert.vegalite_to_svg(fixed, vl_version=_version())
     return Embedded(title.text, list(title.subtitle), spec, still)
+
+
+def _without_hovered(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a chart without the marks that are there to be pointed at only."""
+    layers = spec.get("layer")
+    if layers is None:
+        return spec
+    return spec | {"layer": [layer for layer in layers if layer["mark"].get("opacity") != 0]}
 
 
 @cache
