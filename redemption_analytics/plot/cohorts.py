@@ -90,8 +90,8 @@ def _drawn(groups: Groups, rows: list[dict[str, Any]]) -> Chart:
     scale = alt.Scale(scheme="blues", domain=[0, highest or 1])
     legend = alt.Legend(title="points back (%)", format=PERCENT)
     tips = [
-        alt.Tooltip("period:N", title=" "),
-        alt.Tooltip("months_after:Q", title="months after"),
+        alt.Tooltip("period:N", title="month of redemption"),
+        alt.Tooltip("months_after:Q", format=NUMBER, title="months after"),
         alt.Tooltip("cumulative_rate:Q", format=PERCENT, title="share of points back"),
         alt.Tooltip("cumulative_points_reversed:Q", format=NUMBER, title="points back"),
         alt.Tooltip("points_reversed:Q", format=NUMBER, title="of these in this month"),

@@ -36,7 +36,7 @@ from redemption_analytics.tables.arguments import public
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
-_RATE = "share of redemptions reversed (%)"
+_RATE = "redemptions reversed (%)"
 
 
 @public

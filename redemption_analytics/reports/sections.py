@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redemption_analytics.contract import DECIMAL_PLACES
 from redemption_analytics.metrics import reversal_rates
 from redemption_analytics.metrics.expected import ADVICE
 from redemption_analytics.metrics.outliers import MIN_REDEMPTIONS, stands_out
@@ -133,7 +134,10 @@ def _reconciliation(r: Redemptions, tables: Tables, about: Reported) -> Section:
     numbers = [name for name in here.column_names if name != "program_id"]
     total = {name: pc.sum(here[name]).as_py() or 0 for name in numbers}
     if len(rows) < len(here):
-        others = {name: total[name] - sum(row[name] for row in rows) for name in numbers}
+        others = {
+            name: round(total[name] - sum(row[name] for row in rows), DECIMAL_PLACES)
+            for name in numbers
+        }
         rows.append(others | {"label": many(len(here) - len(rows), "other program")})
     words = [
         f"{number(total['opening_points'])} points were redeemed and had not come back when the"
@@ -262,7 +266,7 @@ def _rates(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> 
         "points_reversal_rate": ("Rate of points", "percent"),
     }
     rows = _in_order(of_period.only("redemptions"))
-    found = len(pc.unique(here["program_id"]))
+    found = pc.sum(pc.greater(here["redemptions"], 0)).as_py() or 0
     which = "" if len(rows) == found else f", the {len(rows)} largest of {number(found)} programs"
     return Section(
         "rates",
@@ -277,10 +281,7 @@ def _rates(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> 
                 page_table("rates-of-period", rows, columns),
                 True,
             ),
-            Shown(
-                "All, within 30 days: the programs above",
-                page_table("rates", _in_order(groups), columns),
-            ),
+            Shown("The chart as a table", page_table("rates", _in_order(groups), columns)),
         ],
     )
 
