@@ -14,6 +14,7 @@ from redemption_analytics.audits import notation
 from redemption_analytics.moments import moment_name
 from redemption_analytics.plot.look import many
 from redemption_analytics.reports import quality
+from redemption_analytics.reports.appearance import Appearance
 from redemption_analytics.reports.embedding import fingerprint, scripts
 from redemption_analytics.reports.headline import headline
 from redemption_analytics.reports.manifest import sources
@@ -37,7 +38,8 @@ def render(
     tables: Tables,
     about: Reported,
     as_of: datetime | None,
-    money: Money | None = None,
+    money: Money | None,
+    appearance: Appearance,
 ) -> str:
     """Write the page.
 
@@ -55,6 +57,8 @@ def render(
         The moment of the report; None where nothing has a time.
     money
         What points are worth, if that is known.
+    appearance
+        Its title, whose it is, and its style.
     """
     folder = files("redemption_analytics.reports") / "templates"
     environment = jinja2.Environment(
@@ -85,7 +89,10 @@ def render(
         files=_in_full(tables),
         passed_over=passed_over(r.files),
         version=redemption_analytics.__version__,
-        style=(folder / "report.css").read_text("utf-8"),
+        title=appearance.title,
+        organisation=appearance.organisation,
+        heading=appearance.heading,
+        style=(folder / "report.css").read_text("utf-8") + appearance.style,
         script=script,
         fingerprint=fingerprint(script),
     )

@@ -14,12 +14,14 @@ from xlsxwriter.exceptions import FileCreateError
 
 import redemption_analytics
 from redemption_analytics.moments import moment_name
+from redemption_analytics.reports.appearance import Appearance
 from redemption_analytics.reports.cells import DIGITS
 from redemption_analytics.reports.looks import INDENTED, LEFT, NUMERIC, Looks, set_up
 from redemption_analytics.reports.manifest import passed_over, sources
 from redemption_analytics.reports.money import Money
 from redemption_analytics.reports.reported import Reported
 from redemption_analytics.reports.sheets import Sheet, sheets_of
+from redemption_analytics.visible import visible
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -41,7 +43,8 @@ def write_workbook(
     tables: Mapping[str, pa.Table],
     about: Reported,
     as_of: datetime | None,
-    money: Money | None = None,
+    money: Money | None,
+    appearance: Appearance,
 ) -> None:
     """Write the workbook.
 
@@ -59,6 +62,8 @@ def write_workbook(
         The moment of the report; None where nothing has a time.
     money
         What points are worth, if that is known.
+    appearance
+        Its title, and whose it is.
     """
     read = sources(r)
     shown = {name.removesuffix(".parquet"): table for name, table in tables.items()}
@@ -68,7 +73,7 @@ def write_workbook(
         options = {**_AS_WRITTEN, "constant_memory": True, "tmpdir": folder}
         book = xlsxwriter.Workbook(str(path), options)
         book.use_zip64()
-        book.set_properties({"title": "Redemptions", "created": _created(as_of)})
+        book.set_properties({"title": visible(appearance.heading), "created": _created(as_of)})
         looks = Looks(book)
         overview = book.add_worksheet("overview")
         sheets = [
@@ -76,9 +81,10 @@ def write_workbook(
             for name, table in shown.items()
             for sheet in sheets_of(book, looks, name, table, about.grain)
         ]
-        _write_overview(
-            overview, looks, sheets, _facts(r, read, shown, about, as_of) | _worth(money)
-        )
+        whose = {"Organisation": visible(appearance.organisation)}
+        facts = (whose if appearance.organisation else {}) | _facts(r, read, shown, about, as_of)
+        title = visible(appearance.title)
+        _write_overview(overview, looks, sheets, title, facts | _worth(money))
         try:
             book.close()
         except FileCreateError as error:
@@ -147,13 +153,13 @@ def _many(count: int, name: str) -> str:
 
 
 def _write_overview(
-    sheet: Any, looks: Looks, sheets: list[Sheet], facts: Mapping[str, str]
+    sheet: Any, looks: Looks, sheets: list[Sheet], title: str, facts: Mapping[str, str]
 ) -> None:
     widths = {"Sheet": 32, "Rows": 11, "What it holds": 46, "Basis": 20, "About it": 90}
     for column, width in enumerate(widths.values()):
         sheet.set_column(column, column, width)
     set_up(sheet)
-    sheet.write_string(0, 0, "Redemptions", looks.title)
+    sheet.write_string(0, 0, title, looks.title)
     row = 1
     for name, fact in facts.items():
         row += 1
