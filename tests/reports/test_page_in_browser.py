@@ -146,6 +146,37 @@ def test_a_mark_tells_its_numbers_when_pointed_at(page: str) -> None:
         assert "2025" in tip
 
 
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [("#net .mark-symbol path", "net points"), ("#curve .mark-rule line", "at risk")],
+)
+def test_a_line_tells_the_numbers_of_where_it_is_pointed_at(
+    page: str, mark: str, said: str
+) -> None:
+    with browser(DESKTOP) as driver:
+        driver.get(page)
+        wait(driver, "document.documentElement.dataset.drawn")
+        tips = set()
+        for place in driver.find_elements(By.CSS_SELECTOR, mark)[-6:-2:2]:
+            driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", place)
+            ActionChains(driver).move_to_element(place).perform()
+            tips.add(
+                wait(driver, "document.querySelector('#vg-tooltip-element.visible')?.innerText")
+            )
+        assert len(tips) == 2
+        assert all(said in tip for tip in tips)
+
+
+def test_the_heads_of_tables_are_on_each_sheet_of_paper(page: str) -> None:
+    with browser(DESKTOP) as driver:
+        driver.get(page)
+        wait(driver, "document.documentElement.dataset.drawn")
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        # What is drawn as a control of a form is not drawn again on the next sheet.
+        display = "return getComputedStyle(document.querySelector('#stores th button')).display"
+        assert driver.execute_script(display) == "contents"
+
+
 def test_a_click_saves_the_table_as_csv_and_asks_for_nothing(page: str, tmp_path: Path) -> None:
     with browser(DESKTOP) as driver:
         allowed = {"behavior": "allow", "downloadPath": str(tmp_path)}
