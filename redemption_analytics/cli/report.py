@@ -66,6 +66,14 @@ def report(
             " nothing.",
         ),
     ] = None,
+    locale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How the page writes numbers and dates: with de_DE 1.422.022 and 20.11.2026. Words"
+            " stay English.",
+        ),
+    ] = None,
     page: Annotated[
         bool | None,
         typer.Option(
@@ -91,7 +99,7 @@ def report(
     moment = end(as_of, "as_of")  # before anything is read
     worth = _point_value(point_value or [])
     Money.of(worth, currency)
-    Appearance.of(title, organisation, stylesheet)
+    Appearance.of(title, organisation, stylesheet, locale)
     gate = Gate.of(strict, fail_on, max_rejected)
     r = bundle(source, options)
     files = ra.write_reports(
@@ -104,6 +112,7 @@ def report(
         title=title,
         organisation=organisation,
         stylesheet=stylesheet,
+        locale=locale,
         page=page,
         excel=excel,
         allow_empty=options["allow_empty"],

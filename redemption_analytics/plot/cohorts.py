@@ -9,9 +9,9 @@ import altair as alt
 from redemption_analytics.metrics import cohorts as measure
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.moments import Moment
+from redemption_analytics.numerals import percent as in_percent
 from redemption_analytics.plot.groups import Groups, by_words, grouped
 from redemption_analytics.plot.look import INK, NUMBER, PERCENT, ROW, Chart, inline, layered, titled
-from redemption_analytics.plot.look import percent as in_percent
 from redemption_analytics.tables.arguments import public
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import altair as alt
 
 from redemption_analytics.metrics.sums import counted
+from redemption_analytics.numerals import number
 from redemption_analytics.plot.groups import plain_rows
 from redemption_analytics.plot.look import (
     BLUE,
@@ -16,7 +17,6 @@ from redemption_analytics.plot.look import (
     inline,
     layered,
     named_colours,
-    number,
     titled,
 )
 from redemption_analytics.tables.arguments import public

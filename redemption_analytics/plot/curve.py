@@ -11,6 +11,7 @@ from redemption_analytics.metrics import reversal_curve as measure
 from redemption_analytics.metrics.at_risk import Weight
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.moments import Moment, Span
+from redemption_analytics.numerals import number, percent
 from redemption_analytics.plot.groups import (
     Groups,
     by_words,
@@ -33,8 +34,6 @@ from redemption_analytics.plot.look import (
     Chart,
     inline,
     layered,
-    number,
-    percent,
     titled,
 )
 from redemption_analytics.tables.arguments import public

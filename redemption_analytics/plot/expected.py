@@ -10,6 +10,7 @@ import altair as alt
 from redemption_analytics.metrics import expected_reversals as measure
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.moments import Moment, Span
+from redemption_analytics.numerals import number, rounded
 from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
@@ -18,14 +19,7 @@ from redemption_analytics.plot.groups import (
     plain_rows,
     time_axis,
 )
-from redemption_analytics.plot.look import (
-    NUMBER,
-    VERMILION,
-    Chart,
-    number,
-    rounded,
-    titled,
-)
+from redemption_analytics.plot.look import NUMBER, VERMILION, Chart, titled
 from redemption_analytics.tables.arguments import public
 
 if TYPE_CHECKING:

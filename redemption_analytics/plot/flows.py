@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from redemption_analytics.metrics import source_flows as measure
+from redemption_analytics.numerals import number, percent
 from redemption_analytics.plot.groups import in_short, names_of, plain_rows, told_apart
-from redemption_analytics.plot.look import (
-    INK,
-    NUMBER,
-    inline,
-    layered,
-    number,
-    percent,
-    titled,
-)
+from redemption_analytics.plot.look import INK, NUMBER, inline, layered, titled
 from redemption_analytics.tables.arguments import public
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.metrics.outliers import MIN_REDEMPTIONS, SIGNIFICANT, stands_out
 from redemption_analytics.metrics.overdispersion import correlation
 from redemption_analytics.moments import Moment
+from redemption_analytics.numerals import number, percent
 from redemption_analytics.plot.groups import by_words, grouped, shorter
 from redemption_analytics.plot.look import (
     BLUE,
@@ -27,8 +28,6 @@ from redemption_analytics.plot.look import (
     inline,
     layered,
     named_colours,
-    number,
-    percent,
     titled,
 )
 from redemption_analytics.tables.arguments import public

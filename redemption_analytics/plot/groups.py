@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import altair as alt
 
 from redemption_analytics.metrics import programs, stores, tills
+from redemption_analytics.numerals import day_format, day_name, many, marks, number
 from redemption_analytics.options import PERIODS
 from redemption_analytics.plot.look import FACET, HEIGHT, ROW, WIDTH, Chart, inline, layered
 from redemption_analytics.tables.frames import as_arrow
@@ -203,7 +204,8 @@ def grouped(
     ordered = sorted(sizes, key=lambda label: (-sizes[label], label))
     shown = ordered[:most]
     if len(shown) < len(ordered):
-        order = f"The {len(shown):,} largest of {len(ordered):,} groups, by {_measure(size)}."
+        of = f"{number(len(shown))} largest of {many(len(ordered), 'group')}"
+        order = f"The {of}, by {_measure(size)}."
     else:
         order = f"The largest first, by {_measure(size)}." if len(shown) > 1 else ""
     drawn = [_drawable(row) for row in rows if row["label"] in set(shown)]
@@ -308,7 +310,7 @@ def _label(value: Any, names: Mapping[Any, str], column: str) -> str:
         return f"no {_word(column)}"
     name = names.get(value)
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d}"
+        return f"{value:%Y-%m-%d}" if marks() is None else day_name(value)
     if name is None or name.casefold() == str(value).casefold():
         return name or str(value)
     return f"{name} ({value})"
@@ -355,7 +357,7 @@ def time_axis(groups: Groups, field: str, title: str) -> alt.X:
     moments = sorted({(row["start"], row["middle"], row["end"]) for row in groups.rows})
     axis = alt.Axis(
         title=title,
-        format=_AXIS_FORMATS[groups.period or "month"],
+        format=_axis_format(groups.period or "month"),
         grid=False,
         labelOverlap="greedy",
         values=[
@@ -367,6 +369,11 @@ def time_axis(groups: Groups, field: str, title: str) -> alt.X:
     if moments and field == "middle":  # bars make the room that points would lack
         scale = alt.Scale(type="utc", domain=[_epoch(moments[0][0]), _epoch(moments[-1][2])])
     return alt.X(f"{field}:T", scale=scale, axis=axis)
+
+
+def _axis_format(period: str) -> str:
+    given = day_format() if period in ("day", "week") else None
+    return given or _AXIS_FORMATS[period]
 
 
 def faded(over: float = 1) -> Any:

@@ -9,6 +9,7 @@ import altair as alt
 
 from redemption_analytics.metrics import net_points as measure
 from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.numerals import number
 from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
@@ -25,7 +26,6 @@ from redemption_analytics.plot.look import (
     Chart,
     hovered,
     named_colours,
-    number,
     titled,
 )
 from redemption_analytics.tables.arguments import public

@@ -11,6 +11,7 @@ import altair as alt
 from redemption_analytics.metrics import reversal_rates as measure
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.moments import Moment, Span, span
+from redemption_analytics.numerals import number, percent
 from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
@@ -20,17 +21,7 @@ from redemption_analytics.plot.groups import (
     plain_rows,
     time_axis,
 )
-from redemption_analytics.plot.look import (
-    BLUE,
-    GREY,
-    NUMBER,
-    PERCENT,
-    Chart,
-    hovered,
-    number,
-    percent,
-    titled,
-)
+from redemption_analytics.plot.look import BLUE, GREY, NUMBER, PERCENT, Chart, hovered, titled
 from redemption_analytics.tables.arguments import public
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""How a report presents itself: its title, whose it is, and its style."""
+"""How a report presents itself: its title, whose it is, its style, and its locale."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from redemption_analytics.errors import UsageError, refused
+from redemption_analytics.numerals import locale_of
+
+if TYPE_CHECKING:
+    from babel import Locale
 
 TITLE = "Redemptions"
 
@@ -27,6 +32,8 @@ class Appearance:
         Whose it is; empty if that is not said.
     style
         What stands behind the page's own style; empty for nothing.
+    locale
+        That of numbers and dates; None for none.
     described
         What was given of all this, for the manifest.
     """
@@ -34,6 +41,7 @@ class Appearance:
     title: str
     organisation: str
     style: str
+    locale: Locale | None
     described: dict[str, str]
 
     @classmethod
@@ -42,14 +50,15 @@ class Appearance:
         title: str | None = None,
         organisation: str | None = None,
         stylesheet: str | os.PathLike[str] | None = None,
+        locale: str | None = None,
     ) -> Appearance:
         """Read what a caller gave.
 
         Raises
         ------
         UsageError
-            If a text is none or empty, or the stylesheet cannot be read, is too large, or would
-            end the page's style.
+            If a text is none or empty, the locale is not known, or the stylesheet cannot be read,
+            is too large, or would end the page's style.
         """
         described = {}
         for name, text in (("title", title), ("organisation", organisation)):
@@ -61,10 +70,14 @@ class Appearance:
         if stylesheet is not None:
             style = _read(stylesheet)
             described["stylesheet"] = hashlib.sha256(style).hexdigest()
+        known = locale_of(locale)
+        if known is not None:
+            described["locale"] = str(known)
         return cls(
             described.get("title", TITLE),
             described.get("organisation", ""),
             style.decode("utf-8-sig"),
+            known,
             described,
         )
 

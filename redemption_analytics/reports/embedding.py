@@ -11,6 +11,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from redemption_analytics.numerals import for_charts
 from redemption_analytics.plot.look import Chart
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -51,7 +52,7 @@ def embedded(chart: Chart) -> Embedded:
     bare.title = alt.Undefined
     size = alt.AutoSizeParams(type="fit-x", contains="padding")
     spec = bare.properties(width="container", autosize=size).to_dict(validate=False)
-    spec["config"] = _CONFIG
+    spec["config"] = _CONFIG | for_charts()
     fixed = _without_hovered(spec) | {"width": _STILL_WIDTH}
     still = vl_convert.vegalite_to_svg(fixed, vl_version=_version())
     return Embedded(title.text, list(title.subtitle), spec, still)

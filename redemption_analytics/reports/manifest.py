@@ -40,7 +40,7 @@ def manifest(
     -------
     dict
         generator, version, period, as_of, point_value (by program, or of all) and currency where
-        they were given, title, organisation and stylesheet (its sha256) where these were,
+        they were given, title, organisation, stylesheet (its sha256) and locale where these were,
         read (sources with their export times and answers),
         passed_over (files that were not, and why), tables (their rows), ledger, versions, files
         (rows, bytes, sha256). Nothing in it depends on when or where the report is written.

@@ -12,7 +12,7 @@ import markupsafe
 import redemption_analytics
 from redemption_analytics.audits import notation
 from redemption_analytics.moments import moment_name
-from redemption_analytics.plot.look import many
+from redemption_analytics.numerals import many, marks
 from redemption_analytics.reports import quality
 from redemption_analytics.reports.appearance import Appearance
 from redemption_analytics.reports.embedding import fingerprint, scripts
@@ -69,7 +69,9 @@ def render(
         finalize=_shown,
     )
     template = environment.from_string((folder / "report.html.jinja").read_text("utf-8"))
-    script = scripts((folder / "report.js").read_text("utf-8"))
+    numbers = "numbers.js" if marks() is None else "numbers_of_locale.js"
+    starter = [(folder / name).read_text("utf-8") for name in (numbers, "report.js")]
+    script = scripts("\n".join(starter))
     findings = quality.in_words(tables["audit.parquet"])
     moment = as_of or datetime.min
     read = sources(r)
@@ -89,6 +91,8 @@ def render(
         files=_in_full(tables),
         passed_over=passed_over(r.files),
         version=redemption_analytics.__version__,
+        many=many,
+        marks=marks(),
         title=appearance.title,
         organisation=appearance.organisation,
         heading=appearance.heading,

@@ -15,10 +15,10 @@ from redemption_analytics.metrics import reversal_rates
 from redemption_analytics.metrics.expected import ADVICE
 from redemption_analytics.metrics.outliers import MIN_REDEMPTIONS, stands_out
 from redemption_analytics.moments import moment_name
+from redemption_analytics.numerals import fixed, many, number
 from redemption_analytics.options import Period
 from redemption_analytics.plot import curve, expected, flows, funnel, net, rates
 from redemption_analytics.plot.groups import Groups, grouped, names_of, plain_rows, told_apart
-from redemption_analytics.plot.look import many, number
 from redemption_analytics.reports.contents import SETTLED
 from redemption_analytics.reports.embedding import Embedded, embedded
 from redemption_analytics.reports.money import Money
@@ -464,7 +464,7 @@ def _coupons(tables: Tables, about: Reported) -> Section:
     money = sum(row["amount_off"] or 0 for row in rows)
     words = [
         f"{many(total, 'coupon')} {'was' if total == 1 else 'were'} redeemed; those that"
-        f" take off an amount took off {money:,.2f} in the organisation's currency."
+        f" take off an amount took off {fixed(money, 2)} in the organisation's currency."
     ]
     columns: Columns = {
         "series": ("Coupon series", "text"),

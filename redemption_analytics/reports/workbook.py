@@ -14,6 +14,7 @@ from xlsxwriter.exceptions import FileCreateError
 
 import redemption_analytics
 from redemption_analytics.moments import moment_name
+from redemption_analytics.numerals import many
 from redemption_analytics.reports.appearance import Appearance
 from redemption_analytics.reports.cells import DIGITS
 from redemption_analytics.reports.looks import INDENTED, LEFT, NUMERIC, Looks, set_up
@@ -121,13 +122,13 @@ def _facts(
     facts = {
         "Period": f"by {about.grain}" if as_of is None else f"{about.name}, by {about.grain}",
         "As of": "nothing in the data has a time" if as_of is None else moment_name(as_of),
-        "Read": f"{_many(answers, 'answer')} in {_many(files, 'file')}{span}: see sources"
-        + (f"; {_many(left_out, 'file')} passed over: see manifest.json" if left_out else ""),
+        "Read": f"{many(answers, 'answer')} in {many(files, 'file')}{span}: see sources"
+        + (f"; {many(left_out, 'file')} passed over: see manifest.json" if left_out else ""),
     }
     if "audit" in shown:
         found = [row["severity"] for row in shown["audit"].to_pylist() if row["count"]]
         errors, warnings = found.count("error"), found.count("warning")
-        said = f"{_many(errors, 'error')} and {_many(warnings, 'warning')}: see audit"
+        said = f"{many(errors, 'error')} and {many(warnings, 'warning')}: see audit"
         facts["Data quality"] = said if errors or warnings else "no error and no warning"
     return facts | {
         "Cells": "An empty cell is not known, or there is nothing to divide by. Numbers of more"
@@ -146,10 +147,6 @@ def _worth(money: Money | None) -> dict[str, str]:
         for program, value in money.described().items()
     ]
     return {"A point is worth": ", ".join(said)}
-
-
-def _many(count: int, name: str) -> str:
-    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
 
 
 def _write_overview(

@@ -21,6 +21,7 @@ from redemption_analytics.errors import SourceError, refused
 from redemption_analytics.loading.option_checks import flag
 from redemption_analytics.loading.progress import progress_bar
 from redemption_analytics.moments import Moment, end
+from redemption_analytics.numerals import written_in
 from redemption_analytics.options import PERIODS, Period
 from redemption_analytics.reports.appearance import TITLE, Appearance
 from redemption_analytics.reports.contents import contents
@@ -57,6 +58,7 @@ def write_reports(
     title: str = TITLE,
     organisation: str | None = None,
     stylesheet: str | os.PathLike[str] | None = None,
+    locale: str | None = None,
     page: bool | None = None,
     excel: bool = False,
     allow_empty: bool = False,
@@ -95,6 +97,10 @@ def write_reports(
         The path of a CSS file, in UTF-8 and of 1 MB at most, that is put into the page after its
         own style: ``":root { --accent: #7a1f5c; }"``, say, has links in another colour. It can load
         nothing, neither fonts nor pictures, but what ``data:`` addresses hold.
+    locale
+        The locale of numbers and dates on the page, in its tables and charts, and in the
+        workbook's words, by Babel: ``"de_DE"`` writes 1.422.022 and 20.11.2026, and its months are
+        German. Other words stay English, and what files hold stays as it is.
     page
         Whether to write ``report.html``, which needs the extra ``report``; by default, where that
         is installed.
@@ -126,7 +132,7 @@ def write_reports(
     UsageError
         If the period is unknown, ``as_of`` is no moment, ``point_value`` is no value or lacks that
         of a program with points, a title is empty, the stylesheet cannot be read, is over 1 MB or
-        contains ``</style``, the directory holds something else, or
+        contains ``</style``, the locale is unknown, the directory holds something else, or
         ``page`` or ``excel`` is asked for and its extra is not installed.
     SourceError
         If nothing of what was read can be used, without ``allow_empty``.
@@ -147,7 +153,7 @@ def write_reports(
     given = end(as_of, "as_of")
     money = Money.of(point_value, currency)
     given_title = None if title == TITLE else title
-    appearance = Appearance.of(given_title, organisation, stylesheet)
+    appearance = Appearance.of(given_title, organisation, stylesheet, locale)
     with_page = page_wanted(page)
     if flag("excel", excel):
         check_workbook_can_be_written()
@@ -161,6 +167,7 @@ def write_reports(
     check = partial(check_replaceable, own=report_files, overwrite=True)
     shown = flag("progress", progress) if progress is not None else None
     with written_beside(target, check) as fresh, ExitStack() as stack:
+        stack.enter_context(written_in(appearance.locale))
         moment = given or r.now
         known = r if given is None else r.filter(as_of=given)
         if money is not None:
