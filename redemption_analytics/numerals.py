@@ -126,9 +126,7 @@ def percent(share: float | None) -> str:
     locale = _LOCALE.get()
     if locale is None:
         return f"{fixed(share * 100, 1)} %"
-    pattern = copy(locale.percent_formats[None])
-    pattern.frac_prec = (1, 1)
-    return str(pattern.apply(share, locale))
+    return _written(locale, locale.percent_formats[None], share, 1, 1)
 
 
 def day_name(day: date) -> str:
@@ -219,7 +217,7 @@ def for_charts() -> dict[str, Any]:
         "grouping": [first, *[rest] * 8],
         "currency": ["", ""],
         "percent": percents,
-        "minus": symbols["minusSign"],
+        "minus": "-",  # as Babel writes it
     }
     # Of days Babel counts from Monday, and Vega from Sunday.
     times = {
@@ -236,6 +234,14 @@ def for_charts() -> dict[str, Any]:
 
 
 def _by_pattern(locale: Locale, value: float | Decimal, least: int, most: int) -> str:
-    pattern = copy(locale.decimal_formats[None])
+    return _written(locale, locale.decimal_formats[None], value, least, most)
+
+
+def _written(locale: Locale, form: Any, value: float | Decimal, least: int, most: int) -> str:
+    """Write a number by a pattern of Babel's with so many places, and the marks of its locale."""
+    pattern = copy(form)
     pattern.frac_prec = (least, most)
-    return str(pattern.apply(value, locale))
+    # Babel takes apostrophes between thousands, as the Swiss have them, for quotes, and drops them.
+    symbols = locale.number_symbols["latn"]
+    english = str(pattern.apply(value, "en"))
+    return english.translate(str.maketrans({",": symbols["group"], ".": symbols["decimal"]}))

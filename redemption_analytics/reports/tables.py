@@ -73,7 +73,8 @@ def _formed(table: gt.GT, kind: Kind, names: list[str]) -> gt.GT:
     found = marks()
     if found is not None and kind in _WORDS:
         write = _WORDS[kind]
-        return table.fmt(lambda value: write(float(value)), columns=names)
+        # What is not there is put in later, as in any table.
+        return table.fmt(lambda value: "" if pd.isna(value) else write(float(value)), columns=names)
     if found is not None and kind == "small":
         return table.fmt_scientific(names, n_sigfig=2, dec_mark=found[0], sep_mark=found[1])
     return _FORMATS[kind](table, names)

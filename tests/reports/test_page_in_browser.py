@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,28 @@ def test_a_table_is_sorted_by_its_heads_and_searched(page: str) -> None:
         search = driver.find_element(By.CSS_SELECTOR, "#stores input[type=search]")
         search.send_keys("HARBOUR")
         assert [text for text in column(0) if text] == ["Harbour Mall (harbour)"]
+
+
+def test_in_a_locale_tables_are_sorted_and_charts_written_in_its_forms(tmp_path: Path) -> None:
+    ra.write_reports(ra.load("data_samples/organisation"), tmp_path, page=True, locale="de_DE")
+    with browser(DESKTOP) as driver:
+        driver.get((tmp_path / "report.html").as_uri())
+        wait(driver, "document.documentElement.dataset.drawn")
+        assert said(driver) == []
+        driver.find_elements(By.CSS_SELECTOR, "#stores th button")[2].send_keys(Keys.ENTER)
+        rows = driver.find_elements(By.CSS_SELECTOR, "#stores tbody tr")
+        net = [row.find_elements(By.TAG_NAME, "td")[2].text for row in rows]
+        assert net[-1] == "23.864"
+        assert [int(text.replace(".", "")) for text in net] == sorted(
+            int(text.replace(".", "")) for text in net
+        )
+        texts = driver.find_elements(By.CSS_SELECTOR, "#net .chart text")
+        assert "20.000" in {text.text for text in texts}
+        cell = driver.find_elements(By.CSS_SELECTOR, "#flows .mark-rect path")[0]
+        driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", cell)
+        ActionChains(driver).move_to_element(cell).perform()
+        tip = wait(driver, "document.querySelector('#vg-tooltip-element.visible')?.innerText")
+        assert re.search(r"\d\.\d{3}\b", tip)
 
 
 def test_on_paper_all_tables_are_open(page: str, tmp_path: Path) -> None:
