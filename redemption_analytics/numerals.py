@@ -81,7 +81,7 @@ def number(value: float) -> str:
     return f"{int(shown):,}" if whole else f"{shown:,}"
 
 
-def many(count: int, name: str) -> str:
+def many(count: float, name: str) -> str:
     """Write how many there are of what has a name.
 
     >>> many(1, "answer"), many(1200, "file")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import altair as alt
 
 from redemption_analytics.metrics.sums import counted
-from redemption_analytics.numerals import number
+from redemption_analytics.numerals import many, number
 from redemption_analytics.plot.groups import plain_rows
 from redemption_analytics.plot.look import (
     BLUE,
@@ -119,4 +119,5 @@ def _said(kind: Kind, pairs: list[dict[str, Any]]) -> str:
     of_kind = [row for row in pairs if row["kind"] == kind]
     count = sum(row["customers"] for row in of_kind)
     missing = sum(row["customers"] for row in of_kind if row["state"] == _TRUNCATED)
-    return f"{kind}: {number(missing)} of {number(count)} customers miss redemptions."
+    miss = "misses" if missing == 1 else "miss"
+    return f"{kind}: {number(missing)} of {many(count, 'customer')} {miss} redemptions."

@@ -9,7 +9,7 @@ import altair as alt
 
 from redemption_analytics.metrics import net_points as measure
 from redemption_analytics.metrics.grouping import By, names
-from redemption_analytics.numerals import number
+from redemption_analytics.numerals import many, number
 from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
@@ -82,10 +82,13 @@ def net_points(
 def drawn(groups: Groups, columns: Sequence[str], basis: Basis) -> Chart:
     """Draw net points in groups; the words tell the sums of what is drawn."""
     redeemed, reversed_, net = (
-        number(sum(row[name] for row in groups.rows))
+        sum(row[name] for row in groups.rows)
         for name in ("points_redeemed", "points_reversed", "net_points")
     )
-    said = f"{redeemed} points redeemed, {reversed_} came back, {net} remain."
+    said = (
+        f"{many(redeemed, 'point')} redeemed, {number(reversed_)} came back,"
+        f" {number(net)} remain{'s' if net == 1 else ''}."
+    )
     chart = _along_time(groups, basis) if groups.period else _by_group(groups)
     title = f"Net points{by_words(columns)}"
     return chart.properties(**titled(title, said, groups.said))

@@ -11,7 +11,7 @@ import altair as alt
 from redemption_analytics.metrics import reversal_rates as measure
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.moments import Moment, Span, span
-from redemption_analytics.numerals import number, percent
+from redemption_analytics.numerals import many, percent
 from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
@@ -80,7 +80,7 @@ def drawn(groups: Groups, columns: Sequence[str], total: Any, within: Span | Non
     (row,) = plain_rows(total)
     overall = row["redemption_reversal_rate"]
     said = (
-        f"Of {number(row['redemptions'])} redemptions, {percent(overall)} were reversed"
+        f"Of {many(row['redemptions'], 'redemption')}, {percent(overall)} were reversed"
         " (dashed line). Bars: 95 % interval."
     )
     limit = "" if within is None else _limit(span(within, "within"))

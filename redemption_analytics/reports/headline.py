@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from redemption_analytics.numerals import fixed, number, percent
+from redemption_analytics.numerals import fixed, many, number, percent
 from redemption_analytics.reports.money import Money
 from redemption_analytics.reports.reported import Reported
 
@@ -97,7 +97,7 @@ def _rate(tables: Mapping[str, pa.Table], about: Reported) -> list[Card]:
             "Reversal rate so far",
             percent(here["redemption_reversal_rate"]),
             [_change_of_rate(row, about) for row in compared],
-            f"of {number(here['redemptions'])} redemptions of the period; earlier ones as they were"
+            f"of {many(here['redemptions'], 'redemption')} of the period; earlier ones as they were"
             " at the same age",
         )
     ]

@@ -73,7 +73,6 @@ def render(
     starter = [(folder / name).read_text("utf-8") for name in (numbers, "report.js")]
     script = scripts("\n".join(starter))
     findings = quality.in_words(tables["audit.parquet"])
-    moment = as_of or datetime.min
     read = sources(r)
     page = template.render(
         as_of="" if as_of is None else moment_name(as_of),
@@ -82,7 +81,7 @@ def render(
         read=read,
         answers=many(sum(row["responses"] for row in read), "answer"),
         cards=[] if as_of is None else headline(tables, about, money),
-        sections=sections(known, tables, about, moment, money),
+        sections=[] if as_of is None else sections(known, tables, about, as_of, money),
         verdict=quality.verdict(findings),
         findings=findings,
         pressing=[finding for finding in findings if finding.severity != "info"][:3],

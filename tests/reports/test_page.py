@@ -292,6 +292,22 @@ def test_a_section_without_figures_says_so_and_draws_no_empty_axes(tmp_path: Pat
         assert said in text
 
 
+def test_where_nothing_has_a_time_there_is_no_first_month_of_the_calendar(tmp_path: Path) -> None:
+    for r in (ra.Redemptions(), load([redemption("a", 5, None)], [coupon(1, None)])):
+        text = text_of_whole(page_of(r, tmp_path, allow_empty=True))
+        assert "Nothing in the data has a time." in text
+        assert "January" not in text
+        assert "Data quality" in text
+
+
+def test_of_one_the_words_are_of_one(tmp_path: Path) -> None:
+    r = load([redemption("a", 1, "2026-01-10")])
+    text = text_of_whole(page_of(r, tmp_path, as_of="2026-04-10"))
+    assert "Of 1 redemption, 0.0 % were reversed" in text
+    assert not re.search(r"\b1 (redemptions|stores|tills|months|files|answers|groups)\b", text)
+    assert ra.plot.net_points(r).title.subtitle[0] == "1 point redeemed, 0 came back, 1 remains."
+
+
 def test_stores_are_ranked_by_net_points_of_the_period(
     organisation: ra.Redemptions, sample: str
 ) -> None:
