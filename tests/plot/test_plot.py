@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -199,6 +200,24 @@ def test_long_names_that_begin_alike_keep_the_ends_that_tell_them_apart(name: st
     shown = labels_shown(chart_of(r, name, {"by": "store_code"}))
     assert len(shown) == 5
     assert all(re.fullmatch(r"Metro.*….*00000\d", text) for text in shown)
+
+
+def test_long_names_that_look_like_code_are_shown_as_texts_in_short() -> None:
+    hostile = [
+        '"], alert(1)) //',
+        "\\'\\\"`${1}",
+        "__proto__ 🎁 ]['",
+        "</script><b>&",
+        "\u2028\u202e\x1b[",
+    ]
+    names = [f"{name}{'x' * 60}{name[::-1]}" for name in hostile]
+    chart = ra.plot.net_points(
+        load([redemption(f"r{n}", 9, store=name) for n, name in enumerate(names)]), by="store_code"
+    )
+    texts = [html.unescape(text) for text in re.findall(r">([^<>]*…[^<>]*)</text>", drawn(chart))]
+    labels = {row["label"] for row in rows_of(chart)}
+    assert sorted(texts) == sorted(shorter(sorted(labels)).values())
+    assert len(texts) == len(names)
 
 
 def test_names_are_no_longer_than_their_room_and_each_is_another() -> None:
