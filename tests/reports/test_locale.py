@@ -117,7 +117,8 @@ def test_numbers_are_babels(name: str, value: float) -> None:
 
 def test_what_babel_leaves_out_of_swiss_numbers_is_there() -> None:
     with written_in(locale_of("de_CH")):
-        assert numerals.number(1_422_022.5) == "1'422'022.5"
+        written = numerals.number(1_422_022.5)
+    assert re.fullmatch(r"1['\u2019]422['\u2019]022\.5", written)  # which one is up to its version
 
 
 @pytest.mark.parametrize("name", LOCALES)
