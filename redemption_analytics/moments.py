@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from redemption_analytics.errors import refused
+from redemption_analytics.numerals import clock, day_name
 
 #: What is read as a moment of the organisation's wall clock.
 Moment: TypeAlias = str | date | datetime
@@ -239,5 +240,5 @@ def moment_name(moment: datetime) -> str:
     >>> moment_name(datetime(2026, 10, 31, 23, 59, 59, 999999)), moment_name(datetime(2026, 11, 1))
     ('the end of 31 October 2026', '1 November 2026, 00:00')
     """
-    day = f"{moment.day} {moment:%B %Y}"
-    return f"the end of {day}" if moment.time() == time.max else f"{day}, {moment:%H:%M}"
+    day = day_name(moment)
+    return f"the end of {day}" if moment.time() == time.max else f"{day}, {clock(moment)}"

@@ -16,6 +16,7 @@ from redemption_analytics.cli.verdicts import leave, rows, told
 from redemption_analytics.errors import UsageError
 from redemption_analytics.flags import loading
 from redemption_analytics.options import DEFAULTS, LoadOptions, Period
+from redemption_analytics.reports.appearance import TITLE, Appearance
 from redemption_analytics.reports.extra import PAGE, REMEDY, WORKBOOK
 
 _RATES = [
@@ -52,6 +53,27 @@ def report(
     currency: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What that is in: EUR, say.")
     ] = None,
+    title: Annotated[str, typer.Option(metavar="TEXT", help="What the report is called.")] = TITLE,
+    organisation: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Whose it is, which stands before the title."),
+    ] = None,
+    stylesheet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSS in UTF-8, 1 MB at most, that is put after the page's own style; it can load"
+            " nothing.",
+        ),
+    ] = None,
+    locale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How the page writes numbers and dates: with de_DE 1.422.022 and 20.11.2026. Words"
+            " stay English.",
+        ),
+    ] = None,
     page: Annotated[
         bool | None,
         typer.Option(
@@ -77,6 +99,7 @@ def report(
     moment = end(as_of, "as_of")  # before anything is read
     worth = _point_value(point_value or [])
     Money.of(worth, currency)
+    Appearance.of(title, organisation, stylesheet, locale)
     gate = Gate.of(strict, fail_on, max_rejected)
     r = bundle(source, options)
     files = ra.write_reports(
@@ -86,6 +109,10 @@ def report(
         as_of=as_of,
         point_value=worth,
         currency=currency,
+        title=title,
+        organisation=organisation,
+        stylesheet=stylesheet,
+        locale=locale,
         page=page,
         excel=excel,
         allow_empty=options["allow_empty"],

@@ -35,8 +35,8 @@ def library() -> ctypes.CDLL:
     if not FILE.exists() and _SOURCES.exists():
         raise RedemptionAnalyticsError(
             f"the package is imported from its sources in {_SOURCES.parents[2]}, where the native"
-            ' reader is not built. Build it there: pip install --editable "."; or, where the package'
-            " is installed, start Python in another folder"
+            ' reader is not built. Build it there: pip install --editable "."; or, where the'
+            " package is installed, start Python in another folder"
         )
     try:
         loaded = ctypes.CDLL(str(FILE))

@@ -9,9 +9,9 @@ import altair as alt
 from redemption_analytics.metrics import cohorts as measure
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.moments import Moment
+from redemption_analytics.numerals import percent as in_percent
 from redemption_analytics.plot.groups import Groups, by_words, grouped
 from redemption_analytics.plot.look import INK, NUMBER, PERCENT, ROW, Chart, inline, layered, titled
-from redemption_analytics.plot.look import percent as in_percent
 from redemption_analytics.tables.arguments import public
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def cohorts(
     groups = groups.only("points_redeemed")
     rows = [row for row in groups.rows if row["cumulative_rate"] is not None]
     title = f"Points back by month of redemption{by_words(columns)}"
-    return _drawn(groups, rows).properties(**titled(title, _said(rows, months), groups.note))
+    return _drawn(groups, rows).properties(**titled(title, _said(rows, months), groups.said))
 
 
 def _said(rows: list[dict[str, Any]], months: int) -> str:
@@ -90,8 +90,8 @@ def _drawn(groups: Groups, rows: list[dict[str, Any]]) -> Chart:
     scale = alt.Scale(scheme="blues", domain=[0, highest or 1])
     legend = alt.Legend(title="points back (%)", format=PERCENT)
     tips = [
-        alt.Tooltip("period:N", title=" "),
-        alt.Tooltip("months_after:Q", title="months after"),
+        alt.Tooltip("period:N", title="month of redemption"),
+        alt.Tooltip("months_after:Q", format=NUMBER, title="months after"),
         alt.Tooltip("cumulative_rate:Q", format=PERCENT, title="share of points back"),
         alt.Tooltip("cumulative_points_reversed:Q", format=NUMBER, title="points back"),
         alt.Tooltip("points_reversed:Q", format=NUMBER, title="of these in this month"),
@@ -109,6 +109,7 @@ def _drawn(groups: Groups, rows: list[dict[str, Any]]) -> Chart:
             y,
             alt.Text("cumulative_rate:Q", format=PERCENT),
             color=alt.condition(dark, alt.value("white"), alt.value(INK)),
+            tooltip=tips,
         ),
     )
     size = {"width": alt.Step(_CELL), "height": alt.Step(ROW)}

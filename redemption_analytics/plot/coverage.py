@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import altair as alt
 
 from redemption_analytics.metrics.sums import counted
+from redemption_analytics.numerals import many, number
 from redemption_analytics.plot.groups import plain_rows
 from redemption_analytics.plot.look import (
     BLUE,
@@ -16,7 +17,6 @@ from redemption_analytics.plot.look import (
     inline,
     layered,
     named_colours,
-    number,
     titled,
 )
 from redemption_analytics.tables.arguments import public
@@ -59,7 +59,7 @@ def coverage(r: Redemptions) -> alt.FacetChart:
     line = (
         alt.Chart()
         .transform_aggregate(groupby=["kind"])
-        .transform_calculate(start="0", end=str(most))
+        .transform_calculate(start="0", end=str(most), meaning="'as many loaded as said'")
     )
     colours = named_colours({_WHOLE: BLUE, _TRUNCATED: VERMILION})
     shapes = alt.Scale(domain=[_WHOLE, _TRUNCATED], range=["circle", "diamond"])
@@ -73,14 +73,19 @@ def coverage(r: Redemptions) -> alt.FacetChart:
             alt.Shape("state:N", scale=shapes, legend=colours["legend"]),
             alt.Size("customers:Q", scale=alt.Scale(range=[60, 400]), legend=None),
             tooltip=[
-                alt.Tooltip("said:Q", format=NUMBER),
-                alt.Tooltip("here:Q", format=NUMBER, title="loaded"),
-                alt.Tooltip("customers:Q", format=NUMBER),
+                alt.Tooltip("said:Q", format=NUMBER, title="redemptions said"),
+                alt.Tooltip("here:Q", format=NUMBER, title="redemptions loaded"),
+                alt.Tooltip("customers:Q", format=NUMBER, title="customers"),
+                alt.Tooltip("state:N", title="these are"),
             ],
         )
     )
     diagonal = line.mark_rule(color=GREY, strokeDash=[4, 4]).encode(
-        x="start:Q", y="start:Q", x2="end:Q", y2="end:Q"
+        x="start:Q",
+        y="start:Q",
+        x2="end:Q",
+        y2="end:Q",
+        tooltip=[alt.Tooltip("meaning:N", title="on the line")],
     )
     header = alt.Header(title=None, labelFontWeight="bold")
     return (
@@ -114,4 +119,5 @@ def _said(kind: Kind, pairs: list[dict[str, Any]]) -> str:
     of_kind = [row for row in pairs if row["kind"] == kind]
     count = sum(row["customers"] for row in of_kind)
     missing = sum(row["customers"] for row in of_kind if row["state"] == _TRUNCATED)
-    return f"{kind}: {number(missing)} of {number(count)} customers miss redemptions."
+    miss = "misses" if missing == 1 else "miss"
+    return f"{kind}: {number(missing)} of {many(count, 'customer')} {miss} redemptions."

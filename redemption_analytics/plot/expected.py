@@ -10,6 +10,7 @@ import altair as alt
 from redemption_analytics.metrics import expected_reversals as measure
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.moments import Moment, Span
+from redemption_analytics.numerals import number, rounded
 from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
@@ -18,14 +19,7 @@ from redemption_analytics.plot.groups import (
     plain_rows,
     time_axis,
 )
-from redemption_analytics.plot.look import (
-    NUMBER,
-    VERMILION,
-    Chart,
-    number,
-    rounded,
-    titled,
-)
+from redemption_analytics.plot.look import NUMBER, VERMILION, Chart, titled
 from redemption_analytics.tables.arguments import public
 
 if TYPE_CHECKING:
@@ -86,7 +80,7 @@ def drawn(groups: Groups, columns: Sequence[str], total: Any) -> Chart:
     )
     chart = _along_time(groups) if groups.period else _by_group(groups)
     return chart.properties(
-        **titled(f"Points still expected back{by_words(columns)}", said, groups.note)
+        **titled(f"Points still expected back{by_words(columns)}", said, groups.said)
     )
 
 
@@ -95,17 +89,17 @@ def _axis() -> alt.Axis:
 
 
 def _by_group(groups: Groups) -> alt.LayerChart:
-    y, tips = groups.label(), _tips("label:N")
+    y, tips = groups.label(), _tips(groups)
     return groups.in_rows(
-        _interval().encode(y, alt.X("low:Q", axis=_axis()), alt.X2("high:Q")),
+        _interval().encode(y, alt.X("low:Q", axis=_axis()), alt.X2("high:Q"), tooltip=tips),
         _point().encode(y, alt.X("expected_points:Q", axis=_axis()), tooltip=tips),
     )
 
 
 def _along_time(groups: Groups) -> Chart:
-    x, tips = time_axis(groups, "middle", f"{groups.period} of redemption"), _tips("period:N")
+    x, tips = time_axis(groups, "middle", f"{groups.period} of redemption"), _tips(groups)
     return groups.along_time(
-        _interval().encode(x, alt.Y("low:Q", axis=_axis()), alt.Y2("high:Q")),
+        _interval().encode(x, alt.Y("low:Q", axis=_axis()), alt.Y2("high:Q"), tooltip=tips),
         _point().encode(x, alt.Y("expected_points:Q", axis=_axis()), tooltip=tips),
         shared=True,
     )
@@ -121,7 +115,7 @@ def _point() -> alt.Chart:
     return mark
 
 
-def _tips(first: str) -> list[alt.Tooltip]:
+def _tips(groups: Groups) -> list[alt.Tooltip]:
     amounts = {
         "expected_points": "points expected back",
         "low": "95 % interval from",
@@ -129,6 +123,6 @@ def _tips(first: str) -> list[alt.Tooltip]:
         "open_points": "open points",
         "open_redemptions": "open redemptions",
     }
-    return [alt.Tooltip(first, title=" ")] + [
+    return groups.tips() + [
         alt.Tooltip(f"{name}:Q", format=NUMBER, title=title) for name, title in amounts.items()
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import altair as alt
 
 from redemption_analytics.metrics import programs, stores, tills
+from redemption_analytics.numerals import day_format, day_name, many, marks, number
 from redemption_analytics.options import PERIODS
 from redemption_analytics.plot.look import FACET, HEIGHT, ROW, WIDTH, Chart, inline, layered
 from redemption_analytics.tables.frames import as_arrow
@@ -19,6 +22,9 @@ from redemption_analytics.visible import shortened
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
+
+#: How many letters of a label have room beside a chart on a phone.
+ROOM = 24
 
 #: The values that name a group, one for each column of ``by`` that is no period.
 Key: TypeAlias = tuple[Any, ...]
@@ -62,12 +68,20 @@ class Groups:
         The period that rows are of.
     note : str
         What is not shown, and what is not over; empty where all is.
+    order : str
+        In which order the groups are, and how many are not among them; empty for one.
     """
 
     rows: list[dict[str, Any]]
     labels: list[str]
     period: str | None
     note: str
+    order: str = ""
+
+    @property
+    def said(self) -> str:
+        """Say in which order groups are, what is not shown, and what is not over."""
+        return " ".join(filter(None, (self.order, self.note)))
 
     @property
     def periods(self) -> int:
@@ -120,9 +134,15 @@ class Groups:
         data = inline(self.rows)
         return layered(*charts, data=data).properties(width=WIDTH, height=ROW * len(self.labels))
 
+    def tips(self) -> list[alt.Tooltip]:
+        """Return what tells at a mark which group and which period it is of."""
+        group = [alt.Tooltip("label:N", title="group")] if self.grouped or not self.period else []
+        return group + ([alt.Tooltip("period:N", title=self.period)] if self.period else [])
+
     def label(self) -> alt.Y:
         """Return the axis of rows, the largest on top."""
-        return alt.Y("label:N", sort=self.labels, axis=alt.Axis(title=None, labelLimit=200))
+        axis = alt.Axis(title=None, labelLimit=200, **in_short(self.labels))
+        return alt.Y("label:N", sort=self.labels, axis=axis)
 
 
 def grouped(
@@ -184,9 +204,16 @@ def grouped(
     ordered = sorted(sizes, key=lambda label: (-sizes[label], label))
     shown = ordered[:most]
     if len(shown) < len(ordered):
-        notes.insert(0, f"The {len(shown)} largest of {len(ordered):,} groups.")
+        of = f"{number(len(shown))} largest of {many(len(ordered), 'group')}"
+        order = f"The {of}, by {_measure(size)}."
+    else:
+        order = f"The largest first, by {_measure(size)}." if len(shown) > 1 else ""
     drawn = [_drawable(row) for row in rows if row["label"] in set(shown)]
-    return Groups(drawn, shown, period, " ".join(notes))
+    return Groups(drawn, shown, period, " ".join(notes), order)
+
+
+def _measure(size: str) -> str:
+    return "how many are at risk" if size == "at_risk" else size.replace("_", " ")
 
 
 def _labels(
@@ -219,6 +246,51 @@ def told_apart(labels: Mapping[Key, str], taken: Iterable[str] = ()) -> dict[Key
     return found
 
 
+def in_short(labels: Sequence[str], most: int = ROOM) -> dict[str, Any]:
+    """Return what lets an axis, a legend or a header show labels in short; nothing if all are.
+
+    >>> in_short(["north", "south"])
+    {}
+    """
+    short = shorter(labels, most)
+    if not short:
+        return {}
+    # As lists: a label may be a name that objects have anyway.
+    place = f"indexof({json.dumps(list(short))}, datum.value)"
+    shown = json.dumps(list(short.values()))
+    return {"labelExpr": f"{place} < 0 ? datum.label : {shown}[{place}]"}
+
+
+def shorter(labels: Sequence[str], most: int = ROOM) -> dict[str, str]:
+    """Return those labels that are too long as they are shown: each another, with its end.
+
+    >>> found = shorter(["Shop of the North, 1st floor", "Shop of the North, 2nd floor", "x"], 12)
+    >>> list(found.values())
+    ['Shop o…floor', '…, 2nd floor']
+    """
+    found: dict[str, str] = {}
+    taken = {label for label in labels if _width(label) <= most}
+    for label in dict.fromkeys(labels):
+        if label in taken:
+            continue
+        letters = max(most * len(label) // _width(label), 5)
+        short = shortened(label, letters)
+        if short in taken:
+            short = f"…{label[1 - letters :]}"
+        count, first = 1, short
+        while short in taken:
+            count += 1
+            short = f"{first} ({count})"
+        taken.add(short)
+        found[label] = short
+    return found
+
+
+def _width(label: str) -> int:
+    """Count the letters of a label, those of Chinese, Japanese and Korean as two."""
+    return len(label) + sum(unicodedata.east_asian_width(letter) in "WF" for letter in label)
+
+
 def plain_rows(metric: Any) -> list[dict[str, Any]]:
     """Read a small frame of any kind into dicts."""
     rows: list[dict[str, Any]] = as_arrow(metric).to_pylist()
@@ -238,7 +310,7 @@ def _label(value: Any, names: Mapping[Any, str], column: str) -> str:
         return f"no {_word(column)}"
     name = names.get(value)
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d}"
+        return f"{value:%Y-%m-%d}" if marks() is None else day_name(value)
     if name is None or name.casefold() == str(value).casefold():
         return name or str(value)
     return f"{name} ({value})"
@@ -285,7 +357,7 @@ def time_axis(groups: Groups, field: str, title: str) -> alt.X:
     moments = sorted({(row["start"], row["middle"], row["end"]) for row in groups.rows})
     axis = alt.Axis(
         title=title,
-        format=_AXIS_FORMATS[groups.period or "month"],
+        format=_axis_format(groups.period or "month"),
         grid=False,
         labelOverlap="greedy",
         values=[
@@ -297,6 +369,11 @@ def time_axis(groups: Groups, field: str, title: str) -> alt.X:
     if moments and field == "middle":  # bars make the room that points would lack
         scale = alt.Scale(type="utc", domain=[_epoch(moments[0][0]), _epoch(moments[-1][2])])
     return alt.X(f"{field}:T", scale=scale, axis=axis)
+
+
+def _axis_format(period: str) -> str:
+    given = day_format() if period in ("day", "week") else None
+    return given or _AXIS_FORMATS[period]
 
 
 def faded(over: float = 1) -> Any:

@@ -72,45 +72,13 @@ def layered(*charts: alt.Chart, data: Any = alt.Undefined) -> alt.LayerChart:
     return cast(alt.LayerChart, together)
 
 
+def hovered(marks: alt.Chart) -> alt.Chart:
+    """Return points that are not seen, to be pointed at: a line tells of its first row only."""
+    points: alt.Chart = marks.mark_point(filled=True, size=180, opacity=0)
+    return points
+
+
 def named_colours(names: dict[str, str]) -> dict[str, Any]:
     """Return the scale and the legend of marks that have names."""
     scale = alt.Scale(domain=list(names), range=list(names.values()))
     return {"scale": scale, "legend": alt.Legend(title=None, orient="top", labelLimit=0)}
-
-
-def number(value: float) -> str:
-    """Write a count or a sum of points for people, to the last point.
-
-    >>> number(1422022), number(2318.125), number(12.0), number(11.8 + 0.1 + 0.1)
-    ('1,422,022', '2,318.125', '12', '12')
-    """
-    shown = round(value, 3)
-    whole = isinstance(shown, int) or shown.is_integer()
-    return f"{int(shown):,}" if whole else f"{shown:,}"
-
-
-def many(count: int, name: str) -> str:
-    """Write how many there are of what has a name.
-
-    >>> many(1, "answer"), many(1200, "file")
-    ('1 answer', '1,200 files')
-    """
-    return f"{number(count)} {name}" if count == 1 else f"{number(count)} {name}s"
-
-
-def rounded(value: float) -> str:
-    """Write an estimate for people, without digits that mean nothing.
-
-    >>> rounded(2318.55), rounded(0.125)
-    ('2,319', '0.1')
-    """
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}"
-
-
-def percent(share: float | None) -> str:
-    """Write a share for people.
-
-    >>> percent(0.08107), percent(None)
-    ('8.1 %', 'unknown')
-    """
-    return "unknown" if share is None else f"{share * 100:.1f} %"

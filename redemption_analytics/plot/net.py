@@ -9,6 +9,7 @@ import altair as alt
 
 from redemption_analytics.metrics import net_points as measure
 from redemption_analytics.metrics.grouping import By, names
+from redemption_analytics.numerals import many, number
 from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
@@ -23,8 +24,8 @@ from redemption_analytics.plot.look import (
     NUMBER,
     VERMILION,
     Chart,
+    hovered,
     named_colours,
-    number,
     titled,
 )
 from redemption_analytics.tables.arguments import public
@@ -81,20 +82,23 @@ def net_points(
 def drawn(groups: Groups, columns: Sequence[str], basis: Basis) -> Chart:
     """Draw net points in groups; the words tell the sums of what is drawn."""
     redeemed, reversed_, net = (
-        number(sum(row[name] for row in groups.rows))
+        sum(row[name] for row in groups.rows)
         for name in ("points_redeemed", "points_reversed", "net_points")
     )
-    said = f"{redeemed} points redeemed, {reversed_} came back, {net} remain."
+    said = (
+        f"{many(redeemed, 'point')} redeemed, {number(reversed_)} came back,"
+        f" {number(net)} remain{'s' if net == 1 else ''}."
+    )
     chart = _along_time(groups, basis) if groups.period else _by_group(groups)
     title = f"Net points{by_words(columns)}"
-    return chart.properties(**titled(title, said, groups.note))
+    return chart.properties(**titled(title, said, groups.said))
 
 
 def _along_time(groups: Groups, basis: Basis) -> Chart:
     of_what = " of redemption" if basis == "redemption" else ""
     x = time_axis(groups, "start", f"{groups.period}{of_what}")
     start, end, middle = alt.X("start:T"), alt.X2("end:T"), alt.X("middle:T")
-    zero, tips = alt.Y2Datum(0), _tips("period:N", groups)
+    zero, tips, high = alt.Y2Datum(0), _tips(groups), alt.Y("net_points:Q")
     bars = alt.Chart().mark_bar(stroke="white", strokeWidth=1)
     line = alt.Chart().mark_line(point=alt.OverlayMarkDef(size=18, aria=False), strokeWidth=1.5)
     return groups.along_time(
@@ -102,13 +106,14 @@ def _along_time(groups: Groups, basis: Basis) -> Chart:
         _named(bars, _REVERSED).encode(
             start, end, alt.Y("down:Q"), zero, opacity=faded(), tooltip=tips
         ),
-        _named(line, _NET).encode(middle, alt.Y("net_points:Q"), tooltip=tips),
+        _named(line, _NET).encode(middle, high),
+        hovered(alt.Chart()).encode(middle, high, tooltip=tips),
         shared=False,
     )
 
 
 def _by_group(groups: Groups) -> alt.LayerChart:
-    y, tips = groups.label(), _tips("label:N", groups)
+    y, tips = groups.label(), _tips(groups)
     bars = alt.Chart().mark_bar()
     ticks = alt.Chart().mark_tick(thickness=3, height=16)
     return groups.in_rows(
@@ -129,10 +134,8 @@ def _named(chart: alt.Chart, name: str) -> alt.Chart:
     )
 
 
-def _tips(first: str, groups: Groups) -> list[alt.Tooltip]:
-    amounts = [
+def _tips(groups: Groups) -> list[alt.Tooltip]:
+    return groups.tips() + [
         alt.Tooltip(f"{name}:Q", format=NUMBER, title=name.replace("_", " "))
         for name in ("redemptions", "points_redeemed", "points_reversed", "net_points")
     ]
-    label = [alt.Tooltip("label:N", title="group")] if groups.grouped else []
-    return [*label, *([alt.Tooltip(first, title=" ")] if "period" in first else []), *amounts]

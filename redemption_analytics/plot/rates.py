@@ -11,6 +11,7 @@ import altair as alt
 from redemption_analytics.metrics import reversal_rates as measure
 from redemption_analytics.metrics.grouping import By, names
 from redemption_analytics.moments import Moment, Span, span
+from redemption_analytics.numerals import many, percent
 from redemption_analytics.plot.groups import (
     NEWEST,
     Groups,
@@ -20,22 +21,13 @@ from redemption_analytics.plot.groups import (
     plain_rows,
     time_axis,
 )
-from redemption_analytics.plot.look import (
-    BLUE,
-    GREY,
-    NUMBER,
-    PERCENT,
-    Chart,
-    number,
-    percent,
-    titled,
-)
+from redemption_analytics.plot.look import BLUE, GREY, NUMBER, PERCENT, Chart, hovered, titled
 from redemption_analytics.tables.arguments import public
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
-_RATE = "share of redemptions reversed (%)"
+_RATE = "redemptions reversed (%)"
 
 
 @public
@@ -88,12 +80,12 @@ def drawn(groups: Groups, columns: Sequence[str], total: Any, within: Span | Non
     (row,) = plain_rows(total)
     overall = row["redemption_reversal_rate"]
     said = (
-        f"Of {number(row['redemptions'])} redemptions, {percent(overall)} were reversed"
+        f"Of {many(row['redemptions'], 'redemption')}, {percent(overall)} were reversed"
         " (dashed line). Bars: 95 % interval."
     )
     limit = "" if within is None else _limit(span(within, "within"))
     chart = _along_time(groups, overall) if groups.period else _by_group(groups, overall)
-    return chart.properties(**titled(f"Reversal rate{by_words(columns)}", said, limit, groups.note))
+    return chart.properties(**titled(f"Reversal rate{by_words(columns)}", said, limit, groups.said))
 
 
 def _limit(within: timedelta) -> str:
@@ -106,24 +98,27 @@ def _along_time(groups: Groups, overall: float | None) -> Chart:
     title = "reversed (%)" if groups.grouped else _RATE
     y = alt.Y("redemption_reversal_rate:Q", axis=_percents(title))
     low, high = alt.Y("ci_low:Q", axis=_percents(title)), alt.Y2("ci_high:Q")
-    marks = alt.Chart()
+    marks, tips = alt.Chart(), _tips(groups)
     return groups.along_time(
         _overall(overall).encode(alt.Y("overall:Q", axis=_percents(title))),
-        marks.mark_rule(color=BLUE, strokeWidth=2).encode(x, low, high, opacity=faded(0.6)),
+        marks.mark_rule(color=BLUE, strokeWidth=2).encode(
+            x, low, high, opacity=faded(0.6), tooltip=tips
+        ),
         marks.mark_line(color=BLUE, strokeWidth=1).encode(x, y),
-        _point().encode(x, y, opacity=faded(), tooltip=_tips("period:N")),
+        _point().encode(x, y, opacity=faded(), tooltip=tips),
+        hovered(marks).encode(x, y, tooltip=tips),
         shared=True,
     )
 
 
 def _by_group(groups: Groups, overall: float | None) -> alt.LayerChart:
-    y = groups.label()
+    y, tips = groups.label(), _tips(groups)
     x = alt.X("redemption_reversal_rate:Q", axis=_percents(_RATE), scale=alt.Scale(zero=True))
     low, high = alt.X("ci_low:Q", axis=_percents(_RATE)), alt.X2("ci_high:Q")
     return groups.in_rows(
         _overall(overall).encode(alt.X("overall:Q", axis=_percents(_RATE))),
-        alt.Chart().mark_rule(color=BLUE, strokeWidth=2).encode(y, low, high),
-        _point().encode(y, x, tooltip=_tips("label:N")),
+        alt.Chart().mark_rule(color=BLUE, strokeWidth=2).encode(y, low, high, tooltip=tips),
+        _point().encode(y, x, tooltip=tips),
     )
 
 
@@ -136,20 +131,21 @@ def _overall(overall: float | None) -> alt.Chart:
     """Draw the rate of all, once for each group: a facet has its own rows only."""
     value = "null" if overall is None else repr(overall)
     once = alt.Chart().transform_aggregate(groupby=["label"]).transform_calculate(overall=value)
+    tip = alt.Tooltip("overall:Q", format=PERCENT, title="share reversed of all redemptions")
     mark: alt.Chart = once.mark_rule(color=GREY, strokeDash=[4, 4])
-    return mark
+    return mark.encode(tooltip=[tip])
 
 
 def _percents(title: str) -> alt.Axis:
     return alt.Axis(title=title, format=PERCENT)
 
 
-def _tips(first: str) -> list[alt.Tooltip]:
+def _tips(groups: Groups) -> list[alt.Tooltip]:
     return [
-        alt.Tooltip(first, title=" "),
+        *groups.tips(),
         alt.Tooltip("redemption_reversal_rate:Q", format=PERCENT, title="share reversed"),
         alt.Tooltip("ci_low:Q", format=PERCENT, title="95 % interval from"),
         alt.Tooltip("ci_high:Q", format=PERCENT, title="to"),
         alt.Tooltip("reversed_redemptions:Q", format=NUMBER, title="reversed redemptions"),
-        alt.Tooltip("redemptions:Q", format=NUMBER),
+        alt.Tooltip("redemptions:Q", format=NUMBER, title="redemptions"),
     ]

@@ -11,6 +11,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from redemption_analytics.numerals import for_charts
 from redemption_analytics.plot.look import Chart
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -51,10 +52,18 @@ def embedded(chart: Chart) -> Embedded:
     bare.title = alt.Undefined
     size = alt.AutoSizeParams(type="fit-x", contains="padding")
     spec = bare.properties(width="container", autosize=size).to_dict(validate=False)
-    spec["config"] = _CONFIG
-    fixed = spec | {"width": _STILL_WIDTH}
+    spec["config"] = _CONFIG | for_charts()
+    fixed = _without_hovered(spec) | {"width": _STILL_WIDTH}
     still = vl_convert.vegalite_to_svg(fixed, vl_version=_version())
     return Embedded(title.text, list(title.subtitle), spec, still)
+
+
+def _without_hovered(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a chart without the marks that are there to be pointed at only."""
+    layers = spec.get("layer")
+    if layers is None:
+        return spec
+    return spec | {"layer": [layer for layer in layers if layer["mark"].get("opacity") != 0]}
 
 
 @cache

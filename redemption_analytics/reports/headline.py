@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from redemption_analytics.plot.look import number, percent
+from redemption_analytics.numerals import fixed, many, number, percent
 from redemption_analytics.reports.money import Money
 from redemption_analytics.reports.reported import Reported
 
@@ -82,7 +82,7 @@ def _change(value: float, earlier: float) -> str:
     direction = "up" if value > earlier else "down"
     if not earlier:
         return f"{direction} from {number(earlier)} in "
-    return f"{direction} {abs(value - earlier) / abs(earlier) * 100:,.1f} % from "
+    return f"{direction} {percent(abs(value - earlier) / abs(earlier))} from "
 
 
 def _rate(tables: Mapping[str, pa.Table], about: Reported) -> list[Card]:
@@ -97,7 +97,7 @@ def _rate(tables: Mapping[str, pa.Table], about: Reported) -> list[Card]:
             "Reversal rate so far",
             percent(here["redemption_reversal_rate"]),
             [_change_of_rate(row, about) for row in compared],
-            f"of {number(here['redemptions'])} redemptions of the period; earlier ones as they were"
+            f"of {many(here['redemptions'], 'redemption')} of the period; earlier ones as they were"
             " at the same age",
         )
     ]
@@ -108,7 +108,8 @@ def _change_of_rate(row: Mapping[str, float | datetime | None], about: Reported)
     change, low, high = (row[name] for name in ("change", "ci_low", "ci_high"))
     if not isinstance(change, float) or not isinstance(low, float) or not isinstance(high, float):
         return f"no redemptions to compare with in {earlier}"
-    said = f"{_difference(change)} from {earlier} (95 %: {low * 100:+.1f} to {high * 100:+.1f})"
+    ends = " to ".join(fixed(end * 100, 1, signed=True) for end in (low, high))
+    said = f"{_difference(change)} from {earlier} (95 %: {ends})"
     return said if low > 0 or high < 0 else f"{said}, no more than chance"
 
 
@@ -118,4 +119,4 @@ def _difference(share: float) -> str:
     >>> _difference(0.0123), _difference(-0.02)
     ('+1.2 %-points', '-2.0 %-points')
     """
-    return f"{share * 100:+.1f} %-points"
+    return f"{fixed(share * 100, 1, signed=True)} %-points"

@@ -32,6 +32,7 @@ def manifest(
     as_of: datetime | None,
     money: Money | None,
     files: Mapping[str, Any],
+    appearance: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return what a report was made from and what is in it.
 
@@ -39,7 +40,8 @@ def manifest(
     -------
     dict
         generator, version, period, as_of, point_value (by program, or of all) and currency where
-        they were given, read (sources with their export times, digests and answers),
+        they were given, title, organisation, stylesheet (its sha256) and locale where these were,
+        read (sources with their export times, digests and answers),
         passed_over (files that were not, and why), tables (their rows), ledger, versions, files
         (rows, bytes, sha256). Nothing in it depends on when or where the report is written.
     """
@@ -49,6 +51,7 @@ def manifest(
         "period": period,
         "as_of": as_of and as_of.isoformat(),
         **({} if money is None else {"point_value": money.described(), "currency": money.currency}),
+        **appearance,
         "read": sources(r),
         "passed_over": passed_over(r),
         "tables": {name: _rows(table) for name, table in r.tables.items()},

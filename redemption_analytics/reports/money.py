@@ -14,6 +14,7 @@ import pyarrow as pa
 from redemption_analytics.contract import DECIMAL_PLACES
 from redemption_analytics.errors import UsageError, refused
 from redemption_analytics.metrics import net_points
+from redemption_analytics.numerals import fixed
 from redemption_analytics.tables.frames import as_arrow
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Money:
         >>> Money(Decimal("0.01"), "EUR").text(Decimal("1234.5"))
         '1,234.50 EUR'
         """
-        return f"{amount:,.2f} {self.currency}".rstrip()
+        return f"{fixed(amount, 2)} {self.currency}".rstrip()
 
     def described(self) -> dict[str, str]:
         """Write the values, by program where they differ.

@@ -12,8 +12,9 @@ import markupsafe
 import redemption_analytics
 from redemption_analytics.audits import notation
 from redemption_analytics.moments import moment_name
-from redemption_analytics.plot.look import many
+from redemption_analytics.numerals import many, marks
 from redemption_analytics.reports import quality
+from redemption_analytics.reports.appearance import Appearance
 from redemption_analytics.reports.embedding import fingerprint, scripts
 from redemption_analytics.reports.headline import headline
 from redemption_analytics.reports.manifest import sources
@@ -37,7 +38,8 @@ def render(
     tables: Tables,
     about: Reported,
     as_of: datetime | None,
-    money: Money | None = None,
+    money: Money | None,
+    appearance: Appearance,
 ) -> str:
     """Write the page.
 
@@ -55,6 +57,8 @@ def render(
         The moment of the report; None where nothing has a time.
     money
         What points are worth, if that is known.
+    appearance
+        Its title, whose it is, and its style.
     """
     folder = files("redemption_analytics.reports") / "templates"
     environment = jinja2.Environment(
@@ -65,9 +69,10 @@ def render(
         finalize=_shown,
     )
     template = environment.from_string((folder / "report.html.jinja").read_text("utf-8"))
-    script = scripts((folder / "report.js").read_text("utf-8"))
+    numbers = "numbers.js" if marks() is None else "numbers_of_locale.js"
+    starter = [(folder / name).read_text("utf-8") for name in (numbers, "report.js")]
+    script = scripts("\n".join(starter))
     findings = quality.in_words(tables["audit.parquet"])
-    moment = as_of or datetime.min
     read = sources(r)
     page = template.render(
         as_of="" if as_of is None else moment_name(as_of),
@@ -76,7 +81,7 @@ def render(
         read=read,
         answers=many(sum(row["responses"] for row in read), "answer"),
         cards=[] if as_of is None else headline(tables, about, money),
-        sections=sections(known, tables, about, moment, money),
+        sections=[] if as_of is None else sections(known, tables, about, as_of, money),
         verdict=quality.verdict(findings),
         findings=findings,
         pressing=[finding for finding in findings if finding.severity != "info"][:3],
@@ -85,7 +90,12 @@ def render(
         files=_in_full(tables),
         passed_over=passed_over(r.files),
         version=redemption_analytics.__version__,
-        style=(folder / "report.css").read_text("utf-8"),
+        many=many,
+        marks=marks(),
+        title=appearance.title,
+        organisation=appearance.organisation,
+        heading=appearance.heading,
+        style=(folder / "report.css").read_text("utf-8") + appearance.style,
         script=script,
         fingerprint=fingerprint(script),
     )

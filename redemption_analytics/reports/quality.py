@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from redemption_analytics.plot.look import many, number
+from redemption_analytics.numerals import many, number
 from redemption_analytics.visible import shortened
 
 #: What each finding of the audit means, for one case and for several, and what to do about it.

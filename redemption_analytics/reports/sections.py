@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redemption_analytics.contract import DECIMAL_PLACES
 from redemption_analytics.metrics import reversal_rates
 from redemption_analytics.metrics.expected import ADVICE
 from redemption_analytics.metrics.outliers import MIN_REDEMPTIONS, stands_out
 from redemption_analytics.moments import moment_name
+from redemption_analytics.numerals import fixed, many, number
 from redemption_analytics.options import Period
 from redemption_analytics.plot import curve, expected, flows, funnel, net, rates
 from redemption_analytics.plot.groups import Groups, grouped, names_of, plain_rows, told_apart
-from redemption_analytics.plot.look import many, number
 from redemption_analytics.reports.contents import SETTLED
 from redemption_analytics.reports.embedding import Embedded, embedded
 from redemption_analytics.reports.money import Money
@@ -132,6 +133,12 @@ def _reconciliation(r: Redemptions, tables: Tables, about: Reported) -> Section:
     rows = _in_order(groups)
     numbers = [name for name in here.column_names if name != "program_id"]
     total = {name: pc.sum(here[name]).as_py() or 0 for name in numbers}
+    if len(rows) < len(here):
+        others = {
+            name: round(total[name] - sum(row[name] for row in rows), DECIMAL_PLACES)
+            for name in numbers
+        }
+        rows.append(others | {"label": many(len(here) - len(rows), "other program")})
     words = [
         f"{number(total['opening_points'])} points were redeemed and had not come back when the"
         f" {about.grain} began; {number(total['points_redeemed'])} were redeemed in it and"
@@ -142,6 +149,7 @@ def _reconciliation(r: Redemptions, tables: Tables, about: Reported) -> Section:
         f" {number(total['reversed_of_other_periods'])} points came back in it of redemptions of"
         f" other {about.grain}s, and {number(total['reversed_in_other_periods'])} of its own in"
         " others.",
+        *([groups.order] if groups.order else []),
     ]
     account: Columns = {
         "label": ("Program", "text"),
@@ -201,8 +209,10 @@ def _stores(r: Redemptions, tables: Tables, about: Reported) -> Section:
         row["store_code"]: row
         for row in reversals.filter(pc.equal(reversals[about.grain], about.start)).to_pylist()
     }
-    here = points.filter(pc.equal(points[about.grain], about.start)).drop_columns([about.grain])
-    groups = grouped(r, here, ["store_code"], "points_redeemed", most=_STORES_LISTED)
+    all_here = points.filter(pc.equal(points[about.grain], about.start)).drop_columns([about.grain])
+    ranked = all_here.sort_by([("net_points", "descending"), ("store_code", "ascending")])
+    here = ranked[:_STORES_LISTED]
+    groups = grouped(r, here, ["store_code"], "net_points", most=_STORES_LISTED)
     if not groups.rows:
         words = [f"Nothing was redeemed in {about.name}."]
         return Section("stores", "Stores", "Stores", f"{about.name}.", words)
@@ -212,9 +222,9 @@ def _stores(r: Redemptions, tables: Tables, about: Reported) -> Section:
         trend = trends[row["store_code"]]
         row["trend"] = [trend.get(start, 0) for start in starts]
     words = [
-        f"{many(len(here), 'store')}, the one with the most net points first, by the date of the"
+        f"{many(len(all_here), 'store')}, by net points, the most first, by the date of the"
         " redemption.",
-        *([groups.note] if groups.note else []),
+        *([f"The first {number(len(here))} are shown."] if len(here) < len(all_here) else []),
         f"The line is of the net points of {many(len(starts), about.grain)}.",
     ]
     columns: Columns = {
@@ -256,6 +266,8 @@ def _rates(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> 
         "points_reversal_rate": ("Rate of points", "percent"),
     }
     rows = _in_order(of_period.only("redemptions"))
+    found = pc.sum(pc.greater(here["redemptions"], 0)).as_py() or 0
+    which = "" if len(rows) == found else f", the {len(rows)} largest of {number(found)} programs"
     return Section(
         "rates",
         "Reversal rates",
@@ -265,9 +277,11 @@ def _rates(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> 
         chart,
         [
             Shown(
-                f"Redemptions of {about.name}", page_table("rates-of-period", rows, columns), True
+                f"Redemptions of {about.name}{which}",
+                page_table("rates-of-period", rows, columns),
+                True,
             ),
-            Shown("All, within 30 days", page_table("rates", _in_order(groups), columns)),
+            Shown("The chart as a table", page_table("rates", _in_order(groups), columns)),
         ],
     )
 
@@ -350,10 +364,8 @@ def _tills(r: Redemptions, tables: Tables, about: Reported, as_of: datetime) -> 
     chart = embedded(funnel.drawn(r, of_period, ["till_code"])) if some else None
     words = [
         *(chart.said if chart else [f"No till has redemptions to compare in {about.name}."]),
-        "Each mark is a till. Between the lines lie 95 % and 99.8 % of tills of that size if they"
-        " differ by chance, and by nature as those that do not stand out. A till with fewer than"
-        f" {MIN_REDEMPTIONS} redemptions cannot stand out. One that does is a reason to look, not a"
-        " verdict.",
+        f"Each mark is a till. One with fewer than {MIN_REDEMPTIONS} redemptions cannot stand out."
+        " One that does is a reason to look, not a verdict.",
     ]
     everything = tables["reversal_outliers.parquet"]
     if not len(everything):
@@ -387,6 +399,9 @@ def _outliers(r: Redemptions, outliers: pa.Table, when: str, name: str) -> Shown
         "q_value": ("q value", "small"),
     }
     title = "tills that stand out" if found else "no till stands out, the most unusual ones"
+    if len(found) > _TILLS:
+        title = f"the {_TILLS} least likely of {number(len(found))} tills that stand out"
+    # The metric has the least likely first.
     table = page_table(name, (found or tests)[:_TILLS], columns)
     return Shown(f"Of {when}: {title}", table, bool(found))
 
@@ -449,7 +464,7 @@ def _coupons(tables: Tables, about: Reported) -> Section:
     money = sum(row["amount_off"] or 0 for row in rows)
     words = [
         f"{many(total, 'coupon')} {'was' if total == 1 else 'were'} redeemed; those that"
-        f" take off an amount took off {money:,.2f} in the organisation's currency."
+        f" take off an amount took off {fixed(money, 2)} in the organisation's currency."
     ]
     columns: Columns = {
         "series": ("Coupon series", "text"),

@@ -11,7 +11,8 @@ import great_tables as gt
 import pandas as pd
 import pyarrow as pa
 
-from redemption_analytics.plot.look import BLUE, number
+from redemption_analytics.numerals import fixed, marks, number, percent
+from redemption_analytics.plot.look import BLUE
 from redemption_analytics.tables.separated import csv_of
 from redemption_analytics.visible import shortened
 
@@ -56,6 +57,27 @@ _FORMATS: dict[Kind, Callable[[gt.GT, list[str]], gt.GT]] = {
     "small": lambda table, names: table.fmt_scientific(names, n_sigfig=2),
     "line": lambda table, names: table.fmt(_drawn, columns=names),
 }
+
+
+#: The same in a locale: as the words beside a table write numbers.
+_WORDS: dict[Kind, Callable[[float], str]] = {
+    "count": lambda value: fixed(value, 0),
+    "points": number,
+    "money": lambda value: fixed(value, 2),
+    "percent": percent,
+    "days": lambda value: fixed(value, 1),
+}
+
+
+def _formed(table: gt.GT, kind: Kind, names: list[str]) -> gt.GT:
+    found = marks()
+    if found is not None and kind in _WORDS:
+        write = _WORDS[kind]
+        # What is not there is put in later, as in any table.
+        return table.fmt(lambda value: "" if pd.isna(value) else write(float(value)), columns=names)
+    if found is not None and kind == "small":
+        return table.fmt_scientific(names, n_sigfig=2, dec_mark=found[0], sep_mark=found[1])
+    return _FORMATS[kind](table, names)
 
 
 @dataclass(frozen=True)
@@ -121,9 +143,9 @@ def _html(name: str, rows: list[dict[str, Any]], columns: Columns) -> str:
     table = gt.GT(frame, id=name).cols_label(
         cases={column: title for column, (title, _) in columns.items()}
     )
-    for kind, form in _FORMATS.items():
+    for kind in _FORMATS:
         here = [column for column, (_, its_kind) in columns.items() if its_kind == kind]
-        table = form(table, here) if here else table
+        table = _formed(table, kind, here) if here else table
     texts = [column for column, (_, kind) in columns.items() if kind == "text"]
     table = table.sub_missing(missing_text="-").cols_align("left", texts)
     plain = table.tab_options(table_width="100%", table_font_size="14px", data_row_padding="4px")

@@ -14,12 +14,15 @@ from xlsxwriter.exceptions import FileCreateError
 
 import redemption_analytics
 from redemption_analytics.moments import moment_name
+from redemption_analytics.numerals import many
+from redemption_analytics.reports.appearance import Appearance
 from redemption_analytics.reports.cells import DIGITS
 from redemption_analytics.reports.looks import INDENTED, LEFT, NUMERIC, Looks, set_up
 from redemption_analytics.reports.manifest import passed_over, sources
 from redemption_analytics.reports.money import Money
 from redemption_analytics.reports.reported import Reported
 from redemption_analytics.reports.sheets import Sheet, sheets_of
+from redemption_analytics.visible import visible
 
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
@@ -41,7 +44,8 @@ def write_workbook(
     tables: Mapping[str, pa.Table],
     about: Reported,
     as_of: datetime | None,
-    money: Money | None = None,
+    money: Money | None,
+    appearance: Appearance,
 ) -> None:
     """Write the workbook.
 
@@ -59,6 +63,8 @@ def write_workbook(
         The moment of the report; None where nothing has a time.
     money
         What points are worth, if that is known.
+    appearance
+        Its title, and whose it is.
     """
     read = sources(r)
     shown = {name.removesuffix(".parquet"): table for name, table in tables.items()}
@@ -68,7 +74,7 @@ def write_workbook(
         options = {**_AS_WRITTEN, "constant_memory": True, "tmpdir": folder}
         book = xlsxwriter.Workbook(str(path), options)
         book.use_zip64()
-        book.set_properties({"title": "Redemptions", "created": _created(as_of)})
+        book.set_properties({"title": visible(appearance.heading), "created": _created(as_of)})
         looks = Looks(book)
         overview = book.add_worksheet("overview")
         sheets = [
@@ -76,9 +82,10 @@ def write_workbook(
             for name, table in shown.items()
             for sheet in sheets_of(book, looks, name, table, about.grain)
         ]
-        _write_overview(
-            overview, looks, sheets, _facts(r, read, shown, about, as_of) | _worth(money)
-        )
+        whose = {"Organisation": visible(appearance.organisation)}
+        facts = (whose if appearance.organisation else {}) | _facts(r, read, shown, about, as_of)
+        title = visible(appearance.title)
+        _write_overview(overview, looks, sheets, title, facts | _worth(money))
         try:
             book.close()
         except FileCreateError as error:
@@ -115,13 +122,13 @@ def _facts(
     facts = {
         "Period": f"by {about.grain}" if as_of is None else f"{about.name}, by {about.grain}",
         "As of": "nothing in the data has a time" if as_of is None else moment_name(as_of),
-        "Read": f"{_many(answers, 'answer')} in {_many(files, 'file')}{span}: see sources"
-        + (f"; {_many(left_out, 'file')} passed over: see manifest.json" if left_out else ""),
+        "Read": f"{many(answers, 'answer')} in {many(files, 'file')}{span}: see sources"
+        + (f"; {many(left_out, 'file')} passed over: see manifest.json" if left_out else ""),
     }
     if "audit" in shown:
         found = [row["severity"] for row in shown["audit"].to_pylist() if row["count"]]
         errors, warnings = found.count("error"), found.count("warning")
-        said = f"{_many(errors, 'error')} and {_many(warnings, 'warning')}: see audit"
+        said = f"{many(errors, 'error')} and {many(warnings, 'warning')}: see audit"
         facts["Data quality"] = said if errors or warnings else "no error and no warning"
     return facts | {
         "Cells": "An empty cell is not known, or there is nothing to divide by. Numbers of more"
@@ -142,18 +149,14 @@ def _worth(money: Money | None) -> dict[str, str]:
     return {"A point is worth": ", ".join(said)}
 
 
-def _many(count: int, name: str) -> str:
-    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
-
-
 def _write_overview(
-    sheet: Any, looks: Looks, sheets: list[Sheet], facts: Mapping[str, str]
+    sheet: Any, looks: Looks, sheets: list[Sheet], title: str, facts: Mapping[str, str]
 ) -> None:
     widths = {"Sheet": 32, "Rows": 11, "What it holds": 46, "Basis": 20, "About it": 90}
     for column, width in enumerate(widths.values()):
         sheet.set_column(column, column, width)
     set_up(sheet)
-    sheet.write_string(0, 0, "Redemptions", looks.title)
+    sheet.write_string(0, 0, title, looks.title)
     row = 1
     for name, fact in facts.items():
         row += 1

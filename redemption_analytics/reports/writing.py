@@ -21,7 +21,9 @@ from redemption_analytics.errors import SourceError, refused
 from redemption_analytics.loading.option_checks import flag
 from redemption_analytics.loading.progress import progress_bar
 from redemption_analytics.moments import Moment, end
+from redemption_analytics.numerals import written_in
 from redemption_analytics.options import PERIODS, Period
+from redemption_analytics.reports.appearance import TITLE, Appearance
 from redemption_analytics.reports.contents import contents
 from redemption_analytics.reports.extra import (
     PAGE,
@@ -53,6 +55,10 @@ def write_reports(
     *,
     point_value: PointValue | None = None,
     currency: str | None = None,
+    title: str = TITLE,
+    organisation: str | None = None,
+    stylesheet: str | os.PathLike[str] | None = None,
+    locale: str | None = None,
     page: bool | None = None,
     excel: bool = False,
     allow_empty: bool = False,
@@ -83,6 +89,18 @@ def write_reports(
         float would not be what is meant.
     currency
         What that is in, as people write it: ``"EUR"``.
+    title
+        What the report is called, on the page and in the workbook.
+    organisation
+        Whose it is, which stands before the title.
+    stylesheet
+        The path of a CSS file, in UTF-8 and of 1 MB at most, that is put into the page after its
+        own style: ``":root { --accent: #7a1f5c; }"``, say, has links in another colour. It can load
+        nothing, neither fonts nor pictures, but what ``data:`` addresses hold.
+    locale
+        The locale of numbers and dates on the page, in its tables and charts, and in the
+        workbook's words, by Babel: ``"de_DE"`` writes 1.422.022 and 20.11.2026, and its months are
+        German. Other words stay English, and what files hold stays as it is.
     page
         Whether to write ``report.html``, which needs the extra ``report``; by default, where that
         is installed.
@@ -115,7 +133,8 @@ def write_reports(
     ------
     UsageError
         If the period is unknown, ``as_of`` is no moment, ``point_value`` is no value or lacks that
-        of a program with points, the directory holds something else, or
+        of a program with points, a title is empty, the stylesheet cannot be read, is over 1 MB or
+        contains ``</style``, the locale is unknown, the directory holds something else, or
         ``page`` or ``excel`` is asked for and its extra is not installed.
     SourceError
         If nothing of what was read can be used, without ``allow_empty``.
@@ -135,6 +154,8 @@ def write_reports(
         raise refused("period", f"one of {', '.join(PERIODS)}", period)
     given = end(as_of, "as_of")
     money = Money.of(point_value, currency)
+    given_title = None if title == TITLE else title
+    appearance = Appearance.of(given_title, organisation, stylesheet, locale)
     with_page = page_wanted(page)
     if flag("excel", excel):
         check_workbook_can_be_written()
@@ -148,6 +169,7 @@ def write_reports(
     check = partial(check_replaceable, own=report_files, overwrite=True)
     shown = flag("progress", progress) if progress is not None else None
     with written_beside(target, check) as fresh, ExitStack() as stack:
+        stack.enter_context(written_in(appearance.locale))
         moment = given or r.now
         known = r if given is None else r.filter(as_of=given)
         if money is not None:
@@ -170,20 +192,20 @@ def write_reports(
         if with_page:
             from redemption_analytics.reports.page import render
 
-            text = render(r, known, tables, about, moment, money)
+            text = render(r, known, tables, about, moment, money, appearance)
             (fresh / PAGE).write_text(text, encoding="utf-8", newline="\n")
             advance(1)
             _LOG.info("the page is written")
         if excel:
             from redemption_analytics.reports.workbook import write_workbook
 
-            write_workbook(fresh / WORKBOOK, r, tables, about, moment, money)
+            write_workbook(fresh / WORKBOOK, r, tables, about, moment, money, appearance)
             advance(1)
             _LOG.info("the workbook is written")
         rows = {name: table.num_rows for name, table in tables.items()}
         written = [*tables, *([PAGE] if with_page else []), *([WORKBOOK] if excel else [])]
         files = {name: _described(fresh / name, rows.get(name)) for name in written}
-        said = manifest(r, period, moment, money, files)
+        said = manifest(r, period, moment, money, files, appearance.described)
         text = json.dumps(said, indent=2) + "\n"  # in ASCII, which shows whatever is in a name
         (fresh / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
     _LOG.info("the report is in its place: %d files", len(written) + 1)

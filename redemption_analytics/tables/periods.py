@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import narwhals as nw
 
 from redemption_analytics.moments import after
+from redemption_analytics.numerals import day_name, month_name
 from redemption_analytics.options import PERIODS
 from redemption_analytics.tables.lazy import Frame
 from redemption_analytics.tables.spark import is_spark, quoted, with_sql
@@ -72,11 +73,10 @@ def period_name(start: datetime, period: str) -> str:
     >>> period_name(datetime(2026, 10, 1), "quarter"), period_name(datetime(2026, 11, 23), "week")
     ('Q4 2026', 'week of 23 November 2026')
     """
-    day = f"{start.day} {start:%B %Y}"
     return {
-        "day": day,
-        "week": f"week of {day}",
-        "month": f"{start:%B %Y}",
+        "day": day_name(start),
+        "week": f"week of {day_name(start)}",
+        "month": month_name(start),
         "quarter": f"Q{(start.month + 2) // 3} {start:%Y}",
         "year": f"{start:%Y}",
     }[period]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from scipy import stats
 
 import redemption_analytics as ra
 from redemption_analytics.metrics.binomial import control_limits
+from redemption_analytics.plot.groups import shorter
 
 SAMPLES = "data_samples/organisation"
 CHARTS: list[tuple[str, dict[str, Any]]] = [
@@ -174,7 +177,141 @@ def test_the_largest_groups_are_shown_and_the_rest_is_named() -> None:
     r = load([redemption(f"r{n}", n + 1, store=f"s{n:02}") for n in range(30)])
     chart = ra.plot.net_points(r, by="store_code")
     assert {row["label"] for row in rows_of(chart)} == {f"s{n:02}" for n in range(10, 30)}
-    assert chart.title.subtitle[1] == "The 20 largest of 30 groups."
+    assert chart.title.subtitle[1] == "The 20 largest of 30 groups, by points redeemed."
+
+
+def test_it_is_said_by_what_groups_are_ordered_where_there_are_several() -> None:
+    r = load([redemption(f"r{n}", n + 1, store=f"s{n}") for n in range(3)])
+    said = ra.plot.net_points(r, by="store_code").title.subtitle
+    assert said[1:] == ["The largest first, by points redeemed."]
+    assert len(ra.plot.net_points(r, by="program_id").title.subtitle) == 1
+
+
+def labels_shown(chart: Any) -> set[str]:
+    """Give what a picture shows of names of 80 letters, and what else ends like them."""
+    texts = re.findall(r">([^<>]*)</text>", drawn(chart))
+    return {text for text in texts if re.search(r"\d{6}", text)}
+
+
+@pytest.mark.parametrize("name", ["net_points", "reversal_rates", "expected_reversals"])
+def test_long_names_that_begin_alike_keep_the_ends_that_tell_them_apart(name: str) -> None:
+    long = "Metropolitan shopping centre of the north, first floor, on the left, number "
+    r = load([redemption(f"r{n}", 9, store=f"{long}{n:06}") for n in range(5)])
+    shown = labels_shown(chart_of(r, name, {"by": "store_code"}))
+    assert len(shown) == 5
+    assert all(re.fullmatch(r"Metro.*….*00000\d", text) for text in shown)
+
+
+def test_long_names_that_look_like_code_are_shown_as_texts_in_short() -> None:
+    hostile = [
+        '"], alert(1)) //',
+        "\\'\\\"`${1}",
+        "__proto__ 🎁 ]['",
+        "</script><b>&",
+        "\u2028\u202e\x1b[",
+    ]
+    names = [f"{name}{'x' * 60}{name[::-1]}" for name in hostile]
+    chart = ra.plot.net_points(
+        load([redemption(f"r{n}", 9, store=name) for n, name in enumerate(names)]), by="store_code"
+    )
+    texts = [html.unescape(text) for text in re.findall(r">([^<>]*…[^<>]*)</text>", drawn(chart))]
+    labels = {row["label"] for row in rows_of(chart)}
+    assert sorted(texts) == sorted(shorter(sorted(labels)).values())
+    assert len(texts) == len(names)
+
+
+def test_names_are_no_longer_than_their_room_and_each_is_another() -> None:
+    labels = [f"{'a' * 30}{n}{'b' * 30}" for n in range(3)] + ["日本" * 20, "north"]
+    short = shorter(labels, 24)
+    assert list(short) == labels[:-1]
+    assert len(set(short.values())) == 4
+    assert len(short["日本" * 20]) == 12
+
+
+def test_names_of_tills_that_stand_out_do_not_lie_on_one_another() -> None:
+    items = [redemption(f"r{t} {n}", 9, till=f"till {t}") for t in range(40) for n in range(30)]
+    for t in range(5):
+        for n in range(30):
+            back = [reversal(100 * t + n + 1, 9)] if n < 28 else []
+            items.append(redemption(f"bad {t} {n}", 9, back=back, till=f"a very bad till, {t}"))
+    chart = ra.plot.reversal_funnel(load(items))
+    assert chart.title.subtitle[0].startswith("5 of 45 stand out (q below 1 %): a very bad till, ")
+    assert " and 2 more. Rate of" in chart.title.subtitle[0]
+    named = [row for row in rows_of(chart) if "text" in row]
+    assert len(named) == 1
+
+
+def test_the_words_of_the_funnel_are_about_all_tills_however_many_are_drawn() -> None:
+    r = load([redemption(f"r{n}", 9, till=f"t{n}") for n in range(2100)])
+    chart = ra.plot.reversal_funnel(r)
+    assert chart.title.subtitle[0].startswith("0 of 2,100 stand out")
+    assert "Of these the 2,000 with the most redemptions are drawn." in chart.title.subtitle
+    assert len([row for row in rows_of(chart) if "label" in row]) == 2000
+
+
+def test_other_stores_are_grey_and_take_no_colour_from_the_rest() -> None:
+    items = []
+    for n in range(9):
+        sources = [{"source_store": {"code": f"s{n}"}, "points_consumed": 10 - n}]
+        items.append(redemption(f"r{n}", 10, store=f"s{n}", redemption_breakup_by_source=sources))
+    chart = ra.plot.source_flows(load(items), most=2)
+    colour = chart.to_dict()["layer"][0]["encoding"]["color"]
+    assert colour["scale"]["domain"] == [0, 10]
+    assert colour["condition"] == {"test": "datum.together", "value": "#E4E4E4"}
+    together = {row["earned"] for row in rows_of(chart) if row["together"]}
+    assert together == {"other stores"}
+    assert "Grey: other stores." in chart.title.subtitle
+
+
+def marks_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give all marks of a chart, with what they encode."""
+    inner = [*spec.get("layer", []), *([spec["spec"]] if "spec" in spec else [])]
+    return [spec] if "mark" in spec else [mark for part in inner for mark in marks_of(part)]
+
+
+@pytest.mark.parametrize("number", range(len(CHARTS)), ids=IDS)
+def test_every_mark_tells_its_numbers_when_pointed_at(bundles: Bundles, number: int) -> None:
+    """A line or an area tells of its first row only: points or rules on top of it do instead."""
+    marks = marks_of(chart_of_pandas(bundles["pandas"], number).to_dict())
+    assert marks
+    for place, mark in enumerate(marks):
+        tips = mark["encoding"].get("tooltip")
+        if mark["mark"]["type"] in ("line", "area"):
+            assert tips is None
+            sides = ("y", "y2")
+            ends = [mark["encoding"][side]["field"] for side in sides if side in mark["encoding"]]
+            above = [over for over in marks[place + 1 :] if covers(over, mark, ends)]
+            assert above, mark
+            continue
+        assert tips, mark
+        for tip in tips:
+            assert tip["title"].strip(), tip
+            assert tip["type"] == "nominal" or tip["format"], tip
+
+
+def covers(over: dict[str, Any], mark: dict[str, Any], ends: list[str]) -> bool:
+    """Check whether there is something to point at wherever a mark goes."""
+    mine, its = over["encoding"], mark["encoding"]
+    if over["mark"].get("opacity") != 0 or mine.get("x", {}).get("field") != its["x"]["field"]:
+        return False
+    fields = {mine[name]["field"] for name in ("y", "y2") if name in mine}
+    return {*ends} <= fields or (fields == {"ci_low", "ci_high"} and ends == ["cumulative_rate"])
+
+
+def test_more_curves_than_three_are_drawn_each_for_itself_on_the_same_axes() -> None:
+    def curve(groups: int) -> Any:
+        items = [redemption(f"r{n}", 9, store=f"s{n % groups}") for n in range(40)]
+        return ra.plot.reversal_curve(load(items), by="store_code").to_dict()
+
+    assert "facet" not in curve(3)
+    many = curve(4)
+    assert many["facet"]["field"] == "label"
+    assert many["columns"] == 1
+    assert many["spec"]["width"] < 330  # with its axis as wide as a phone
+    # Scales are shared, as they are unless it is said otherwise.
+    assert "scale" not in many.get("resolve", {})
+    (rows,) = many["datasets"].values()
+    assert len(rows) == 4 * 91
 
 
 def test_the_words_sum_what_is_drawn_and_say_what_is_not() -> None:

@@ -292,6 +292,22 @@ def test_a_section_without_figures_says_so_and_draws_no_empty_axes(tmp_path: Pat
         assert said in text
 
 
+def test_where_nothing_has_a_time_there_is_no_first_month_of_the_calendar(tmp_path: Path) -> None:
+    for r in (ra.Redemptions(), load([redemption("a", 5, None)], [coupon(1, None)])):
+        text = text_of_whole(page_of(r, tmp_path, allow_empty=True))
+        assert "Nothing in the data has a time." in text
+        assert "January" not in text
+        assert "Data quality" in text
+
+
+def test_of_one_the_words_are_of_one(tmp_path: Path) -> None:
+    r = load([redemption("a", 1, "2026-01-10")])
+    text = text_of_whole(page_of(r, tmp_path, as_of="2026-04-10"))
+    assert "Of 1 redemption, 0.0 % were reversed" in text
+    assert not re.search(r"\b1 (redemptions|stores|tills|months|files|answers|groups)\b", text)
+    assert ra.plot.net_points(r).title.subtitle[0] == "1 point redeemed, 0 came back, 1 remains."
+
+
 def test_stores_are_ranked_by_net_points_of_the_period(
     organisation: ra.Redemptions, sample: str
 ) -> None:
@@ -303,6 +319,49 @@ def test_stores_are_ranked_by_net_points_of_the_period(
         for row in found.itertuples()
     ]
     assert places == sorted(places)
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Write a page of 25 programs and 120 stores, of which the first took much and gave it back."""
+    items = [
+        redemption(
+            f"r{n}", 1000 + n, "2026-10-05",
+            [reversal(n + 1, 1000 + n, "2026-10-06")] if n < 10 else [],
+            program=n % 25, shares={n % 25: 1000 + n}, store=f"s{n:03}", till=f"t{n:03}",
+        )
+        for n in range(120)
+    ]  # fmt: skip
+    return page_of(load(items), tmp_path_factory.mktemp("crowd"), as_of="2026-10")
+
+
+def test_an_account_adds_up_where_not_all_programs_have_a_row(crowd: str) -> None:
+    for name in ("account", "bases"):
+        _, *rows = shown_in(crowd)[name]
+        assert len(rows) == 22
+        assert [row[0] for row in rows[-2:]] == ["5 other programs", "All programs"]
+        columns = [[*map(int, column)] for column in zip(*(row[1:] for row in rows), strict=True)]
+        assert all(sum(column[:-1]) == column[-1] for column in columns)
+
+
+def test_the_stores_listed_are_those_with_the_most_net_points(crowd: str) -> None:
+    rows = shown_in(crowd)["stores"][1:]
+    assert [row[0] for row in rows] == [f"s{n:03}" for n in range(119, 19, -1)]
+    text = Page(crowd).text
+    assert "120 stores, by net points, the most first" in text
+    assert "The first 100 are shown." in text
+
+
+def test_it_is_said_which_programs_a_table_has(crowd: str) -> None:
+    text = Page(crowd).text
+    assert "Redemptions of October 2026, the 20 largest of 25 programs" in text
+    assert "The 20 largest of 25 groups, by closing points." in text
+
+
+def test_pictures_for_readers_without_scripts_hold_nothing_to_be_pointed_at(sample: str) -> None:
+    (still,) = re.findall(r'data-chart="tills-chart">(<svg .*?</svg>)', sample, re.DOTALL)
+    # Less than half of what there is to be pointed at along the four lines alone.
+    assert 37 < still.count("<path") < 160
 
 
 def test_what_is_later_than_as_of_is_not_on_the_page(tmp_path: Path) -> None:

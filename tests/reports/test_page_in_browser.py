@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,28 @@ def test_a_table_is_sorted_by_its_heads_and_searched(page: str) -> None:
         assert [text for text in column(0) if text] == ["Harbour Mall (harbour)"]
 
 
+def test_in_a_locale_tables_are_sorted_and_charts_written_in_its_forms(tmp_path: Path) -> None:
+    ra.write_reports(ra.load("data_samples/organisation"), tmp_path, page=True, locale="de_DE")
+    with browser(DESKTOP) as driver:
+        driver.get((tmp_path / "report.html").as_uri())
+        wait(driver, "document.documentElement.dataset.drawn")
+        assert said(driver) == []
+        driver.find_elements(By.CSS_SELECTOR, "#stores th button")[2].send_keys(Keys.ENTER)
+        rows = driver.find_elements(By.CSS_SELECTOR, "#stores tbody tr")
+        net = [row.find_elements(By.TAG_NAME, "td")[2].text for row in rows]
+        assert net[-1] == "23.864"
+        assert [int(text.replace(".", "")) for text in net] == sorted(
+            int(text.replace(".", "")) for text in net
+        )
+        texts = driver.find_elements(By.CSS_SELECTOR, "#net .chart text")
+        assert "20.000" in {text.text for text in texts}
+        cell = driver.find_elements(By.CSS_SELECTOR, "#flows .mark-rect path")[0]
+        driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", cell)
+        ActionChains(driver).move_to_element(cell).perform()
+        tip = wait(driver, "document.querySelector('#vg-tooltip-element.visible')?.innerText")
+        assert re.search(r"\d\.\d{3}\b", tip)
+
+
 def test_on_paper_all_tables_are_open(page: str, tmp_path: Path) -> None:
     with browser(DESKTOP) as driver:
         driver.get(page)
@@ -144,6 +167,37 @@ def test_a_mark_tells_its_numbers_when_pointed_at(page: str) -> None:
         tip = wait(driver, "document.querySelector('#vg-tooltip-element.visible')?.innerText")
         assert "points redeemed" in tip
         assert "2025" in tip
+
+
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [("#net .mark-symbol path", "net points"), ("#curve .mark-rule line", "at risk")],
+)
+def test_a_line_tells_the_numbers_of_where_it_is_pointed_at(
+    page: str, mark: str, said: str
+) -> None:
+    with browser(DESKTOP) as driver:
+        driver.get(page)
+        wait(driver, "document.documentElement.dataset.drawn")
+        tips = set()
+        for place in driver.find_elements(By.CSS_SELECTOR, mark)[-6:-2:2]:
+            driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", place)
+            ActionChains(driver).move_to_element(place).perform()
+            tips.add(
+                wait(driver, "document.querySelector('#vg-tooltip-element.visible')?.innerText")
+            )
+        assert len(tips) == 2
+        assert all(said in tip for tip in tips)
+
+
+def test_the_heads_of_tables_are_on_each_sheet_of_paper(page: str) -> None:
+    with browser(DESKTOP) as driver:
+        driver.get(page)
+        wait(driver, "document.documentElement.dataset.drawn")
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        # What is drawn as a control of a form is not drawn again on the next sheet.
+        display = "return getComputedStyle(document.querySelector('#stores th button')).display"
+        assert driver.execute_script(display) == "contents"
 
 
 def test_a_click_saves_the_table_as_csv_and_asks_for_nothing(page: str, tmp_path: Path) -> None:
