@@ -50,8 +50,9 @@ from redemption_analytics.tables.spark import quoted
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
-#: Files are read and parsed together up to so many bytes of text.
-UNIT_BYTES = 32 << 20
+#: Files are read and parsed together up to so many bytes; larger ones are cut into stretches of
+#: half as many, which take less memory, but have to be counted and put into one order afterwards.
+UNIT_BYTES = 64 << 20
 
 
 @public_with(DECLARED)
@@ -210,7 +211,8 @@ def _written_down(exports: list[Export], work: Path, *, cut: bool) -> list[list[
         if isinstance(export.open, LocalFile):
             path = Path(export.open.path).absolute()
             here = replace(export, open=LocalFile(str(path)))
-            parts = stretches_of(here, UNIT_BYTES) if cut and here.passed_over is None else []
+            large = (here.size or 0) > UNIT_BYTES and here.passed_over is None
+            parts = stretches_of(here, max(UNIT_BYTES // 2, 1)) if cut and large else []
             if parts:
                 units += [*units_of(apart, UNIT_BYTES), *([part] for part in parts)]
                 apart = []

@@ -94,7 +94,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_large_file_of_lines_is_parsed_in_stretches(
     session: Any, lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("redemption_analytics.spark.loading.UNIT_BYTES", 100_000)
+    monkeypatch.setattr("redemption_analytics.spark.loading.UNIT_BYTES", 200_000)
     cut: list[int] = []
     add = loading._add_stretches
 
