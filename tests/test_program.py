@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from everyday import first_everyday
 
 import redemption_analytics as ra
 
@@ -168,7 +169,7 @@ def test_output_that_cannot_be_written_is_exit_status_2(arguments: list[str]) ->
     assert done.stderr == "redemption-analytics: No space left on device\n"
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+@pytest.mark.parametrize("encoding", first_everyday(["ascii", "cp1252", "utf-8"]))
 def test_what_a_terminal_cannot_show_is_escaped(encoding: str, tmp_path: Path) -> None:
     source = tmp_path / "Zürich 東京.json"
     shutil.copy(SAMPLES / "broken" / "bad-elements.jsonl", source)

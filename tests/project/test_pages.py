@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from everyday import first_everyday
 from shown import PAGES, README, ROOT, blocks, name_of, place_samples, run_page, runs
 
 import redemption_analytics as ra
@@ -19,10 +20,17 @@ PICTURES = ROOT / "notebooks" / "pictures"
 #: The languages of blocks: the first two are run here, schedules by test_schedules.py.
 LANGUAGES = {"console", "pycon", "crontab", "py", "sh", "text"}
 
+#: The pages that are run every day; the others are by `.ci/run`.
+EVERYDAY = (README, DOCS / "tutorial.md")
+
 of_each = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if runs(page)], ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    first_everyday([*EVERYDAY, *(p for p in PAGES if runs(p) and p not in EVERYDAY)], 2),
+    ids=name_of,
+)
 def test_a_page_run_from_top_to_bottom_prints_and_draws_what_it_shows(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from everyday import first_everyday
 from payloads import load, redemption, reversal
 from typer.testing import CliRunner
 
@@ -57,7 +58,7 @@ def test_each_point_is_worth_what_its_program_says(tmp_path: Path) -> None:
     assert south == [Decimal("0.035")]
 
 
-@pytest.mark.parametrize("value", ["0.1", 0.1, Decimal("0.1"), 3])
+@pytest.mark.parametrize("value", first_everyday([0.1, "0.1", Decimal("0.1"), 3]))
 def test_one_value_is_of_all_points_and_sums_are_exact(tmp_path: Path, value: Any) -> None:
     found = written(tmp_path, point_value=value)
     for name in (

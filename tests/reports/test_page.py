@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from everyday import first_everyday
 from payloads import answers, coupon, load, redemption, reversal
 
 import redemption_analytics as ra
@@ -172,12 +173,15 @@ def test_a_rate_is_compared_with_what_others_were_at_the_same_age() -> None:
 
 @pytest.mark.parametrize(
     ("period", "names"),
-    [
-        ("day", ("9 March 2026", "8 March 2026", "10 March 2025")),
-        ("week", ("week of 2 March 2026", "week of 23 February 2026", "week of 3 March 2025")),
-        ("quarter", ("Q4 2025", "Q3 2025", "Q4 2024")),
-        ("year", ("2025", "2024", "")),
-    ],
+    first_everyday(
+        [
+            ("day", ("9 March 2026", "8 March 2026", "10 March 2025")),
+            ("week", ("week of 2 March 2026", "week of 23 February 2026", "week of 3 March 2025")),
+            ("quarter", ("Q4 2025", "Q3 2025", "Q4 2024")),
+            ("year", ("2025", "2024", "")),
+        ],
+        2,
+    ),
 )
 def test_periods_are_compared_by_their_own_calendar(period: str, names: tuple[str, ...]) -> None:
     about, _ = heads(of_days({"2020-01-05": 100}), "2026-03-10", period)
