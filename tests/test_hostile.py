@@ -21,6 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from everyday import first_everyday
 
 import redemption_analytics as ra
 from redemption_analytics.parsing import Reader
@@ -375,6 +376,7 @@ print(json.dumps([*found, int(re.search(r"VmHWM:\\s+(\\d+)", status)[1])]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is told in other units")
 def test_a_bomb_is_refused_in_little_memory(tmp_path: Path) -> None:
     size = 256 * MB
@@ -468,7 +470,7 @@ WHOLE: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("form", WHOLE)
+@pytest.mark.parametrize("form", first_everyday(WHOLE, 2))
 def test_a_file_may_break_off_at_every_byte(form: str, tmp_path: Path) -> None:
     data = WHOLE[form]
     for cut in range(len(data) + 1):

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cohorts import DAY, ENGINES, START, Exits, back, bundle, grouped, newest, pandas, units
+from everyday import first_everyday
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from payloads import TIMES
@@ -114,15 +115,18 @@ def bundles(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 @pytest.mark.parametrize("weight", ["redemptions", "points"])
 @pytest.mark.parametrize(
     ("by", "horizon", "as_of"),
-    [
-        ((), 90, None),
-        ((), 45, datetime(2025, 3, 1, 13)),
-        (("program_id",), 60, None),
-        (("program_id",), 20, datetime(2026, 10, 1)),
-        (("store_code",), 30, None),
-        (("program_id", "year"), 30, datetime(2026, 10, 1)),
-        (("redemption_purpose", "quarter"), 10, None),
-    ],
+    first_everyday(
+        [
+            ((), 45, datetime(2025, 3, 1, 13)),
+            (("program_id", "year"), 30, datetime(2026, 10, 1)),
+            (("redemption_purpose", "quarter"), 10, None),
+            ((), 90, None),
+            (("program_id",), 60, None),
+            (("program_id",), 20, datetime(2026, 10, 1)),
+            (("store_code",), 30, None),
+        ],
+        3,
+    ),
 )
 def test_curve_is_that_of_plain_loops(
     bundles: dict[str, ra.Redemptions],

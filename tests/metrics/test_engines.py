@@ -62,7 +62,7 @@ CALLS = [
 ]
 #: Decimal points are another type in the same code, and opened frames are of the same engines as
 #: those in memory, as are Polars' frames of its lazy ones: fewer calls with them will do. Every day
-#: all calls are held against DuckDB, and fewer against two more.
+#: all calls are held against DuckDB.
 ALL_CALLS = ("polars lazy", "pyarrow", "duckdb")
 FEWER_BYS = ((), ["program_id", "month"], ["series_id", "month"])
 FEWER = [call for call, (_, arguments) in enumerate(CALLS) if arguments.get("by", ()) in FEWER_BYS]
@@ -107,7 +107,7 @@ def by_pandas(r: ra.Redemptions, call: int) -> pa.Table:
 
 def case(points: str, call: int, kind: str) -> Any:
     """Name a case, and say which is for every day."""
-    everyday = points == "int" and (kind == "duckdb" or (kind in ALL_CALLS and call in FEWER))
+    everyday = points == "int" and kind == "duckdb"
     function, arguments = CALLS[call]
     name = f"{function.__name__}-{arguments}-{points}-{kind}"
     return pytest.param(points, call, kind, id=name, marks=() if everyday else pytest.mark.slow)

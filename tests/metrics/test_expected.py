@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from cohorts import DAY, ENGINES, START, back, bundle, followed, grouped, newest, pandas
 from engines import in_polars
+from everyday import first_everyday
 from scipy.stats import beta, binom
 
 import redemption_analytics as ra
@@ -212,7 +213,9 @@ def pearson(mean: float, variance: float, third: float) -> tuple[float, float]:
     return low, high
 
 
-@pytest.mark.parametrize(("horizon", "as_of"), [(90, None), (30, datetime(2025, 12, 31))])
+@pytest.mark.parametrize(
+    ("horizon", "as_of"), first_everyday([(30, datetime(2025, 12, 31)), (90, None)])
+)
 @pytest.mark.parametrize("by", BYS, ids="+".join)
 def test_expectation_is_that_of_plain_loops(
     bundles: dict[str, ra.Redemptions],
