@@ -6,14 +6,17 @@ import csv
 import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from browser import axe, browser, need_chromium, picture, requested, said, wait
 from payloads import coupon, load, redemption, reversal
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 import redemption_analytics as ra
@@ -169,6 +172,17 @@ def test_a_mark_tells_its_numbers_when_pointed_at(page: str) -> None:
         assert "2025" in tip
 
 
+def told_at(driver: Chrome, place: WebElement) -> str:
+    """Point at something, again where the page was still moving; give what is told there."""
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", place)
+    for _ in range(20):
+        ActionChains(driver).move_by_offset(1, 1).move_to_element(place).perform()
+        with suppress(TimeoutException):
+            tip = "document.querySelector('#vg-tooltip-element.visible')?.innerText"
+            return str(wait(driver, tip, seconds=2))
+    raise AssertionError("nothing is told")
+
+
 @pytest.mark.parametrize(
     ("mark", "said"),
     [("#net .mark-symbol path", "net points"), ("#curve .mark-rule line", "at risk")],
@@ -181,11 +195,7 @@ def test_a_line_tells_the_numbers_of_where_it_is_pointed_at(
         wait(driver, "document.documentElement.dataset.drawn")
         tips = set()
         for place in driver.find_elements(By.CSS_SELECTOR, mark)[-6:-2:2]:
-            driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", place)
-            ActionChains(driver).move_to_element(place).perform()
-            tips.add(
-                wait(driver, "document.querySelector('#vg-tooltip-element.visible')?.innerText")
-            )
+            tips.add(told_at(driver, place))
         assert len(tips) == 2
         assert all(said in tip for tip in tips)
 
