@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from redemption_analytics.columns import key_of
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS
 from redemption_analytics.merging.partitions import ROW, numbered, partitions
-from redemption_analytics.merging.renaming import Renaming, renamed
+from redemption_analytics.merging.renaming import Names, renamed
 from redemption_analytics.merging.repeats import Repeats
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.told import bits, branches
@@ -48,23 +48,20 @@ class Rows:
     ----------
     keep
         Holds them.
-    customers
-        What is put in place of customer keys.
-    redemptions
-        What is put in place of keys of points redemptions.
+    names
+        What is put in place of keys.
     repeats
         Knows of the keys that the rows had when they came; None where it does not of these rows.
     """
 
     keep: Keep
-    customers: Renaming = field(default_factory=Renaming)
-    redemptions: Renaming = field(default_factory=Renaming)
+    names: Names = field(default_factory=Names)
     repeats: Repeats | None = None
 
     def all_differ(self, name: str) -> bool:
         """Check whether the keys of a table are known to be all different."""
         key = KEYS[name]
-        if self.repeats is None or key in self.renamings(name):
+        if self.repeats is None or key in self.names.within(name):
             return False
         return self.repeats.none(name, key)
 
@@ -75,16 +72,7 @@ class Rows:
 
     def renamed(self, name: str, batch: pa.Table) -> pa.Table:
         """Put the final keys into a batch of a table."""
-        return renamed(batch, self.renamings(name))
-
-    def renamings(self, name: str) -> dict[str, Renaming]:
-        """Return what is put in place of keys in a table, by column."""
-        found = {}
-        if self.customers and name in ("responses", "customers", "coupons", "points"):
-            found["customer_key"] = self.customers
-        if self.redemptions and "points" in (name, PARENTS.get(name)):
-            found["redemption_key"] = self.redemptions
-        return found
+        return renamed(batch, self.names.within(name))
 
 
 class Fate:

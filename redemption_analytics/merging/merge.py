@@ -34,9 +34,9 @@ from redemption_analytics.merging.export_times import Dating
 from redemption_analytics.merging.fates import HANGING, KEYS, Fate, Rows, met, versions
 from redemption_analytics.merging.match_editions import settled_editions
 from redemption_analytics.merging.oddities import Oddities
-from redemption_analytics.merging.renaming import Renaming, renamed
+from redemption_analytics.merging.renaming import Names, Renaming, renamed
 from redemption_analytics.merging.repeats import Repeats
-from redemption_analytics.merging.stores import Change, Keep
+from redemption_analytics.merging.stores import Keep
 from redemption_analytics.merging.told import Given
 
 
@@ -118,7 +118,7 @@ class Merging:
         keep = self._keep
         customers, split = united_customers(keep, flattening, self._repeats, self._common)
         redemptions = settled_editions(keep, customers) if self._old else Renaming()
-        rows = Rows(keep, customers, redemptions, self._repeats)
+        rows = Rows(keep, Names(customers, redemptions), self._repeats)
         fates = {name: met(rows, name, self.refused.rows) for name in KEYS}
         self.refused = refused_reversals(rows, fates["reversals"])
         if self.refused:
@@ -172,12 +172,7 @@ class Merging:
 
     def _rewrite(self, rows: Rows, fates: dict[str, Fate], given: dict[str, Given]) -> None:
         """Write all tables that change in their final form."""
-        changes: dict[str, Change] = {}
-        for name in (*KEYS, *PARENTS, "responses"):
-            # A reversal stays by its own id; other children do as their parents do.
-            fate = fates.get(name) or fates.get(PARENTS.get(name, ""))
-            if rows.renamings(name) or (fate and not fate.all_stay):
-                changes[name] = Final(name, rows.renamings(name), fate, given.get(name))
+        changes = finals(rows.names, fates, given)
         before = {name: self._keep.rows(name) for name in changes}
         if self.refused:
             self.below["reversal_breakups"] = self._hanging_on_refused()
@@ -200,6 +195,28 @@ class Merging:
         for name in KEYS.keys() & changed:
             if met(Rows(self._keep), name, none).several.any():
                 raise FaultError(f"{name}: a {KEYS[name]} is there twice after merging")
+
+
+def finals(names: Names, fates: Mapping[str, Fate], given: Mapping[str, Given]) -> dict[str, Final]:
+    """Return what puts tables into their final form, of those that change.
+
+    Parameters
+    ----------
+    names
+        What is put in place of keys.
+    fates
+        Which rows stay, of each table with keys.
+    given
+        What they take over, of those where rows do.
+    """
+    changes = {}
+    for name in (*KEYS, *PARENTS, "responses"):
+        # A reversal stays by its own id; other children do as their parents do.
+        fate = fates.get(name) or fates.get(PARENTS.get(name, ""))
+        renamings = names.within(name)
+        if renamings or given.get(name) or (fate and not fate.all_stay):
+            changes[name] = Final(name, renamings, fate, given.get(name))
+    return changes
 
 
 def shifted(tables: Tables, rows: Callable[[str], int]) -> Tables:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from redemption_analytics.flattening.flatten import PARENTS
+
 
 @dataclass(frozen=True)
 class Renaming:
@@ -43,6 +45,33 @@ class Renaming:
         """
         here = keys.unique().to_pylist() if self.names else []
         return Renaming({name: self.names[name] for name in here if name in self.names})
+
+
+@dataclass(frozen=True)
+class Names:
+    """What is put in place of keys.
+
+    Attributes
+    ----------
+    customers, redemptions
+        In place of keys of customers, and of points redemptions.
+    """
+
+    customers: Renaming = field(default_factory=Renaming)
+    redemptions: Renaming = field(default_factory=Renaming)
+
+    def within(self, name: str) -> dict[str, Renaming]:
+        """Return what is put in place of keys in a table, by column.
+
+        >>> list(Names(redemptions=Renaming({"a": "b"})).within("reversals"))
+        ['redemption_key']
+        """
+        found = {}
+        if self.customers and name in ("responses", "customers", "coupons", "points"):
+            found["customer_key"] = self.customers
+        if self.redemptions and "points" in (name, PARENTS.get(name)):
+            found["redemption_key"] = self.redemptions
+        return found
 
 
 def renamed(batch: pa.Table, renamings: Mapping[str, Renaming]) -> pa.Table:

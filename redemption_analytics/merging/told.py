@@ -77,6 +77,27 @@ class Given:
         rows = np.flatnonzero(gives)
         self._found.append((versions.rows[rows], versions.rows[newest[rows]], gives[rows]))
 
+    @classmethod
+    def holding(cls, name: str, values: pa.Table) -> Given:
+        """Return what some rows take over, from a table of the values.
+
+        Parameters
+        ----------
+        name
+            The table whose rows they are.
+        values
+            What is given, with columns for the rows that it goes to (``_into``) and for the bits of
+            the branches that are given (``_gives``).
+        """
+        given = cls(name, None)
+        stretches = values[_INTO].to_numpy() // PARTITION_ROWS
+        for stretch in np.unique(stretches).tolist():
+            given._stretches[stretch] = values.filter(pa.array(stretches == stretch))
+        return given
+
+    def __bool__(self) -> bool:
+        return bool(self._stretches)
+
     @property
     def columns(self) -> list[str]:
         """Name the columns of which there is something to give."""
@@ -172,13 +193,9 @@ class Given:
                 parts.append(values.filter(pa.array((into >= start) & (into < end))))
         if not any(part.num_rows for part in parts):
             return None
-        part = Given(self._name, None)
         values = pa.concat_tables(parts).combine_chunks()
-        into = values[_INTO].to_numpy() - start
-        values = values.drop_columns([_INTO]).append_column(_INTO, pa.array(into))
-        for stretch in np.unique(into // PARTITION_ROWS).tolist():
-            part._stretches[stretch] = values.filter(pa.array(into // PARTITION_ROWS == stretch))
-        return part
+        into = pa.array(values[_INTO].to_numpy() - start)
+        return Given.holding(self._name, values.drop_columns([_INTO]).append_column(_INTO, into))
 
     def _stretch(self, number: int) -> pa.Table | None:
         if self._read[0] != number:

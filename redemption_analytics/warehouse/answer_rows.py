@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS
-from redemption_analytics.warehouse.links import Numbers, ranges
+from redemption_analytics.merging.links import Numbers, ranges
 
 Ends = npt.NDArray[np.uint32]
 

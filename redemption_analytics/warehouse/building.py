@@ -20,6 +20,7 @@ from redemption_analytics.errors import RejectedError
 from redemption_analytics.loading.loading import Loading
 from redemption_analytics.loading.pipeline import GROWING, Pipeline
 from redemption_analytics.loading.provenance import said
+from redemption_analytics.merging.links import Links, affected
 from redemption_analytics.merging.stores import Keep
 from redemption_analytics.parsing import Reject
 from redemption_analytics.sources.accounts import files_table
@@ -41,7 +42,6 @@ from redemption_analytics.warehouse.files import (
     rows_of,
 )
 from redemption_analytics.warehouse.known import Known
-from redemption_analytics.warehouse.links import Links, affected
 from redemption_analytics.warehouse.log import DataFile, Entry
 from redemption_analytics.warehouse.merged import Mask, Merged, Stage
 from redemption_analytics.warehouse.stage import StagedUnit

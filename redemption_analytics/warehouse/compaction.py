@@ -7,8 +7,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from redemption_analytics.loading.loading import Loading
+from redemption_analytics.merging.links import Linking
 from redemption_analytics.warehouse.files import Writing
-from redemption_analytics.warehouse.rewriting import Part, linking_of, rewritten
+from redemption_analytics.warehouse.rewriting import Part, rewritten
 from redemption_analytics.warehouse.stage import StagedUnit
 from redemption_analytics.warehouse.store import Store
 from redemption_analytics.warehouse.units import Unit
@@ -69,6 +70,6 @@ def compacted(
         return list(units)
     name = uuid4().hex
     parts = [Part.whole(StagedUnit(store, unit)) for unit in units[-run:]]
-    unit = rewritten(store, name, parts, linking_of(loading), scratch / name)
+    unit = rewritten(store, name, parts, Linking.of(loading.parser.flattening), scratch / name)
     writing.take(unit.paths)
     return [*units[:-run], unit]

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from redemption_analytics.atomic_directory import FULL, told_as_write_error
 from redemption_analytics.errors import UsageError
 from redemption_analytics.loading.loading import Loading
+from redemption_analytics.merging.links import Linking, affected
 from redemption_analytics.options import NamedBy
 from redemption_analytics.sources.export import by_number, numbered
 from redemption_analytics.warehouse.books import READ
@@ -31,12 +32,11 @@ from redemption_analytics.warehouse.committing import (
 from redemption_analytics.warehouse.delta import publish_again
 from redemption_analytics.warehouse.files import NO_QUARTER, Writing, replaced, rows_of
 from redemption_analytics.warehouse.forgotten_rejects import Parted, Rejects
-from redemption_analytics.warehouse.links import affected
 from redemption_analytics.warehouse.log import DataFile, Entry, Log
 from redemption_analytics.warehouse.mentions import TEXTS, Mentions
 from redemption_analytics.warehouse.merged import Mask, Stage
 from redemption_analytics.warehouse.person import Person, person_of
-from redemption_analytics.warehouse.rewriting import Part, linking_of, rewritten
+from redemption_analytics.warehouse.rewriting import Part, rewritten
 from redemption_analytics.warehouse.stage import StagedUnit
 from redemption_analytics.warehouse.store import Store
 from redemption_analytics.warehouse.units import Unit, units_of
@@ -195,7 +195,7 @@ class Forgetting:
 
         name = uuid4().hex
         part = Part(unit.was, unit.stays)
-        linking = linking_of(self._loading)
+        linking = Linking.of(self._loading.parser.flattening)
         made = rewritten(self._store, name, [part], linking, scratch / name, edit)
         writing.take(made.paths)
         odd = {
@@ -217,7 +217,7 @@ class Forgetting:
         """
         store, last = Store(scratch / "gone"), len(units)
         parts = [Part(each.was, each.gone) for each in parted if each.gone.any()]
-        linking = linking_of(self._loading)
+        linking = Linking.of(self._loading.parser.flattening)
         gone = StagedUnit(store, rewritten(store, "gone", parts, linking, scratch / "growing"))
         new = Stage([StagedUnit(self._store, unit) for unit in units])
         start = {last: np.arange(gone.unit.answers)}

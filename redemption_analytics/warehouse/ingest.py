@@ -18,6 +18,7 @@ from redemption_analytics.dating import TELLING
 from redemption_analytics.errors import SourceError
 from redemption_analytics.loading.loading import Loading
 from redemption_analytics.loading.pipeline import Pipeline, odd_example
+from redemption_analytics.merging.links import Linking
 from redemption_analytics.sources.accounts import files_table
 from redemption_analytics.sources.export import Export, by_number
 from redemption_analytics.sources.find import Source
@@ -39,7 +40,6 @@ from redemption_analytics.warehouse.files import (
 from redemption_analytics.warehouse.known import ANSWERS, NUMBER, RELEASE, WRITTEN, Known
 from redemption_analytics.warehouse.log import Entry, Log
 from redemption_analytics.warehouse.merged import Stage
-from redemption_analytics.warehouse.rewriting import linking_of
 from redemption_analytics.warehouse.stage import StagedUnit
 from redemption_analytics.warehouse.staging import Staging
 from redemption_analytics.warehouse.store import Store
@@ -149,7 +149,7 @@ class Ingest:
         That nothing comes of them is an error, but for such as are tried again or passed over where
         they do not stand alone: beside those that are known they need not tell anything.
         """
-        linking = linking_of(self._loading)
+        linking = Linking.of(self._loading.parser.flattening)
         folder = self._scratch / uuid4().hex
         with Staging(folder, linking) as staging:
             pipeline = self._loading.pipeline(staging)

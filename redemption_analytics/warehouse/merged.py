@@ -13,11 +13,11 @@ import pyarrow as pa
 from redemption_analytics.flattening.flatten import Flattening, Tables
 from redemption_analytics.loading.provenance import late_rejects, rejects_table
 from redemption_analytics.merging.export_times import EXPORT, Dated, Dating
+from redemption_analytics.merging.links import Links, Numbers
 from redemption_analytics.merging.merge import Merging
 from redemption_analytics.merging.stores import InMemory, Keep
 from redemption_analytics.sources.export import by_number
 from redemption_analytics.warehouse.known import ANSWERS, NUMBER, READ_AT
-from redemption_analytics.warehouse.links import Links, Numbers
 from redemption_analytics.warehouse.stage import StagedUnit
 
 Mask = npt.NDArray[np.bool_]

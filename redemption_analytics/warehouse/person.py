@@ -13,11 +13,11 @@ from redemption_analytics.contract import IDENTITIES
 from redemption_analytics.errors import UsageError
 from redemption_analytics.flattening.flatten import HIDDEN, Flattening
 from redemption_analytics.merging.customers import IDENTITY_COLUMNS, united_customers
+from redemption_analytics.merging.links import Links, Numbers, UnitLinks, affected
 from redemption_analytics.merging.repeats import Repeats
 from redemption_analytics.merging.stores import InMemory
 from redemption_analytics.options import NamedBy
 from redemption_analytics.parsing.digests import numbers_of
-from redemption_analytics.warehouse.links import Links, Numbers, UnitLinks, affected
 from redemption_analytics.warehouse.merged import Mask
 from redemption_analytics.warehouse.rewriting import Part
 from redemption_analytics.warehouse.stage import StagedUnit

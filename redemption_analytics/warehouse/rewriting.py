@@ -14,13 +14,12 @@ import pyarrow.compute as pc
 from redemption_analytics.contract import ELEMENTS
 from redemption_analytics.dating import TELLING
 from redemption_analytics.flattening.flatten import Tables
-from redemption_analytics.loading.loading import Loading
 from redemption_analytics.loading.pipeline import GROWING
 from redemption_analytics.merging.export_times import EXPORT
+from redemption_analytics.merging.links import Linking
 from redemption_analytics.merging.merge import shifted
 from redemption_analytics.tables.parts import whole_of
 from redemption_analytics.warehouse.known import ANSWERS, CAME_IN, NUMBER, READ_AT
-from redemption_analytics.warehouse.links import Linking
 from redemption_analytics.warehouse.merged import Mask
 from redemption_analytics.warehouse.stage import StagedUnit
 from redemption_analytics.warehouse.staging import Staging
@@ -60,15 +59,6 @@ class Part:
         # The tables without rows have their columns.
         for first in range(0, max(len(chosen), 1), _AT_A_TIME):
             yield self.unit.tables(chosen[first : first + _AT_A_TIME])
-
-
-def linking_of(loading: Loading) -> Linking:
-    """Return what collects the links of answers that are loaded with some options."""
-    return Linking(
-        loading.options.identities,
-        only_first=loading.options.only_first,
-        hidden=loading.hidden is not None,
-    )
 
 
 def came_in_of(unit: Unit, exports: pa.Table) -> pa.Array | pa.ChunkedArray:

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from redemption_analytics.flattening.flatten import Tables
 from redemption_analytics.loading.pipeline import GROWING
+from redemption_analytics.merging.links import KindOfLinks, Numbers, UnitLinks
 from redemption_analytics.warehouse.answer_rows import AnswerRows, placed_anew
 from redemption_analytics.warehouse.arrow_files import mapped, opened, to_be_read
-from redemption_analytics.warehouse.links import KindOfLinks, Numbers, UnitLinks
 from redemption_analytics.warehouse.store import Store
 from redemption_analytics.warehouse.units import Unit
 

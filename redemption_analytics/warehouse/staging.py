@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from redemption_analytics.errors import FaultError
 from redemption_analytics.loading.pipeline import GROWING
+from redemption_analytics.merging.links import Linking
 from redemption_analytics.merging.stores import Change
 from redemption_analytics.warehouse.answer_rows import CountingRows
 from redemption_analytics.warehouse.arrow_files import opened
-from redemption_analytics.warehouse.links import Linking
 from redemption_analytics.warehouse.store import Store
 from redemption_analytics.warehouse.units import folder_of
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.contract import IDENTITIES
-from redemption_analytics.flattening.flatten import ANSWER, HIDDEN, PARENT
+from redemption_analytics.flattening.flatten import ANSWER, HIDDEN, PARENT, Flattening
 from redemption_analytics.merging import customers
 from redemption_analytics.parsing.digests import numbers_of
 
@@ -126,6 +126,15 @@ class Linking:
         self._named = np.array([], np.int64)
         self._points = (0, np.array([], np.int64))
         self._point_rows = 0
+
+    @classmethod
+    def of(cls, flattening: Flattening) -> Linking:
+        """Return what collects the links of answers that are flattened so."""
+        return cls(
+            flattening.identities,
+            only_first=flattening.only_first,
+            hidden=flattening.pseudonym is not None,
+        )
 
     def add(self, name: str, table: pa.Table) -> None:
         """Note the links of some rows of a table; parents come before what hangs on them."""
