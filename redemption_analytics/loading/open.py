@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,7 @@ from redemption_analytics.tables.outputs import (
     is_converted_table,
     is_warehouse_directory,
 )
-from redemption_analytics.tables.spark import schema_sql, spark_frame
+from redemption_analytics.tables.spark import hadoop_path, schema_sql, spark_frame
 from redemption_analytics.visible import shortened
 
 if TYPE_CHECKING:
@@ -291,15 +290,10 @@ def _spark(session: Any) -> Reader:
     def of_files(parts: list[str], _name: str) -> Any:
         # What is written is of the wall clock, whatever the session takes times for.
         columns = schema_sql(pq.read_schema(parts[0]))
-        paths = [_unpatterned(str(Path(part).absolute())) for part in parts]
+        paths = [hadoop_path(Path(part)) for part in parts]
         return session.read.schema(columns).parquet(*paths)
 
     return Reader(of_files, lambda table, _name: spark_frame(session, table))
-
-
-def _unpatterned(path: str) -> str:
-    """Write a path for Hadoop, so that a pattern of it matches nothing else."""
-    return re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
 
 
 _SPARK = "spark"

@@ -341,7 +341,20 @@ class Pipeline:
         self, parser: Parser, hidden: Pseudonym | None
     ) -> tuple[pa.Table, pa.Table, pa.Table]:
         """Merge what was gathered, and finish its tables; return ledger, findings and cases."""
-        late, cases, now = self.merge(parser)
+        return self.finish_merged(*self.merge(parser), hidden)
+
+    def finish_merged(
+        self, late: pa.Table, cases: pa.Table, now: datetime | None, hidden: Pseudonym | None
+    ) -> tuple[pa.Table, pa.Table, pa.Table]:
+        """Finish tables that are merged; return ledger, findings and cases.
+
+        Parameters
+        ----------
+        late, cases, now
+            As :meth:`merge` returns them.
+        hidden
+            What replaces personal data; None where that stays.
+        """
         if late.num_rows:
             self._keep.append("late_rejects", late)
             self.rejected["reversals"] += late.num_rows

@@ -90,11 +90,15 @@ class Dating:
         When those are read that get their numbers now, in UTC.
     numbers
         The numbers of these, by name.
+    made
+        The time of the newest export that tells when it was made, where answers are looked at of
+        which none may be of it; None where it is among them.
     """
 
     exports: list[Dated] = field(default_factory=list)
     read: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None))
     numbers: dict[str, int] = field(default_factory=dict)
+    made: datetime | None = None
 
     def number(self, export: Export) -> int:
         """Return the number of an export."""
@@ -117,7 +121,7 @@ class Dating:
         given
             What these take over from those that go.
         """
-        made = self._made(rows.keep)
+        made = self.made or made_of(rows.keep)
         limits = np.array([self._limit(export) for export in self.exports], "datetime64[us]")
         found = _Plausible(made if made is not None and made.time() == time.min else None)
         for name in ("points", "coupons", "reversals"):
@@ -127,16 +131,6 @@ class Dating:
         if found.on_day is not None:
             now = found.on_day
         return found.late, now
-
-    def _made(self, keep: Keep) -> datetime | None:
-        """Return the time of the newest export that tells when it was made."""
-        newest: datetime | None = None
-        for batch in keep.batches("responses", ["exported_at", "dated_by"]):
-            telling = pc.is_in(batch["dated_by"], pa.array(TELLING))
-            made = pc.max(batch["exported_at"].filter(telling)).as_py()
-            if made is not None and (newest is None or made > newest):
-                newest = made
-        return newest
 
     def _timed(self, rows: Rows, fate: Fate, given: Given) -> Iterator[tuple[pa.Table, str]]:
         """Yield key, time and export of the rows that stay and have a time."""
@@ -193,6 +187,17 @@ class Dating:
             # Of which only the date is known, it may be of that day's last minute.
             made = min(made, datetime.max - SLACK) + timedelta(days=1)
         return min(made, datetime.max - SLACK) + SLACK
+
+
+def made_of(keep: Keep) -> datetime | None:
+    """Return the time of the newest export that tells when it was made."""
+    newest: datetime | None = None
+    for batch in keep.batches("responses", ["exported_at", "dated_by"]):
+        telling = pc.is_in(batch["dated_by"], pa.array(TELLING))
+        made = pc.max(batch["exported_at"].filter(telling)).as_py()
+        if made is not None and (newest is None or made > newest):
+            newest = made
+    return newest
 
 
 def _day(times: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

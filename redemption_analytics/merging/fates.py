@@ -114,6 +114,21 @@ class Fate:
         place = 0 if child is None else 1 + HANGING[self.name].index(child)
         return np.uint8(1 << place)
 
+    @classmethod
+    def holding(
+        cls, name: str, count: int, rows: npt.NDArray[np.int64], bits_of: npt.NDArray[np.uint8]
+    ) -> Fate:
+        """Return what becomes of a table in which some rows have the bits that are given."""
+        fate = cls(name, count)
+        fate._bits[rows] = bits_of
+        return fate
+
+    @property
+    def changed(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+        """The rows that do not stay with all that hangs on them, and the bits of each."""
+        rows = np.flatnonzero(self._bits != 255)
+        return rows, self._bits[rows]
+
     def within(self, start: int, end: int) -> Fate:
         """Return what becomes of some rows, counted from the first of them."""
         part = Fate(self.name, end - start)

@@ -16,11 +16,13 @@ from redemption_analytics.merging.versions import Versions
 from redemption_analytics.tables.arrow import arrow_schema_of
 
 Bits = npt.NDArray[np.uint32]
+Moves = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Bits]
 
 #: Columns that are told together: of two stores' code and name no third one is made.
 _BRANCHES = (("store_code", "store_name"), ("till_code", "till_name"))
 
-_INTO, _GIVES = "_into", "_gives"
+#: Columns of what is given: the row that it goes to, and the bits of the branches that are given.
+INTO, GIVES = "_into", "_gives"
 
 
 def branches(name: str) -> list[tuple[str, ...]]:
@@ -43,6 +45,15 @@ def bits(batch: pa.Table, parts: Sequence[tuple[str, ...]]) -> Bits:
     return told
 
 
+def given_columns(name: str, *gives: Bits) -> list[str]:
+    """Name the columns of a table that some rows give to others."""
+    every = 0
+    for bits_of_rows in gives:
+        every |= int(np.bitwise_or.reduce(bits_of_rows))
+    chosen = [part for place, part in enumerate(branches(name)) if every >> place & 1]
+    return [column for part in chosen for column in part]
+
+
 class Given:
     """What the rows that stay take over from those that go.
 
@@ -52,13 +63,21 @@ class Given:
         The table.
     scratch
         A directory for what is too much for the memory; None to keep all of it there.
+
+    Attributes
+    ----------
+    parts
+        The branches of the table.
+    moves
+        Once the values are collected: the rows that give, those that they give to, and what.
     """
 
     def __init__(self, name: str, scratch: Path | None):
         self._name = name
         self.parts = branches(name)
         self._scratch = scratch
-        self._found: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Bits]] = []
+        self._found: list[Moves] = []
+        self.moves: Moves | None = None
         self._stretches: dict[int, pa.Table | Path] = {}
         self._folder: TemporaryDirectory[str] | None = None
         self._read: tuple[int, pa.Table | None] = (-1, None)
@@ -86,11 +105,10 @@ class Given:
         name
             The table whose rows they are.
         values
-            What is given, with columns for the rows that it goes to (``_into``) and for the bits of
-            the branches that are given (``_gives``).
+            What is given, with the columns ``INTO`` and ``GIVES``.
         """
         given = cls(name, None)
-        stretches = values[_INTO].to_numpy() // PARTITION_ROWS
+        stretches = values[INTO].to_numpy() // PARTITION_ROWS
         for stretch in np.unique(stretches).tolist():
             given._stretches[stretch] = values.filter(pa.array(stretches == stretch))
         return given
@@ -101,18 +119,14 @@ class Given:
     @property
     def columns(self) -> list[str]:
         """Name the columns of which there is something to give."""
-        every = 0
-        for _, _, gives in self._found:
-            every |= int(np.bitwise_or.reduce(gives))
-        chosen = [part for place, part in enumerate(self.parts) if every >> place & 1]
-        return [name for part in chosen for name in part]
+        return given_columns(self._name, *(gives for _, _, gives in self._found))
 
     def collect(self, batches: Iterator[pa.Table]) -> None:
         """Collect the values from the numbered batches of the table, which hold the columns."""
         rows, into, gives = (np.concatenate(parts) for parts in zip(*self._found, strict=True))
         order = np.argsort(rows)
         rows, into, gives = rows[order], into[order], gives[order]
-        self._found = []
+        self._found, self.moves = [], (rows, into, gives)
         held: dict[int, list[pa.Table]] = {}
         count, writers = 0, dict[int, pa.ipc.RecordBatchStreamWriter]()
         for batch in batches:
@@ -121,8 +135,8 @@ class Given:
             if start == end:
                 continue
             values = batch.take(pa.array(rows[start:end] - first)).drop_columns([ROW])
-            values = values.append_column(_INTO, pa.array(into[start:end]))
-            values = values.append_column(_GIVES, pa.array(gives[start:end]))
+            values = values.append_column(INTO, pa.array(into[start:end]))
+            values = values.append_column(GIVES, pa.array(gives[start:end]))
             stretches = into[start:end] // PARTITION_ROWS
             for stretch in np.unique(stretches).tolist():
                 held.setdefault(stretch, []).append(values.filter(pa.array(stretches == stretch)))
@@ -165,7 +179,7 @@ class Given:
             values = self._stretch(stretch)
             if values is None:
                 continue
-            into, gives = values[_INTO].to_numpy(), values[_GIVES].to_numpy()
+            into, gives = values[INTO].to_numpy(), values[GIVES].to_numpy()
             inside = (into >= start) & (into < end)
             if not inside.any():
                 continue
@@ -189,13 +203,13 @@ class Given:
         for stretch in range(start // PARTITION_ROWS, -(-end // PARTITION_ROWS)):
             values = self._stretch(stretch)
             if values is not None:
-                into = values[_INTO].to_numpy()
+                into = values[INTO].to_numpy()
                 parts.append(values.filter(pa.array((into >= start) & (into < end))))
         if not any(part.num_rows for part in parts):
             return None
         values = pa.concat_tables(parts).combine_chunks()
-        into = pa.array(values[_INTO].to_numpy() - start)
-        return Given.holding(self._name, values.drop_columns([_INTO]).append_column(_INTO, into))
+        into = pa.array(values[INTO].to_numpy() - start)
+        return Given.holding(self._name, values.drop_columns([INTO]).append_column(INTO, into))
 
     def _stretch(self, number: int) -> pa.Table | None:
         if self._read[0] != number:

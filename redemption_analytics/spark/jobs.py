@@ -32,7 +32,7 @@ from redemption_analytics.spark.stretches import Before, surveyed
 from redemption_analytics.tables.parts import PARTS
 
 #: What a job gives: the number of a unit, and what became of it.
-_ANSWER = "unit BIGINT, told BINARY"
+ANSWER_SQL = "unit BIGINT, told BINARY"
 
 #: So many payloads of a frame are looked at together.
 _ROWS = 256
@@ -84,7 +84,7 @@ class Parse:
         """Read and parse a unit."""
         folder = Path(self.folder)
         exports: list[Export] = pickle.loads((folder / "tasks" / f"{number}").read_bytes())
-        return parsed(_loading(self.folder), exports, folder, number)
+        return parsed(loading_of(self.folder), exports, folder, number)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class ParseRows:
         rows = payloads if first is None else chain([first], payloads)
         exports = [replace(export, payloads=rows)]
         folder = Path(self.folder)
-        yield _told(number, lambda: parsed(_loading(self.folder), exports, folder, number))
+        yield _told(number, lambda: parsed(loading_of(self.folder), exports, folder, number))
 
 
 def part_of(export: Export, number: int) -> Export:
@@ -202,7 +202,7 @@ def _own(folder: Path, number: int) -> Path:
 
 
 @cache
-def _loading(folder: str) -> Loading:
+def loading_of(folder: str) -> Loading:
     """Return how exports are loaded, the key fetched here."""
     setting: Setting = pickle.loads((Path(folder) / "setting").read_bytes())
     fetch_key(setting.key)
@@ -274,7 +274,7 @@ def on_executors(session: Any, job: Job, numbers: list[int]) -> dict[int, Any]:
     if asked is None:
         rows = pa.table({"id": pa.array(numbers, pa.int64())})
         asked = session.createDataFrame(rows).repartition(count)
-    return _collected(asked, _Task(job))
+    return collected(asked.mapInArrow(_Task(job), ANSWER_SQL))
 
 
 def on_partitions(frame: Any, job: ParseRows) -> dict[int, Any]:
@@ -285,11 +285,18 @@ def on_partitions(frame: Any, job: ParseRows) -> dict[int, Any]:
     RedemptionAnalyticsError
         That of the first partition that could not be done.
     """
-    return _collected(frame, job)
+    return collected(frame.mapInArrow(job, ANSWER_SQL))
 
 
-def _collected(frame: Any, task: _Task | ParseRows) -> dict[int, Any]:
-    answers = frame.mapInArrow(task, _ANSWER).toArrow()
+def collected(answers: Any) -> dict[int, Any]:
+    """Return what a frame of Spark's says that became of units, by their numbers.
+
+    Raises
+    ------
+    RedemptionAnalyticsError
+        That of the first unit that could not be done.
+    """
+    answers = answers.toArrow()
     told = {
         number: pickle.loads(text)
         for number, text in zip(

@@ -16,10 +16,11 @@ import pyarrow as pa
 
 from redemption_analytics.atomic_directory import write_folders
 from redemption_analytics.contract import PAYLOAD_COLUMN
-from redemption_analytics.errors import SourceError, UsageError
+from redemption_analytics.errors import RejectedError, SourceError, UsageError
 from redemption_analytics.loading.loading import Loading
 from redemption_analytics.loading.open import open as open_converted
-from redemption_analytics.loading.pipeline import Met, Told
+from redemption_analytics.loading.pipeline import Met, Pipeline, Told
+from redemption_analytics.loading.provenance import rejects_table, said
 from redemption_analytics.loading.sharing import units_of
 from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.privacy import fingerprint
@@ -42,7 +43,7 @@ from redemption_analytics.spark.jobs import (
 from redemption_analytics.spark.staged_tables import StagedTables
 from redemption_analytics.spark.stretches import LINES, Before, Stretch, stretches_of
 from redemption_analytics.tables.arguments import path_of, public_with
-from redemption_analytics.tables.ledger import CASES, FINDINGS, LEDGER
+from redemption_analytics.tables.ledger import CASES, FINDINGS, LEDGER, no_cases
 from redemption_analytics.tables.outputs import PART
 from redemption_analytics.tables.parts import PARTS, whole_of
 from redemption_analytics.tables.spark import quoted
@@ -53,6 +54,10 @@ if TYPE_CHECKING:
 #: Files are read and parsed together up to so many bytes; larger ones are cut into stretches of
 #: half as many, which take less memory, but have to be counted and put into one order afterwards.
 UNIT_BYTES = 64 << 20
+
+#: Of so many answers and redemptions this process decides what belongs together, in a minute and in
+#: memory that it has; of more, executors do, which takes some jobs more.
+DECIDED_HERE_ROWS = 50_000_000
 
 
 @public_with(DECLARED)
@@ -323,6 +328,21 @@ def _add_stretches(
         ended += lines[place]
 
 
+def _decided_elsewhere(
+    loading: Loading, pipeline: Pipeline, keep: StagedTables
+) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Have executors merge; return ledger, findings and cases."""
+    told = keep.decide_on_executors(pipeline.dating.exports)
+    pipeline.merging.take_over(told.merged, old=False)
+    pipeline.merging.below.update(told.below)
+    late = [(source, reject) for _, source, reject in told.late]
+    if late and loading.options.strict:
+        raise RejectedError(said(*late[0]))
+    return pipeline.finish_merged(
+        rejects_table(late), pa.concat_tables([no_cases(), *told.cases]), told.now, loading.hidden
+    )
+
+
 def _merged(session: Any, loading: Loading, united: _Parsed, work: Path, whole: Path) -> None:
     """Merge units, and put their tables where a converted directory has them."""
     with (
@@ -333,8 +353,11 @@ def _merged(session: Any, loading: Loading, united: _Parsed, work: Path, whole: 
         for exports, unit in zip(united.exports, united.staged, strict=True):
             pipeline.take_over(exports, unit.gathered)
         loading.check_some(pipeline, useful=False)
-        pipeline.merging.look_for_repeats(personal=loading.parser.personal)
-        books, found, cases = pipeline.finish(loading.parser, loading.hidden)
+        if sum(map(keep.rows, ("responses", "points", "coupons"))) > DECIDED_HERE_ROWS:
+            books, found, cases = _decided_elsewhere(loading, pipeline, keep)
+        else:
+            pipeline.merging.look_for_repeats(personal=loading.parser.personal)
+            books, found, cases = pipeline.finish(loading.parser, loading.hidden)
         write_folders({LEDGER: books, FINDINGS: found, CASES: cases}, whole)
         numbers: dict[str, int] = {}
         for name, paths in sorted(

@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS
-from redemption_analytics.merging.export_times import EXPORT
+from redemption_analytics.merging.export_times import EXPORT, Dated
 from redemption_analytics.merging.merge import Final
 from redemption_analytics.merging.stores import Change, Grown, OnDisk
+from redemption_analytics.spark.deciding import decided_on_executors
 from redemption_analytics.spark.jobs import Decision, Finish, Staged, on_executors
+from redemption_analytics.spark.shards import Told, UnitTables, write_unit
 from redemption_analytics.spark.stretches import Before
 from redemption_analytics.tables.parts import PARTS
 
@@ -92,10 +94,29 @@ class StagedTables:
         decided = [
             number for number in range(len(self._tables)) if self._decide(number, changes, starts)
         ]
-        told = on_executors(self._session, Finish(str(self._folder)), decided)
-        for number, tables in told.items():
-            self._tables[number] |= tables
-        # From here on their files say it.
+        self._take(on_executors(self._session, Finish(str(self._folder)), decided))
+
+    def decide_on_executors(self, exports: list[Dated]) -> Told:
+        """Have executors decide, and put units into their final form; return what is told.
+
+        Parameters
+        ----------
+        exports
+            When each export was made that rows name by its number.
+        """
+        for number, tables in enumerate(self._tables):
+            before = self._before.get(number)
+            unit = UnitTables(tables, before, int(self._exports[number]))
+            write_unit(self._folder, number, unit)
+        told, new = decided_on_executors(self._session, self._folder, len(self._tables), exports)
+        self._take(new)
+        return told
+
+    def _take(self, new: Mapping[int, Mapping[str, Grown]]) -> None:
+        """Let units have tables in their final form."""
+        for number, tables in new.items():
+            self._tables[number].update(tables)
+        # From here on their files say what came before.
         self._before = {}
 
     def _decide(

@@ -7,8 +7,10 @@ nothing here does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import narwhals as nw
@@ -66,6 +68,15 @@ def schema_sql(schema: pa.Schema) -> str:
     '`redeemed_time` TIMESTAMP_NTZ'
     """
     return ", ".join(f"{quoted(field.name)} {SQL_TYPES[field.type]}" for field in schema)
+
+
+def hadoop_path(path: Path) -> str:
+    r"""Write a path as Spark reads it, so that it matches nothing else as a pattern.
+
+    >>> print(hadoop_path(Path("/mnt/{a,b}")))
+    /mnt/\{a,b\}
+    """
+    return re.sub(r"([\\{}\[\]*?])", r"\\\1", str(path.absolute()))
 
 
 def spark_frame(session: Any, data: pa.Table) -> Any:

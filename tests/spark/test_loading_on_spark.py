@@ -24,7 +24,7 @@ import redemption_analytics as ra
 from redemption_analytics.privacy import KEY_VARIABLE
 from redemption_analytics.sources.export import Export
 from redemption_analytics.sources.streams import LocalFile
-from redemption_analytics.spark import jobs, loading
+from redemption_analytics.spark import deciding, jobs, loading
 from redemption_analytics.spark.stretches import stretches_of
 from redemption_analytics.tables.frames import as_arrow
 
@@ -60,9 +60,23 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(params=["driver", "executors"])
+def decided_on(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where it is decided which rows stay: executors do it of many rows, here of any."""
+    if request.param == "executors":
+        monkeypatch.setattr(loading, "DECIDED_HERE_ROWS", -1)
+        monkeypatch.setattr(deciding, "SHARD_ANSWERS", 300)
+    return str(request.param)
+
+
 @pytest.mark.parametrize("megabytes", [0.05] if CONNECT else [0.05, 1, 64])
 def test_all_is_as_loaded_on_one_machine(
-    session: Any, exports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, megabytes: float
+    session: Any,
+    exports: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    decided_on: str,
+    megabytes: float,
 ) -> None:
     monkeypatch.setattr("redemption_analytics.spark.loading.UNIT_BYTES", int(megabytes * 2**20))
     ours = ra.spark.load(session, exports, staging=tmp_path / "staging")
