@@ -58,11 +58,11 @@ def united_customers(
         The final key of each that is not its own.
     list of tuple of str, str
         Mobiles and emails that still stand under several keys: the name of the identity, and the
-        least of the keys.
+        least of the keys. What too many keys share is none.
     """
     strengths = flattening.identities
     shared = {name: _shared(keep, flattening, repeats, name) for name in strengths[1:]}
-    concerned = {key for groups in shared.values() for together in groups for key in together}
+    concerned = {key for groups in shared.values() for _, together in groups for key in together}
     values = _values_of(keep, flattening, concerned)
     nobodys = _nobodys(values, common, hidden=flattening.pseudonym is not None)
     clusters = clustered({key: values[key] for key in sorted(values)}, nobodys)
@@ -81,7 +81,9 @@ def united_customers(
         (name, min(ends))
         for name, groups in shared.items()
         if name in SPLITTING
-        for together in groups
+        for value, together in groups
+        # What is nobody's splits nobody.
+        if value not in nobodys[IDENTITIES.index(name)]
         if len(ends := {k for key in together if (k := names.get(key, key))}) > 1
     ]
     return Renaming(names), split
@@ -218,8 +220,10 @@ def _identities(keep: Keep, flattening: Flattening, names: Iterable[str]) -> Ite
         yield pa.table({"customer_key": batch["customer_key"], **identities})
 
 
-def _shared(keep: Keep, flattening: Flattening, repeats: Repeats, name: str) -> list[list[str]]:
-    """Find the keys that share a value of an identity."""
+def _shared(
+    keep: Keep, flattening: Flattening, repeats: Repeats, name: str
+) -> list[tuple[str, list[str]]]:
+    """Find the values of an identity that keys share, and these keys."""
     column = _columns(flattening)[name]
     if repeats.none_of_two("customers", column, "customer_key"):
         return []
@@ -229,7 +233,8 @@ def _shared(keep: Keep, flattening: Flattening, repeats: Repeats, name: str) -> 
     )
     found = []
     for partition in partitions(rows, name, keep.rows("customers"), keep.scratch):
-        values = partition[name].combine_chunks().dictionary_encode().indices.to_numpy()
+        encoded = partition[name].combine_chunks().dictionary_encode()
+        values = encoded.indices.to_numpy()
         keys = partition["customer_key"].combine_chunks().dictionary_encode()
         count = max(1, len(keys.dictionary))
         if not len(values):
@@ -240,7 +245,9 @@ def _shared(keep: Keep, flattening: Flattening, repeats: Repeats, name: str) -> 
         ends = np.append(starts[1:], len(values))
         for start, end in zip(starts, ends, strict=True):
             if end - start > 1:
-                found.append(keys.dictionary.take(pa.array(codes[start:end])).to_pylist())
+                value = encoded.dictionary[int(values[start])].as_py()
+                told = value if flattening.pseudonym else f"{name}:{value}"
+                found.append((told, keys.dictionary.take(pa.array(codes[start:end])).to_pylist()))
     return found
 
 

@@ -114,14 +114,9 @@ class Fate:
         place = 0 if child is None else 1 + HANGING[self.name].index(child)
         return np.uint8(1 << place)
 
-    @classmethod
-    def holding(
-        cls, name: str, count: int, rows: npt.NDArray[np.int64], bits_of: npt.NDArray[np.uint8]
-    ) -> Fate:
-        """Return what becomes of a table in which some rows have the bits that are given."""
-        fate = cls(name, count)
-        fate._bits[rows] = bits_of
-        return fate
+    def hold(self, rows: npt.NDArray[np.int64], bits_of: npt.NDArray[np.uint8]) -> None:
+        """Let some rows have the bits that :attr:`changed` told of them."""
+        self._bits[rows] = bits_of
 
     @property
     def changed(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:

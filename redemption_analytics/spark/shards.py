@@ -409,7 +409,7 @@ def _by_unit(units: Numbers) -> Iterator[tuple[int, Numbers]]:
     """Yield each unit, and the places at which it stands."""
     order = np.argsort(units, kind="stable")
     found, starts = np.unique(units[order], return_index=True)
-    yield from zip(found.tolist(), np.split(order, starts[1:]), strict=True)
+    yield from zip(found.tolist(), np.split(order, starts)[1:], strict=True)
 
 
 def values_of(unit: UnitTables, giving: Sequence[Giving]) -> dict[int, dict[str, pa.Table]]:
@@ -441,13 +441,10 @@ def final_of(
     values
         What other rows give to them, by table.
     """
-    fates = {}
-    for name in sorted({name for each in settled for name in each.fates}):
-        rows, bits = (
-            np.concatenate([each.fates[name][place] for each in settled if name in each.fates])
-            for place in (0, 1)
-        )
-        fates[name] = Fate.holding(name, unit.tables[name].rows, rows, bits)
+    fates = {name: Fate(name, unit.tables[name].rows) for name in KEYS}
+    for each in settled:
+        for name, (rows, bits) in each.fates.items():
+            fates[name].hold(rows, bits)
     customers: dict[str, str | None] = {}
     redemptions: dict[str, str | None] = {}
     for each in settled:
