@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import narwhals as nw
 
 from redemption_analytics.contract import DISCOUNT_TYPES, SPLITTING
+from redemption_analytics.merging.customers import MOST_KEYS
 from redemption_analytics.moments import Moment, end
 from redemption_analytics.tables.coverage import Kind, said_and_loaded, truncated
 from redemption_analytics.tables.frames import as_arrow
@@ -170,7 +171,10 @@ def _minute(column: str) -> nw.Expr:
 
 
 def _split_customers(r: Redemptions) -> Frame:
-    """Find mobiles and emails that stand under two keys; a case names answers, not people."""
+    """Find mobiles and emails that stand under two keys; a case names answers, not people.
+
+    What more keys share than one customer may have is a shop's own, and splits nobody.
+    """
     customers = frame(r.customers)
     split = []
     for identity in SPLITTING:
@@ -178,7 +182,8 @@ def _split_customers(r: Redemptions) -> Frame:
         keys = named.group_by(identity).agg(
             keys=nw.len(), customer_key=nw.col("customer_key").min()
         )
-        split.append(keys.filter(nw.col("keys") > 1).select("customer_key", what=nw.lit(identity)))
+        several = (nw.col("keys") > 1) & (nw.col("keys") <= MOST_KEYS)
+        split.append(keys.filter(several).select("customer_key", what=nw.lit(identity)))
     shown = frame(r.responses).group_by("customer_key").agg(response_id=nw.col("response_id").min())
     rows = nw.concat(split).join(shown, on="customer_key", how="left")
     return _cases(

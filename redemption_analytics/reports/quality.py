@@ -97,7 +97,7 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
     "split_customers": (
         "mobile number or email address stands under two customers",
         "mobile numbers or email addresses stand under two customers",
-        "Counts of customers may be a little too high.",
+        "Counts of customers may be a little too high. What more than 50 share does not count.",
     ),
     "unknown_discount_type": (
         "coupon redemption has a discount type that the interface does not document",

@@ -62,6 +62,17 @@ def test_those_who_contradict_each_other_stay_two_and_are_told_of(pii: Any) -> N
     assert not {"447", "E9", "E7"} & set(example.split()) if pii != "keep" else True
 
 
+@PII
+@pytest.mark.parametrize(("keys", "split"), [(50, 1), (51, 0)])
+def test_what_too_many_customers_share_is_a_shops_own_and_splits_nobody(
+    pii: Any, keys: int, split: int
+) -> None:
+    told = [answer(new(f"r{n}"), mobile="447", external_id=f"E{n}") for n in range(keys)]
+    r = load(export("2025-01-01", *told), pii=pii)
+    assert r.points["customer_key"].nunique() == keys
+    assert found(r, "split_customers")[0] == split
+
+
 def test_who_agrees_with_two_that_contradict_each_other_stays_alone() -> None:
     r = load(
         seen(1, new("a"), mobile="447", external_id="E9"),

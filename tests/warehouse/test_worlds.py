@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
+from answers import answer, new
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from payloads import TIMES
@@ -17,10 +19,15 @@ from worlds import ANSWERS
 
 import redemption_analytics as ra
 from redemption_analytics.merging import customers
+from redemption_analytics.privacy import KEY_VARIABLE
 from redemption_analytics.warehouse import compaction
 
 NO_SHRINK = [Phase.explicit, Phase.generate]
 _NUMBERS = itertools.count()
+
+OPTIONS: list[dict[str, Any]] = [
+    {}, {}, {"customer_key": "mobile"}, {"points": "decimal"}, {"pii": "pseudonymize"},
+]  # fmt: skip
 
 #: What an export is called after, and what it holds.
 EXPORTS = st.lists(
@@ -47,13 +54,12 @@ def _written(folder: str, exports: list[Any]) -> list[str]:
 @settings(max_examples=15 * TIMES, deadline=None, phases=NO_SHRINK)
 def test_a_warehouse_is_one_load_of_its_exports_in_whatever_order_they_came(data: Any) -> None:
     exports = data.draw(EXPORTS)
-    options = data.draw(
-        st.sampled_from([{}, {}, {"customer_key": "mobile"}, {"points": "decimal"}])
-    )
+    options = data.draw(st.sampled_from(OPTIONS))
     most = data.draw(st.sampled_from([1, 2, 50]))
     with (
         TemporaryDirectory() as folder,
         mock.patch.object(customers, "MOST_KEYS", most),
+        mock.patch.dict(os.environ, {KEY_VARIABLE: "a key that is long enough"}),
         mock.patch.object(compaction, "FANOUT", data.draw(st.sampled_from([1, 2, 8]))),
     ):
         paths = _written(folder, exports)
@@ -64,3 +70,19 @@ def test_a_warehouse_is_one_load_of_its_exports_in_whatever_order_they_came(data
         for start, end in itertools.pairwise([0, *sorted(cuts), len(order)]):
             warehouse.ingest(order[start:end], allow_empty=True, **options)
         assert_same(warehouse.open(), whole)
+
+
+def test_what_is_nobodys_splits_nobody_whatever_came_together(tmp_path: Path) -> None:
+    def who(name: str) -> Any:
+        return answer(new(name), mobile="447", external_id=name)
+
+    with (
+        mock.patch.object(customers, "MOST_KEYS", 2),
+        mock.patch.dict(os.environ, {KEY_VARIABLE: "a key that is long enough"}),
+    ):
+        exports = [("2025-01-01", list(map(who, "abc"))), ("2025-01-02", list(map(who, "cde")))]
+        paths = _written(str(tmp_path), exports)
+        warehouse = ra.Warehouse(tmp_path / "lake")
+        for path in paths:
+            warehouse.ingest(path, pii="pseudonymize")
+        assert_same(warehouse.open(), ra.load(paths, pii="pseudonymize"))
