@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,9 @@ def spark_needed() -> None:
 
 
 @contextmanager
-def spark_session(folder: Path) -> Iterator[Any]:
+def spark_session(
+    folder: Path, master: str = "local[2]", more: Mapping[str, str] | None = None
+) -> Iterator[Any]:
     """Start Spark, and stop it in the end; what it writes by itself goes to the folder."""
     from pyspark.sql import SparkSession
 
@@ -63,6 +65,7 @@ def spark_session(folder: Path) -> Iterator[Any]:
         "spark.local.dir": str(folder),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.eventLog.dir": (folder / "events").as_uri(),
+        **(more or {}),
     }
     if CONNECT:
         with _server({**_SMALL, **own}) as port:
@@ -70,7 +73,7 @@ def spark_session(folder: Path) -> Iterator[Any]:
             yield session
             session.stop()
         return
-    builder = SparkSession.builder.master("local[2]")
+    builder = SparkSession.builder.master(master)
     for name, value in {**_SMALL, **own}.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()

@@ -263,7 +263,6 @@ def test_a_published_version_is_read_as_the_parquet_files_that_its_delta_log_nam
         )
 
 
-@pytest.mark.skipif(CONNECT, reason="all that it calls is tried above")
 def test_charts_and_reports_are_those_of_pandas(
     opened: ra.Redemptions, whole: ra.Redemptions, tmp_path: Path
 ) -> None:

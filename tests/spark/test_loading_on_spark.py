@@ -106,7 +106,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_large_file_of_lines_is_parsed_in_stretches(
-    session: Any, lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Any, lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decided_on: str
 ) -> None:
     monkeypatch.setattr("redemption_analytics.spark.loading.UNIT_BYTES", 200_000)
     cut: list[int] = []
@@ -202,6 +202,27 @@ def test_what_a_second_try_leaves_counts_for_nothing(
     assert_same(ours, ra.load(exports))
 
 
+@pytest.mark.skipif(CONNECT, reason="the server has the executors")
+def test_an_executor_killed_in_any_step_changes_nothing(exports: Path, tmp_path: Path) -> None:
+    program = Path(__file__).parents[1] / "killed_executors.py"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(program), str(exports), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [
+        "driver-Finish",
+        "driver-Parse",
+        "executors-Decide",
+        "executors-Divide",
+        "executors-FinishUnits",
+        "executors-Give",
+        "executors-Parse",
+        "executors-TakeLinks",
+    ]
+
+
 def test_the_first_reject_stops_a_strict_load(session: Any, tmp_path: Path) -> None:
     with pytest.raises(ra.RejectedError) as theirs:
         ra.load("data_samples/broken", on_error="raise")
@@ -229,7 +250,11 @@ def test_what_cannot_be_is_refused(
 
 @pytest.mark.skipif(CONNECT, reason="the server has the log of events")
 def test_neither_the_key_nor_a_person_is_sent_or_written(
-    session: Any, spark_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Any,
+    spark_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    decided_on: str,
 ) -> None:
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     marks = Marks()
@@ -244,7 +269,8 @@ def test_neither_the_key_nor_a_person_is_sent_or_written(
     written = [*(tmp_path / "staging").rglob("*"), *(spark_folder / "events").rglob("*")]
     files = [path for path in written if path.is_file()]
     assert {"setting", "tasks"} <= {path.name for path in written}
-    assert any(path.parent.name == "decisions" for path in files)
+    decisions = "decisions" if decided_on == "driver" else "shards"
+    assert any(path.parent.name == decisions for path in files)
     assert any(path.parent.name == "events" and path.stat().st_size for path in files)
     for path in files:
         data = path.read_bytes()
