@@ -1,14 +1,17 @@
 """What Spark gives: the same exports converted on one machine, and loaded by executors.
 
     python -m benchmarks.spark [--shape SHAPE] [--megabytes 1000] [--files 16] [--rounds 3]
+                               [--deciding driver]
 
 The foreign organisation's export lies in some files (``--shape files``), in three exports that
 overlap (``overlapping``), in a file for each answer, ``--files`` of them (``answers``), or is of
 one customer, a hundred redemptions an answer (``customer``). Contenders take turns, each in a
 process of its own; measured is the work alone, without the start of Python and of Spark, after one
-small load that imports and starts what is needed. Executors and the driver share the machine's
-cores, as they do with local[n]; processor time is that of all of them, Java's too, and memory the
-most that the driver's Python and any worker's had. Needs the extra ``spark``, and Java.
+small load that imports and starts what is needed. Each has as many cores as its name says, and no
+more: executors and the driver share them, as they do with local[n]. Processor time is that of all
+of them, Java's too, and memory the most that the driver's Python and any worker's had. What belongs
+together the driver decides, and with ``--deciding executors`` they do, as they do of many rows.
+Needs the extra ``spark``, and Java; cores are held back on Linux alone.
 """
 
 from __future__ import annotations
@@ -106,14 +109,16 @@ def source_of(shape: str, directory: Path, megabytes: float, files: int) -> Path
     return files_of(directory, megabytes, files)
 
 
-def one(source: Path, how: str, cores: int) -> dict[str, float]:
+def one(source: Path, how: str, cores: int, deciding: str) -> dict[str, float]:
     """Load once; return the seconds that it took, and the most memory of this process in MB."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     with tempfile.TemporaryDirectory(dir=source.parent) as folder:
         if how == "convert":
             ra.convert(_SMALL, Path(folder) / "small")
             taken = _clocked(lambda: ra.convert(source, Path(folder) / "out", threads=cores))
         else:
-            taken = _by_spark(source, cores, Path(folder))
+            taken = _by_spark(source, cores, deciding, Path(folder))
     return {"worker": 0.0, **taken, "peak": _most_of("self")}
 
 
@@ -138,8 +143,10 @@ def _cpu() -> float:
     return sum(spent[pid][1] for pid in mine)
 
 
-def _by_spark(source: Path, cores: int, folder: Path) -> dict[str, float]:
+def _by_spark(source: Path, cores: int, deciding: str, folder: Path) -> dict[str, float]:
     from pyspark.sql import SparkSession
+
+    from redemption_analytics.spark import loading
 
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -150,10 +157,12 @@ def _by_spark(source: Path, cores: int, folder: Path) -> dict[str, float]:
         .getOrCreate()
     )
     session.sparkContext.setLogLevel("ERROR")
-    # As many workers as there will be start, and import what they need.
-    with mock.patch("redemption_analytics.spark.loading.UNIT_BYTES", 1):
-        ra.spark.load(session, _SMALL.parent / "organisation", staging=folder / "warm")
-    taken = _clocked(lambda: ra.spark.load(session, source, staging=folder / "staging"))
+    most = loading.DECIDED_HERE_ROWS if deciding == "driver" else -1
+    with mock.patch.object(loading, "DECIDED_HERE_ROWS", most):
+        # As many workers as there will be start, and import what they need.
+        with mock.patch.object(loading, "UNIT_BYTES", 1):
+            ra.spark.load(session, _SMALL.parent / "organisation", staging=folder / "warm")
+        taken = _clocked(lambda: ra.spark.load(session, source, staging=folder / "staging"))
     taken["worker"] = _workers_peak()
     session.stop()
     return taken
@@ -186,6 +195,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--megabytes", type=float, default=1000, help="size of the export (1000)")
     parser.add_argument("--files", type=int, default=16, help="in how many files (16)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each (3)")
+    parser.add_argument(
+        "--deciding", choices=("driver", "executors"), default="driver", help="who does it (driver)"
+    )
     parser.add_argument("--directory", type=Path, help="where exports are made, and kept")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -194,7 +206,7 @@ def main(arguments: list[str] | None = None) -> None:
     size = sum(file.stat().st_size for file in files_under(source)) / 1e6
     if options.one:
         how, cores = options.one
-        print(json.dumps(one(source, how, int(cores))))
+        print(json.dumps(one(source, how, int(cores), options.deciding)))
         return
     found: dict[tuple[str, int], list[dict[str, float]]] = {}
     contention = Contention()
@@ -209,6 +221,8 @@ def main(arguments: list[str] | None = None) -> None:
                 f"{options.megabytes:g}",
                 "--files",
                 f"{options.files}",
+                "--deciding",
+                options.deciding,
             ]
             command += ["--directory", str(directory), "--one", how, f"{cores}"]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -228,6 +242,7 @@ def main(arguments: list[str] | None = None) -> None:
     heads = ["<", "seconds", "MB/s", "CPU s", "MB/CPU s", "of convert, 1", "driver MB", "worker MB"]
     many = len(files_under(source))
     title = f"{options.shape}: {size:.0f} MB in {many} files, medians of {options.rounds}"
+    title += f", decided on {options.deciding}" if options.deciding != "driver" else ""
     print(text(Table(title, heads, rows, [contention.told_of_all()])))
 
 

@@ -19,10 +19,12 @@ from typing import Any
 from unittest import mock
 
 import pyarrow as pa
+import pytest
 from answers import answer, new
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from payloads import TIMES
+from sparks import CONNECT
 from warehouses import assert_same
 from worlds import ANSWERS
 
@@ -167,6 +169,7 @@ OPTIONS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.skipif(CONNECT, reason="no Spark is in it")
 @given(st.data())
 @settings(max_examples=30 * TIMES, deadline=None, phases=[Phase.explicit, Phase.generate])
 def test_shards_decide_what_one_load_decides(data: Any) -> None:
