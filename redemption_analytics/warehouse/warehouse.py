@@ -314,7 +314,9 @@ class Warehouse:
         **Older versions hold the person until they are vacuumed.** ``vacuum(keep=1)`` takes them
         away once they have been superseded for a day; ``vacuum(keep=1, grace="0s")`` at once, when
         no ingest is under way and nobody reads older versions. Copies elsewhere (exports, what
-        :func:`redemption_analytics.convert` wrote, reports) are not the warehouse's.
+        :func:`redemption_analytics.convert` wrote, reports) are not the warehouse's; nor is what a
+        killed ingest or forgetting leaves in the system's temporary directory, in folders that
+        begin with ``redemption-analytics-``.
 
         **A new export that tells of the person brings them back:** no list of the forgotten is
         kept, for it would have to name them. Remove them at the source first.
