@@ -176,8 +176,11 @@ class Warehouse:
             A moment: what the exports told that had been made until then (a date is all of that
             day), whenever they were ingested; by the time of each in ``files``, which is UTC where
             that of a file dates it, or a path with an offset. Where no version consists of just
-            these, their answers are merged again, in memory, and the bundle has no ledger: its
-            audit does not know what a ledger tells, such as unknown fields.
+            these, their answers are merged again, in memory. Unknown fields and zero times of
+            exports that came by one ingest were counted together: where some of these exports were
+            made later, the audit counts at least what there was, and says so. What 0.2.0 or an
+            earlier release refused is told by the name of its export: with a later export of the
+            same name, that one's rejects are told, too.
 
         Returns
         -------
