@@ -117,6 +117,22 @@ def test_rejects_are_told_of_the_exports_until_then_where_several_have_a_name(
         assert_same(without_editions(r), loaded([each for each in told if each[1] <= day]))
 
 
+def test_rejects_of_a_file_that_was_mended_stay_and_a_version_tells_its_own(
+    warehouse: ra.Warehouse, tmp_path: Path
+) -> None:
+    told = [
+        (tmp_path / "latest.jsonl", 1, [answer(new("a"), {"id": "x"})]),
+        (tmp_path / "latest.jsonl", 2, [answer(new("a"), new("b"))]),
+        (tmp_path / "latest.jsonl", 3, [answer(new("c"), {"id": "y"})]),
+    ]
+    for path, day, answers in told:
+        warehouse.ingest(dated(write(tmp_path, path.stem, *answers), day))
+    assert_same(without_editions(warehouse.open()), loaded(told))
+    assert list(warehouse.open().rejects["raw"].sort_values()) == ['{"id": "x"}', '{"id": "y"}']
+    came = [warehouse.diff(version, version + 1).came["rejects"] for version in (1, 2)]
+    assert [list(rejects["raw"]) for rejects in came] == [[], ['{"id": "y"}']]
+
+
 def test_the_audit_is_that_of_a_load_of_the_exports_until_then(
     warehouse: ra.Warehouse, tmp_path: Path
 ) -> None:
