@@ -312,7 +312,8 @@ class Warehouse:
         (messages, notes, custom fields), what was refused, or names of files name one of their
         identities of six characters or more, that text goes. The ledger counts what went as never
         seen. Kept are the files that were met, with size and digest, so that they are not read
-        again, and how often unknown fields and zero times were met.
+        again (the names, too, of files that were passed over or could not be read: by these they
+        are known), and how often unknown fields and zero times were met.
 
         **Older versions hold the person until they are vacuumed.** ``vacuum(keep=1)`` takes them
         away once they have been superseded for a day; ``vacuum(keep=1, grace="0s")`` at once, when
