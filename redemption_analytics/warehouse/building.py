@@ -44,6 +44,7 @@ from redemption_analytics.warehouse.files import (
 from redemption_analytics.warehouse.known import Known
 from redemption_analytics.warehouse.log import DataFile, Entry
 from redemption_analytics.warehouse.merged import Mask, Merged, Stage
+from redemption_analytics.warehouse.reject_times import REJECT_TIMES, noted, times_of
 from redemption_analytics.warehouse.stage import StagedUnit
 from redemption_analytics.warehouse.staging import Staging
 from redemption_analytics.warehouse.store import Store
@@ -174,7 +175,8 @@ class Building:
     ) -> dict[str, dict[str, int]]:
         """Merge a unit by itself, and write all of it."""
         late, cases, now = pipeline.merge(self._loading.parser)
-        merged = Merged({"late_rejects": late, "cases": cases}, pipeline.merging.below, now)
+        merging = pipeline.merging
+        merged = Merged({"late_rejects": late, "cases": cases}, merging.below, merging.merged, now)
         return self._write_all(staging, merged, below, writing)
 
     def _anew(
@@ -195,11 +197,11 @@ class Building:
         for table, each in rows.items():
             more = each["added"] - sum(file.rows for file in entry.tables[table])
             counts[table] = {"added": max(more, 0), "changed": 0, "removed": max(-more, 0)}
-        stay = ("files", "rejects")
+        read = ("rejects", REJECT_TIMES)
         return [
             f
             for f in entry.files
-            if f.table in stay and (f.table == "files" or f.partition == READ)
+            if f.table == "files" or (f.table in read and f.partition == READ)
         ], counts
 
     def _write_all(
@@ -328,6 +330,7 @@ class Building:
             "rejects": (READ, _together("rejects", staging)),
             "files": (NO_QUARTER, files_table(pipeline.accounts, self._loading.hidden)),
         }
+        made = {account.export.name: account.export.exported_at for account in pipeline.accounts}
         for table, (partition, come) in tables.items():
             shape = arrow_schema_of(table).empty_table()
             gone = shape
@@ -345,6 +348,8 @@ class Building:
             if come.num_rows or gone.num_rows:
                 counts[table] = {"added": come.num_rows, "changed": 0, "removed": gone.num_rows}
                 kept = replaced(self._store, kept, (table, partition), gone, come, writing)
+                if table == "rejects":
+                    kept = noted(self._store, kept, gone, times_of(come, made), writing)
         return kept
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +36,7 @@ from redemption_analytics.warehouse.log import DataFile, Entry, Log
 from redemption_analytics.warehouse.mentions import TEXTS, Mentions
 from redemption_analytics.warehouse.merged import Mask, Stage
 from redemption_analytics.warehouse.person import Person, person_of
+from redemption_analytics.warehouse.reject_times import noted, renamed
 from redemption_analytics.warehouse.rewriting import Part, rewritten
 from redemption_analytics.warehouse.stage import StagedUnit
 from redemption_analytics.warehouse.store import Store
@@ -162,7 +163,7 @@ class Forgetting:
         rejects = Rejects.of(self._store, entry, parted, mentions, names)
         units = [
             self._rewritten(each, mentions, names, scratch, writing)
-            if _says_something_else(each, mentions, names)
+            if _says_something_else(each, mentions, {*names, *rejects.gone["source"].to_pylist()})
             else each.was.unit
             for each in parted
         ]
@@ -171,6 +172,8 @@ class Forgetting:
         below = Counter[str](entry.state["below"])
         before, after = self._linked(stage, units, parted, scratch)
         kept, counts = building.changed(entry, before, after, below, writing)
+        times = renamed(self._store, kept, rejects.changed, rejects.come)
+        kept = noted(self._store, kept, rejects.gone, times, writing)
         kept = replaced(self._store, kept, ("rejects", READ), rejects.gone, rejects.come, writing)
         kept = self._accounts(kept, mentions, names, writing)
         made = building.finished(entry, units, below, kept, writing)
@@ -272,13 +275,17 @@ def _of_sources(unit: StagedUnit, names: Mapping[str, str]) -> Mask:
     return found
 
 
-def _says_something_else(unit: Parted, mentions: Mentions, names: Mapping[str, str]) -> bool:
-    sources = unit.was.exports()["source"].to_pylist() if names else ()
+def _says_something_else(unit: Parted, mentions: Mentions, changed: Set[str]) -> bool:
+    """Check whether a unit is to be written anew, for what is in it or in some exports' rejects.
+
+    Else an older version of just this unit would be taken for what was known on a day.
+    """
+    sources = unit.was.exports()["source"].to_pylist() if changed else ()
     odd = (name for found in unit.was.unit.odd.values() for name in found)
     return bool(
         unit.gone.any()
         or unit.touched.any()
-        or any(source in names for source in sources)
+        or any(source in changed for source in sources)
         or any(mentions.named_by(name) for name in odd)
     )
 

@@ -55,13 +55,14 @@ class Rejects:
     ----------
     gone
         The rejects that go.
-    come
-        Those of them that stay, without what they quoted.
+    changed, come
+        Those of them that stay, as they were, and without what they quoted.
     counts
         How many elements of each kind that are refused no more, by source and record.
     """
 
     gone: pa.Table
+    changed: pa.Table
     come: pa.Table
     counts: Mapping[tuple[str, int], Counter[str]]
 
@@ -80,7 +81,7 @@ class Rejects:
         for each in parted if rows.num_rows else ():
             for place, (source, record) in enumerate(_records(each.was)):
                 (mine if each.gone[place] else others).add((source, record))
-        gone, come, counts = [], [], dict[tuple[str, int], Counter[str]]()
+        gone, changed, come, counts = [], [], [], dict[tuple[str, int], Counter[str]]()
         for row in rows.to_pylist():
             where = (row["source"], row["record"])
             quoted = any(mentions.named_by(row[name] or "") for name in ("path", "reason", "raw"))
@@ -93,9 +94,15 @@ class Rejects:
                 new |= {"path": None, "reason": _FORGOTTEN, "raw": None}
             if new != row:
                 gone.append(row)
+                changed.append(row)
                 come.append(new)
         schema = arrow_schema_of("rejects")
-        return cls(pa.Table.from_pylist(gone, schema), pa.Table.from_pylist(come, schema), counts)
+        return cls(
+            pa.Table.from_pylist(gone, schema),
+            pa.Table.from_pylist(changed, schema),
+            pa.Table.from_pylist(come, schema),
+            counts,
+        )
 
     def left_of(self, unit: Unit, parted: Parted) -> Unit:
         """Take what is refused no more out of what a unit counts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -27,13 +28,24 @@ WRITTEN, ANSWERS, NUMBER, RELEASE = "_written", "_answers", "_number", "_release
 READ_AT, CAME_IN = "_read_at", "_came_in"
 
 
+@dataclass(frozen=True)
+class _Met:
+    """What became of an export, under the name that it had; final is what stays so by itself."""
+
+    source: str
+    status: str
+    reason: str | None
+    final: bool
+
+
 @dataclass
 class Known:
     """The exports that were ingested before.
 
     An export is known by its content and its date; where only the modification of its file dates
     it, which copies do not keep, by its content. Where neither its name nor its size, its date and
-    its file's modification differ from a known one's, its content is not looked at.
+    its file's modification differ from a known one's, its content is not looked at. What is
+    passed over is known by these alone. How the folder of a name is written does not matter.
 
     Parameters
     ----------
@@ -51,20 +63,25 @@ class Known:
     again: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._seen: dict[tuple[str, int | None, datetime, datetime | None], tuple[str, bool]] = {}
+        self._seen: dict[tuple[str, int | None, datetime, datetime | None], _Met] = {}
         self._by_size: defaultdict[int | None, list[tuple[str, datetime, str]]] = defaultdict(list)
         self._times: Counter[str] = Counter()
-        self._nothing: dict[str, tuple[str, str | None]] = {}
+        self._nothing: dict[str, _Met] = {}
+        self._folders: dict[str, str] = {}
         for table in self.exports:
             for row in table.to_pylist():
                 self._times[row["source"]] += row[ANSWERS] > 0
                 final = row["status"] == "loaded" or row[RELEASE] == self.release or row["records"]
-                key = (row["source"], row["size"], row["exported_at"], row[WRITTEN])
-                self._seen[key] = row["status"], bool(final)
-                if row["status"] == "passed over" or (not row["records"] and row["digest"] is None):
-                    self._nothing[row["source"]] = row["status"], row["reason"]
-                else:
-                    self._nothing.pop(row["source"], None)
+                met = _Met(row["source"], row["status"], row["reason"], bool(final))
+                nothing = row["status"] == "passed over" or (
+                    not row["records"] and row["digest"] is None
+                )
+                for name in self._names(row["source"]):
+                    self._seen[name, row["size"], row["exported_at"], row[WRITTEN]] = met
+                    if nothing:
+                        self._nothing[name] = met
+                    else:
+                        self._nothing.pop(name, None)
                 if row["digest"] is not None and final:
                     # The size of a stream is not known before it is read.
                     for size in (row["size"], None):
@@ -101,28 +118,42 @@ class Known:
     def knows(self, export: Export) -> bool:
         """Check whether an export was ingested before."""
         if export.written is not None or export.passed_over is not None:
-            found = self._seen.get((export.name, export.size, export.exported_at, export.written))
-            if found is not None:
-                status, final = found
-                if export.passed_over is not None and status == "passed over":
+            told = export.size, export.exported_at, export.written
+            for name in self._names(export.name):
+                found = self._seen.get((name, *told))
+                if found is None:
+                    continue
+                if export.passed_over is not None and found.status == "passed over":
                     return True
-                if not final:
-                    self.again.append(export.name)
-                return final
+                if not found.final:
+                    self.again += {export.name, found.source}
+                return found.final
         if export.open is None and export.passed_over is None:
             return False
         if export.passed_over is None and self._is_alike(export):
             return True
-        if export.name in self._nothing:
-            self.again.append(export.name)
+        for name in self._names(export.name):
+            if name in self._nothing:
+                self.again += {export.name, self._nothing[name].source}
+                break
         return False
 
     def nothing_new(self, files: pa.Table) -> bool:
         """Check whether files are again passed over or unreadable, as they were before."""
         return all(
-            self._nothing.get(row["source"]) == (row["status"], row["reason"])
+            any(
+                met is not None and (met.status, met.reason) == (row["status"], row["reason"])
+                for met in map(self._nothing.get, self._names(row["source"]))
+            )
             for row in files.select(["source", "status", "reason"]).to_pylist()
         )
+
+    def _names(self, name: str) -> tuple[str, str]:
+        """Return a name as it stands, and as it is however its folder is written."""
+        folder, own = os.path.split(name)
+        if "://" not in name and folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return name, os.path.join(self._folders.get(folder, folder), own)
 
     def _is_alike(self, export: Export) -> bool:
         """Check whether an export has the content and the date of one that was ingested."""

@@ -39,12 +39,15 @@ class Merged:
         The tables in their final form, by parts; ``late_rejects`` and ``cases`` are among them.
     below
         How many rows of each table hung on what merging refused.
+    repeats
+        How many rows of each table were merged into others.
     now
         What now is, by these answers.
     """
 
     tables: Tables
     below: Mapping[str, int]
+    repeats: Mapping[str, int]
     now: datetime | None
 
     @property
@@ -189,4 +192,4 @@ class Stage:
             merging.add(tables)
         cases, now = merging.finish(flattening)
         late = rejects_table(late_rejects(merging, personal=personal))
-        return Merged({"late_rejects": late, "cases": cases}, merging.below, now)
+        return Merged({"late_rejects": late, "cases": cases}, merging.below, merging.merged, now)

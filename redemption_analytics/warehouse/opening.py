@@ -25,15 +25,15 @@ from redemption_analytics.tables.ledger import (
     NOW,
     Finding,
     findings,
-    no_ledger,
 )
 from redemption_analytics.tables.parts import whole_of
 from redemption_analytics.visible import shortened
-from redemption_analytics.warehouse.books import READ
+from redemption_analytics.warehouse.books import READ, ledger_of, odd_until
 from redemption_analytics.warehouse.files import read_rows
 from redemption_analytics.warehouse.known import ANSWERS
 from redemption_analytics.warehouse.log import Entry, Log
 from redemption_analytics.warehouse.merged import Mask, Stage
+from redemption_analytics.warehouse.reject_times import told_until
 from redemption_analytics.warehouse.rewriting import came_in_of
 from redemption_analytics.warehouse.stage import StagedUnit
 from redemption_analytics.warehouse.store import Store
@@ -146,11 +146,14 @@ def _merged_again(
     read = [read_rows(store, file) for file in newest.tables["rejects"] if file.partition == READ]
     rejects = pa.concat_tables([tables["rejects"].slice(0, 0), *read])
     here = pc.is_in(rejects["source"], tables["files"]["source"])
-    tables["rejects"] = pa.concat_tables([rejects.filter(here), tables["rejects"]])
+    rejects = told_until(store, newest.files, rejects.filter(here), moment)
+    late = tables["rejects"].num_rows
+    tables["rejects"] = pa.concat_tables([rejects, tables["rejects"]])
+    odd = odd_until([unit.unit for unit in stage.units], made, moment)
     now = [] if merged.now is None else [Finding(NOW, 1, merged.now.isoformat())]
     return Redemptions(
         **{name: reader.of_arrow(table, name) for name, table in tables.items()},
-        ledger=reader.of_arrow(no_ledger(), LEDGER),
-        findings=reader.of_arrow(findings([*findings_of(merged.cases), *now]), FINDINGS),
+        ledger=reader.of_arrow(ledger_of(tables, merged.repeats, late), LEDGER),
+        findings=reader.of_arrow(findings([*findings_of(merged.cases), *odd, *now]), FINDINGS),
         cases=reader.of_arrow(merged.cases, CASES),
     )

@@ -176,8 +176,11 @@ class Warehouse:
             A moment: what the exports told that had been made until then (a date is all of that
             day), whenever they were ingested; by the time of each in ``files``, which is UTC where
             that of a file dates it, or a path with an offset. Where no version consists of just
-            these, their answers are merged again, in memory, and the bundle has no ledger: its
-            audit does not know what a ledger tells, such as unknown fields.
+            these, their answers are merged again, in memory. Unknown fields and zero times of
+            exports that came by one ingest were counted together: where some of these exports were
+            made later, the audit counts at least what there was, and says so. What 0.2.0 or an
+            earlier release refused is told by the name of its export: with a later export of the
+            same name, that one's rejects are told, too.
 
         Returns
         -------
@@ -309,12 +312,15 @@ class Warehouse:
         (messages, notes, custom fields), what was refused, or names of files name one of their
         identities of six characters or more, that text goes. The ledger counts what went as never
         seen. Kept are the files that were met, with size and digest, so that they are not read
-        again, and how often unknown fields and zero times were met.
+        again (the names, too, of files that were passed over or could not be read: by these they
+        are known), and how often unknown fields and zero times were met.
 
         **Older versions hold the person until they are vacuumed.** ``vacuum(keep=1)`` takes them
         away once they have been superseded for a day; ``vacuum(keep=1, grace="0s")`` at once, when
         no ingest is under way and nobody reads older versions. Copies elsewhere (exports, what
-        :func:`redemption_analytics.convert` wrote, reports) are not the warehouse's.
+        :func:`redemption_analytics.convert` wrote, reports) are not the warehouse's; nor is what a
+        killed ingest or forgetting leaves in the system's temporary directory, in folders that
+        begin with ``redemption-analytics-``.
 
         **A new export that tells of the person brings them back:** no list of the forgotten is
         kept, for it would have to name them. Remove them at the source first.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import os
@@ -14,13 +13,20 @@ from unittest import mock
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from answers import answer, new, old, reversal
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from payloads import TIMES
-from warehouses import assert_same, before_commit, named, rows_of, stored, write
+from warehouses import (
+    assert_as_if_never_told,
+    assert_same,
+    before_commit,
+    contents,
+    named,
+    stored,
+    write,
+)
 from worlds import ANSWERS
 
 import redemption_analytics as ra
@@ -32,25 +38,7 @@ from redemption_analytics.warehouse.log import Log
 
 NO_SHRINK = [Phase.explicit, Phase.generate]
 
-#: Counted when exports are read, and not kept by answer.
-AS_READ = ("unknown_fields", "epoch_times")
-
 MOBILE, EMAIL, NEXT = "447700900123", "ada@example.com", "447700900999"
-
-
-def assert_as_if_never_told(forgot: ra.Redemptions, whole: ra.Redemptions) -> None:
-    """Check that two bundles are the same, but for what files were and what was counted in them."""
-    for name in forgot.tables:
-        but = ["size", "digest", "records", "form"] if name == "files" else []
-        one, other = (r.tables[name].drop(columns=but) for r in (forgot, whole))
-        assert rows_of(one) == rows_of(other), name
-    assert rows_of(forgot.ledger) == rows_of(whole.ledger)
-    found = [
-        r.findings[~r.findings["check"].isin(AS_READ)].reset_index(drop=True)
-        for r in (forgot, whole)
-    ]
-    assert rows_of(found[0]) == rows_of(found[1])
-    assert forgot.now == whole.now
 
 
 # Whatever exports tell.
@@ -169,22 +157,46 @@ def test_a_warehouse_that_forgot_somebody_is_a_load_of_exports_without_them(data
         paths = [export.path for export in exports]
         warehouse = ra.Warehouse(f"memory://forgotten-{uuid4().hex}")
         order = data.draw(st.permutations(paths))
-        cuts = [0, *sorted(data.draw(st.sets(st.integers(1, len(order) - 1)))), len(order)]
-        at = data.draw(st.integers(0, len(cuts) - 2))
-        for night, (start, end) in enumerate(itertools.pairwise(cuts)):
+        cuts = [
+            0,
+            *sorted(data.draw(st.sets(st.integers(1, len(order) - 1), min_size=1))),
+            len(order),
+        ]
+        nights = list(itertools.pairwise(cuts))
+        at = data.draw(st.integers(0, len(nights) - 1))
+        first = None
+        if at < len(nights) - 1:
+            first = data.draw(st.sampled_from(["the forgetting", "the next ingest", None]))
+        other = ra.Warehouse(warehouse._store.location)
+
+        def ingest(night: int) -> None:
+            start, end = nights[night]
             warehouse.ingest(order[start:end], allow_empty=True, **options)
-            if night != at:
-                continue
-            whole = ra.load(order[:end], allow_empty=True, **options)
-            keys = sorted(set(whole.customers["customer_key"]) - {"mobile:999"})
-            if not keys:
-                return
-            key = data.draw(st.sampled_from(keys))
-            ids = answers_of(key, whole, exports, most, *options.get("customer_key", "").split())
+
+        for night in range(at + 1):
+            ingest(night)
+        # What another ingests meanwhile is forgotten too, where that is committed first.
+        known = order[: nights[at + (first == "the next ingest")][1]]
+        before = ra.load(order[: nights[at][1]], allow_empty=True, **options)
+        whole = ra.load(known, allow_empty=True, **options)
+        keys = set(before.customers["customer_key"]) & set(whole.customers["customer_key"])
+        if not keys - {"mobile:999"}:
+            return
+        key = data.draw(st.sampled_from(sorted(keys - {"mobile:999"})))
+        ids = answers_of(key, whole, exports, most, *options.get("customer_key", "").split())
+        if first == "the next ingest":
+            with before_commit(lambda: ingest(at + 1)):
+                assert other.forget(customer_key=key).answers == len(ids)
+        elif first == "the forgetting":
+            with before_commit(lambda: other.forget(customer_key=key)):
+                ingest(at + 1)
+        else:
             assert warehouse.forget(customer_key=key).answers == len(ids)
-            for export in exports:
-                if export.path in order[:end]:
-                    export.strip(ids)
+        for night in range(at + 1 + (first is not None), len(nights)):
+            ingest(night)
+        for export in exports:
+            if export.path in known:
+                export.strip(ids)
         without = ra.load(paths, allow_empty=True, **options)
         assert_as_if_never_told(warehouse.open(), renumbered(without, exports))
 
@@ -436,24 +448,6 @@ def test_what_was_known_on_a_day_is_without_the_person_from_then_on(
     assert gone is not None
 
 
-def contents(warehouse: ra.Warehouse) -> bytes:
-    """Return all that a warehouse's files hold, uncompressed."""
-    found = []
-    for name in [each.name for each in warehouse._store.names()]:
-        data = warehouse._store.read(name)
-        found.append(name.encode())
-        if name.endswith(".parquet"):
-            table = pq.read_table(io.BytesIO(data))
-            found.append(str(pq.read_metadata(io.BytesIO(data)).to_dict()).encode())
-        elif name.endswith(".arrow"):
-            table = pa.ipc.open_file(data).read_all()
-        else:
-            found.append(data)
-            continue
-        found.append(json.dumps(table.to_pylist(), default=str, ensure_ascii=False).encode())
-    return b"\n".join(found)
-
-
 def test_after_vacuuming_no_file_holds_anything_of_the_person(tmp_path: Path) -> None:
     warehouse = ra.Warehouse(tmp_path / "warehouse")
     secret = {"firstname": "Zq-first", "lastname": "Zq-last", "user_id": "Zq-user-id"}
@@ -496,30 +490,111 @@ def test_after_vacuuming_no_file_holds_anything_of_the_person(tmp_path: Path) ->
 # Others, and dying.
 
 
-def test_what_another_writer_commits_meanwhile_is_forgotten_too(
-    warehouse: ra.Warehouse, tmp_path: Path
+def told_last(folder: Path, *of: bool) -> list[Path]:
+    """Write exports that tell of the person last, or do not tell of them."""
+    mine = answer(
+        new("shared", reversals=[reversal(1)]),
+        new("own", notes=EMAIL),
+        {"id": "Zq-odd"},
+        mobile=MOBILE,
+        email=EMAIL,
+    )
+    return [
+        write(
+            folder,
+            f"2026-01-0{day}",
+            answer(new("shared", points_redeemed=80 + day), mobile=NEXT),
+            answer(new(f"of-{day}", notes=f"day {day}"), mobile=f"44770090010{day}"),
+            *([mine] if told else []),
+        )
+        for day, told in enumerate(of, 1)
+    ]
+
+
+def test_wherever_it_lies_a_warehouse_forgets(location: str, tmp_path: Path) -> None:
+    warehouse = ra.Warehouse(location)
+    paths = told_last(tmp_path, True, False, True)
+    for path in paths:
+        warehouse.ingest(path)
+    before = warehouse.open()
+    assert all(mark in contents(warehouse) for mark in (MOBILE.encode(), b"Zq-odd"))
+    done = ra.Warehouse(location).forget(email=EMAIL)
+    assert (done.version, done.answers, done.older) == (4, 2, (1, 2, 3))
+    assert_same(warehouse.open(version=3), before)
+    told_last(tmp_path, False, False, False)
+    assert_as_if_never_told(warehouse.open(), ra.load(paths))
+    assert warehouse.vacuum(keep=1, grace="0s").versions == (1, 2, 3)
+    assert stored(warehouse) == named(warehouse)
+    assert not [m for m in (MOBILE, EMAIL, "Zq-odd") if m.encode() in contents(warehouse)]
+    assert_as_if_never_told(warehouse.open(), ra.load(paths))
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_where_it_is_unknown_whether_it_was_forgotten_the_next_forgetting_ends_well(
+    location: str, written: bool, tmp_path: Path
 ) -> None:
-    first, second = connected(tmp_path)
+    """The answer of a bucket may get lost, whatever it did."""
+    paths = told_last(tmp_path, True, True)
+    warehouse = ra.Warehouse(location)
+    warehouse.ingest(paths)
+    before, commit = warehouse.open(), Log.commit
+
+    def lost(log: Log, entry: Any) -> bool:
+        if written:
+            commit(log, entry)
+        raise ra.WriteError("the connection was reset")
+
+    with (
+        mock.patch.object(Log, "commit", lost),
+        pytest.raises(ra.WriteError, match="was reset"),
+    ):
+        warehouse.forget(mobile=MOBILE)
+    if written:
+        with pytest.raises(ra.UsageError, match="nobody"):
+            warehouse.forget(mobile=MOBILE)
+    else:
+        assert_same(warehouse.open(), before)
+        assert warehouse.forget(mobile=MOBILE).version == 2
+    told_last(tmp_path, False, False)
+    assert_as_if_never_told(warehouse.open(), ra.load(paths))
+    warehouse.vacuum(1, grace="0s")
+    assert stored(warehouse) == named(warehouse)
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["tells of the person", "tells of others"])
+def test_what_another_writer_commits_meanwhile_is_forgotten_too(
+    location: str, told: bool, tmp_path: Path
+) -> None:
+    first, second = told_last(tmp_path, True, told)
+    warehouse, other = ra.Warehouse(location), ra.Warehouse(location)
     warehouse.ingest(first)
-    other = ra.Warehouse(warehouse._store.location)
     with before_commit(lambda: other.ingest(second)):
         done = warehouse.forget(mobile=MOBILE)
-    assert (done.version, done.answers) == (3, 2)
-    assert list(warehouse.open().points["redemption_key"]) == ["c"]
+    assert (done.version, done.answers) == (3, 1 + told)
+    told_last(tmp_path, False, False)
+    assert_as_if_never_told(warehouse.open(), ra.load([first, second]))
     warehouse.vacuum(keep=1, grace="0s")
     assert stored(warehouse) == named(warehouse)
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["tells of the person", "tells of others"])
 def test_an_ingest_that_is_beaten_by_a_forgetting_goes_on_upon_it(
-    warehouse: ra.Warehouse, tmp_path: Path
+    location: str, told: bool, tmp_path: Path
 ) -> None:
-    first, _ = connected(tmp_path)
+    first, second = told_last(tmp_path, True, told)
+    warehouse, other = ra.Warehouse(location), ra.Warehouse(location)
     warehouse.ingest(first)
-    later = write(tmp_path, "2026-01-05", answer(new("z"), mobile=NEXT))
-    other = ra.Warehouse(warehouse._store.location)
     with before_commit(lambda: other.forget(mobile=MOBILE)):
-        warehouse.ingest(later)
-    assert sorted(warehouse.open().points["redemption_key"]) == ["c", "z"]
+        warehouse.ingest(second)
+    told_last(tmp_path, False, told)
+    # It was read before, and tells what it tells.
+    assert_as_if_never_told(warehouse.open(), ra.load([first, second]))
+    if told:
+        warehouse.forget(mobile=MOBILE)
+        told_last(tmp_path, False, False)
+        assert_as_if_never_told(warehouse.open(), ra.load([first, second]))
+    warehouse.vacuum(keep=1, grace="0s")
+    assert stored(warehouse) == named(warehouse)
 
 
 @pytest.mark.parametrize("where", ["put", "create", "writing"])

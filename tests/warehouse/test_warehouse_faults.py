@@ -9,7 +9,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from multiprocessing.pool import Pool
@@ -20,7 +20,7 @@ from unittest import mock
 import pyarrow.parquet as pq
 import pytest
 from answers import answer, new, old, reversal
-from warehouses import assert_same, before_commit, named, stored
+from warehouses import assert_as_if_never_told, assert_same, before_commit, named, stored
 
 import redemption_analytics as ra
 from redemption_analytics import atomic_directory
@@ -55,12 +55,13 @@ def write_exports(folder: Path, count: int) -> list[Path]:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="killing needs fork")
-def test_an_ingest_that_is_killed_leaves_the_version_before_or_the_one_after(
-    tmp_path: Path,
+@pytest.mark.parametrize("what", ["ingests", "forgettings"])
+def test_a_writer_that_is_killed_leaves_the_version_before_or_the_one_after(
+    what: str, tmp_path: Path
 ) -> None:
-    script = TESTS / "killed_ingests.py"
+    script = TESTS / f"killed_{what}.py"
     done = subprocess.run(
-        [sys.executable, script, tmp_path, str(KILLS), "ingests"],
+        [sys.executable, script, tmp_path, str(KILLS), what],
         capture_output=True,
         text=True,
         check=False,
@@ -105,6 +106,40 @@ def test_two_and_four_writers_at_once_end_as_one_load(
         assert {version for own in versions for version in own} == {1, 2, 3, 4, 5}
         assert_same(warehouse.open(), whole)
         assert stored(warehouse) == named(warehouse)
+
+
+def forget(location: str, mobile: str, environment: dict[str, str]) -> int:
+    os.environ.update(environment)
+    return ra.Warehouse(location).forget(mobile=mobile).version
+
+
+def do(work: Callable[..., Any], *given: Any) -> Any:
+    return work(*given)
+
+
+def test_a_forgetting_and_ingests_at_once_end_as_a_load_without_the_person(
+    shared: str, processes: Pool, tmp_path: Path
+) -> None:
+    paths = write_exports(tmp_path / "exports", 6)
+    mine = answer(
+        new("shared", points_redeemed=70, reversals=[reversal(99)]), new("mine"), mobile="44-mine"
+    )
+    for path in paths[:2]:
+        path.write_text(f"{path.read_text()}\n{json.dumps(mine)}")
+    ra.Warehouse(shared).ingest(paths[:2])
+    reached = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    work = [
+        (forget, shared, "44-mine", reached),
+        (ingest_all, shared, paths[2:4], reached),
+        (ingest_all, shared, paths[4:], reached),
+    ]
+    forgotten, *ingested = processes.starmap(do, work, chunksize=1)
+    assert {forgotten, *ingested[0], *ingested[1]} == {2, 3, 4, 5, 6}
+    warehouse = ra.Warehouse(shared)
+    for path in paths[:2]:
+        path.write_text(path.read_text().splitlines()[0])
+    assert_as_if_never_told(warehouse.open(), ra.load(paths))
+    assert stored(warehouse) == named(warehouse)
 
 
 @pytest.mark.parametrize("known", [0, 1], ids=["the first version", "a later version"])
