@@ -15,7 +15,7 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.work import totals
 
 
-def _own_peak() -> int:
+def own_peak() -> int:
     """Peak resident memory of this process so far, in bytes."""
     try:
         # Not ru_maxrss, which may still hold the peak of the process that started this one.
@@ -35,7 +35,7 @@ def _run(name: str, source: str, target: str, *check: str) -> None:
         print(json.dumps(totals(tables)), file=results)
     else:
         written = {n: str(t) if isinstance(t, Path) else None for n, t in tables.items()}
-        print(json.dumps((_own_peak(), written)), file=results)
+        print(json.dumps((own_peak(), written)), file=results)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 
 from redemption_analytics.columns import TABLES
 from redemption_analytics.errors import RejectedError
+from redemption_analytics.flattening.flatten import PARENT, PARENTS
 from redemption_analytics.loading.loading import Loading
 from redemption_analytics.loading.pipeline import GROWING, Pipeline
 from redemption_analytics.loading.provenance import said
 from redemption_analytics.merging.links import Links, affected
-from redemption_analytics.merging.stores import Keep
 from redemption_analytics.parsing import Reject
 from redemption_analytics.sources.accounts import files_table
 from redemption_analytics.tables.arrow import arrow_schema_of
@@ -53,7 +53,7 @@ from redemption_analytics.warehouse.units import Unit, units_of
 LOG = logging.getLogger(__name__)
 
 #: About so much of a table is looked at together.
-_TOGETHER_BYTES = 16 << 20
+_TOGETHER_BYTES = 4 << 20
 
 #: Where more answers than these are to be merged again, all are, on disk.
 MOST_ANSWERS = 100_000
@@ -205,17 +205,24 @@ class Building:
         ], counts
 
     def _write_all(
-        self, keep: Keep, merged: Merged, below: Counter[str], writing: Writing
+        self, keep: Staging, merged: Merged, below: Counter[str], writing: Writing
     ) -> dict[str, dict[str, int]]:
         """Write all tables that grew, and what merging gave beside them."""
         below.update(merged.below)
-        quarters = Quarters()
+        # What merging changed does not tell by numbers any more what it hangs on.
+        numbered = {
+            name for name, parent in PARENTS.items() if not {name, parent} & keep.merged.keys()
+        }
+        quarters = Quarters(numbered)
         counts: dict[str, dict[str, int]] = {}
         for name in GROWING:
             table = whole_of(name)
             each = counts.setdefault(table, {"added": 0, "changed": 0, "removed": 0})
-            for batch in _gathered(keep.batches(name, arrow_schema_of(table).names)):
-                writing.add(name, batch, quarters.of(name, batch))
+            final = arrow_schema_of(table).names
+            for batch in _gathered(
+                keep.batches(name, [*final, PARENT] if name in numbered else final)
+            ):
+                writing.add(name, batch.select(final), quarters.of(name, batch))
                 each["added"] += batch.num_rows
             writing.flush()
         for name, table in merged.tables.items():
@@ -361,10 +368,10 @@ def _gathered(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
         held.append(batch)
         size += batch.nbytes
         if size >= _TOGETHER_BYTES:
-            yield pa.concat_tables(held).combine_chunks()
+            yield pa.concat_tables(held)
             held, size = [], 0
     if held:
-        yield pa.concat_tables(held).combine_chunks()
+        yield pa.concat_tables(held)
 
 
 def _together(name: str, staging: Staging) -> pa.Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from redemption_analytics.columns import TABLES, key_of
 from redemption_analytics.errors import FaultError, WriteError
-from redemption_analytics.flattening.flatten import PARENTS, Tables
+from redemption_analytics.flattening.flatten import PARENT, PARENTS, Tables
 from redemption_analytics.merging.stores import GROUP_ROWS, ROWS_THAT_TELL, repetitive
 from redemption_analytics.parsing.digests import Numbers, numbers_of
 from redemption_analytics.tables.arrow import arrow_schema_of, check_batch
@@ -30,6 +30,9 @@ FILE_ROWS = 4 * GROUP_ROWS
 
 #: So many bytes of rows wait at most, in all, for others of their quarter.
 _HELD_BYTES = 48 << 20
+
+#: When so many bytes have been written, what they took of memory is given back.
+_RELEASED_BYTES = 128 << 20
 
 #: So many row groups wait to be encoded.
 _AHEAD = 2
@@ -69,38 +72,59 @@ class Quarters:
     """The quarter in which each row lies: that of its redemption.
 
     Rows are added parents first, and each batch of a table is asked about once.
+
+    Parameters
+    ----------
+    numbered
+        Tables whose rows have ``_parent``, the number of the row of another that they hang on;
+        rows of others name that by its key.
     """
 
-    def __init__(self) -> None:
-        self._parts: dict[str, list[tuple[Numbers, Quarter]]] = {}
-        self._known: dict[str, tuple[Numbers, Quarter]] = {}
+    def __init__(self, numbered: Collection[str] = ()) -> None:
+        self._numbered = numbered
+        self._keyed = {parent for name, parent in PARENTS.items() if name not in numbered}
+        self._quarters: dict[str, list[Quarter]] = {parent: [] for parent in PARENTS.values()}
+        self._keys: dict[str, list[Numbers]] = {parent: [] for parent in self._keyed}
+        self._order: dict[str, npt.NDArray[np.int64]] = {}
 
     def of(self, name: str, rows: pa.Table) -> Quarter:
         """Return the quarters of some rows of a table, and note them for what hangs on these."""
         if name in _TIMES:
             quarters = _quarters(rows[_TIMES[name]])
         elif name in PARENTS:
-            quarters = self._of_parents(PARENTS[name], rows)
+            quarters = self._of_parents(name, rows)
         else:
             return np.full(rows.num_rows, _NONE, np.int16)
-        if name in PARENTS.values():
-            self._parts.setdefault(name, []).append((numbers_of(rows[key_of(name)]), quarters))
+        if name in self._quarters:
+            self._quarters[name].append(quarters)
+        if name in self._keyed:
+            self._keys[name].append(numbers_of(rows[key_of(name)]))
         return quarters
 
-    def _of_parents(self, parents: str, rows: pa.Table) -> Quarter:
-        if parents not in self._known:
-            parts = self._parts.pop(parents, [])
-            keys = np.concatenate([np.array([], np.uint64), *(part[0] for part in parts)])
-            quarters = np.concatenate([np.array([], np.int16), *(part[1] for part in parts)])
-            del parts  # They may be tens of millions.
+    def _of_parents(self, name: str, rows: pa.Table) -> Quarter:
+        parents = PARENTS[name]
+        quarters: Quarter = _whole(self._quarters[parents], np.int16)
+        if name in self._numbered:
+            numbers: npt.NDArray[np.int64] = rows[PARENT].to_numpy()
+            return quarters[numbers]
+        keys = _whole(self._keys[parents], np.uint64)
+        if parents not in self._order:
+            # They may be tens of millions, and are put in order once.
             order = np.argsort(keys)
-            self._known[parents] = keys[order], quarters[order]
-        keys, quarters = self._known[parents]
+            keys[:] = keys[order]
+            self._order[parents] = order
         wanted = numbers_of(rows[key_of(parents)])
         places = np.searchsorted(keys, wanted).clip(max=max(len(keys) - 1, 0))
         if len(wanted) and (not len(keys) or (keys[places] != wanted).any()):
             raise FaultError(f"a row names a {key_of(parents)} that {parents} does not have")
-        return quarters[places] if len(keys) else np.array([], np.int16)
+        return quarters[self._order[parents][places]] if len(keys) else quarters
+
+
+def _whole(parts: list[Any], kind: Any) -> Any:
+    """Return arrays as one, which takes their place."""
+    if len(parts) != 1:
+        parts[:] = [np.concatenate([np.array([], kind), *parts])]
+    return parts[0]
 
 
 class _File:
@@ -165,6 +189,7 @@ class Writing:
         # Encoding goes on beside reading, one row group at a time.
         self._writer = ThreadPoolExecutor(1)
         self._writing: deque[Future[None]] = deque()
+        self._unreleased = 0
         #: The files that were written.
         self.written: list[DataFile] = []
         self._beside: list[str] = []
@@ -191,9 +216,9 @@ class Writing:
 
     def add(self, name: str, rows: pa.Table, quarters: Quarter) -> None:
         """Add rows of a table, each with its quarter."""
-        for quarter in np.unique(quarters).tolist():
-            chosen = quarters == quarter
-            part = rows if chosen.all() else rows.filter(pa.array(chosen))
+        if rows.num_rows >= ROWS_THAT_TELL:
+            self._look(whole_of(name), rows)
+        for quarter, part in _divided(rows, quarters):
             self.add_to(whole_of(name), name_of(quarter), part)
 
     def add_to(self, table: str, partition: str, rows: pa.Table) -> None:
@@ -204,11 +229,28 @@ class Writing:
         self._bytes[place] += rows.nbytes
         if self._rows[place] >= GROUP_ROWS:
             self._write(place)
-        while self._bytes.total() > _HELD_BYTES:
-            self._write(max(self._bytes, key=lambda place: self._bytes[place]))
+        if self._bytes.total() > _HELD_BYTES:
+            # What was added together lies together in memory.
+            self.flush(self._largest())
+
+    def _look(self, table: str, rows: pa.Table) -> list[str]:
+        """Return the columns of a table that a dictionary makes smaller, by rows that tell it."""
+        texts = self._repetitive.get(table)
+        if texts is None:
+            texts = repetitive(rows)
+            if rows.num_rows >= ROWS_THAT_TELL:
+                self._repetitive[table] = texts
+        return texts
+
+    def _largest(self) -> str:
+        """Return the table of which the most waits."""
+        sizes = Counter[str]()
+        for (table, _), size in self._bytes.items():
+            sizes[table] += size
+        return sizes.most_common(1)[0][0]
 
     def _write(self, place: tuple[str, str]) -> None:
-        rows = pa.concat_tables(self._waiting.pop(place)).combine_chunks()
+        rows = pa.concat_tables(self._waiting.pop(place))
         del self._rows[place], self._bytes[place]
         self._writing.append(self._writer.submit(self._encode, place, rows))
         while len(self._writing) > _AHEAD:
@@ -221,23 +263,23 @@ class Writing:
         for start in range(0, max(rows.num_rows, 1), GROUP_ROWS):
             group = rows.slice(start, GROUP_ROWS)
             if place not in self._open:
-                texts = self._repetitive.get(table)
-                if texts is None:
-                    texts = repetitive(group)
-                    if group.num_rows >= ROWS_THAT_TELL:
-                        self._repetitive[table] = texts
+                texts = self._look(table, group)
                 self._open[place] = _File(
                     self._store, table, partition, group.schema, texts or False
                 )
             if self._open[place].write(group) >= FILE_ROWS:
                 self.written.append(self._open.pop(place).close())
-        # Memory that other threads filled is not given back by itself.
-        pa.default_memory_pool().release_unused()
+        self._unreleased += rows.nbytes
+        if self._unreleased > _RELEASED_BYTES:
+            # Memory that other threads filled is not given back by itself, which takes its time.
+            pa.default_memory_pool().release_unused()
+            self._unreleased = 0
 
-    def flush(self) -> None:
-        """Write what waits; the files stay open for more."""
+    def flush(self, table: str | None = None) -> None:
+        """Write what waits, of all tables or one; the files stay open for more."""
         for place in list(self._waiting):
-            self._write(place)
+            if table in (None, place[0]):
+                self._write(place)
 
     def finish(self) -> None:
         """Write what waits, and end the files."""
@@ -337,14 +379,24 @@ def replaced(
     return [file for file in files if file not in dropped]
 
 
+def _divided(rows: pa.Table, quarters: Quarter) -> Iterator[tuple[int, pa.Table]]:
+    """Divide rows by quarter; those of each keep their order."""
+    if (quarters[:-1] > quarters[1:]).any():
+        order = np.argsort(quarters, kind="stable")
+        rows, quarters = rows.take(pa.array(order)), quarters[order]
+    starts = np.flatnonzero(np.diff(quarters, prepend=-1))
+    ends = np.append(starts, len(quarters))[1:]
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        yield int(quarters[start]), rows.slice(start, end - start)
+
+
 def _parted(tables: Tables) -> dict[tuple[str, str], pa.Table]:
     """Divide rows by table and quarter."""
     parts: dict[tuple[str, str], list[pa.Table]] = {}
     for name, table in tables.items():
         quarters = table[QUARTER].to_numpy()
         rows = table.drop_columns([QUARTER])
-        for quarter in np.unique(quarters).tolist():
-            part = rows.filter(pa.array(quarters == quarter))
+        for quarter, part in _divided(rows, quarters):
             parts.setdefault((whole_of(name), name_of(quarter)), []).append(part)
     return {place: pa.concat_tables(several) for place, several in parts.items()}
 

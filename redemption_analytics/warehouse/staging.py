@@ -28,7 +28,7 @@ _AHEAD = 4
 _BATCH_BYTES = 1 << 20
 
 #: When so many bytes have been written, what they took of memory is given back.
-_RELEASED_BYTES = 32 << 20
+_RELEASED_BYTES = 128 << 20
 
 
 class Staging:
@@ -52,7 +52,8 @@ class Staging:
         self._linking = linking
         self._counting = CountingRows()
         self._open: dict[str, _Growing] = {}
-        self._merged: dict[str, _Growing] = {}
+        #: The tables whose final form is another than how they grew.
+        self.merged: dict[str, _Growing] = {}
         self._writer = ThreadPoolExecutor(1)
         self._writing: deque[Future[None]] = deque()
         self._unreleased = 0
@@ -64,7 +65,7 @@ class Staging:
 
     def __exit__(self, *_: object) -> None:
         self._writer.shutdown(cancel_futures=True)
-        for growing in (*self._open.values(), *self._merged.values()):
+        for growing in (*self._open.values(), *self.merged.values()):
             growing.close()
 
     def append(self, name: str, table: pa.Table) -> None:
@@ -96,13 +97,13 @@ class Staging:
 
     def rows(self, name: str) -> int:
         """Count the rows of a table."""
-        growing = self._merged.get(name) or self._open.get(name)
+        growing = self.merged.get(name) or self._open.get(name)
         return 0 if growing is None else growing.rows
 
     def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Return some columns of a table, batch by batch."""
         self._settle()
-        growing = self._merged.get(name) or self._open.get(name)
+        growing = self.merged.get(name) or self._open.get(name)
         if growing is not None:
             yield from growing.batches(columns)
 
@@ -119,14 +120,14 @@ class Staging:
                     new = _Growing(self._directory / f"{name}.merged.arrow", changed.schema)
                 self._write(new, changed)
             if new is not None:
-                self._merged[name] = new
+                self.merged[name] = new
         self._settle()
 
     def _settle(self) -> None:
         """End what is written, so that it can be read."""
         while self._writing:
             self._writing.popleft().result()
-        for growing in (*self._open.values(), *self._merged.values()):
+        for growing in (*self._open.values(), *self.merged.values()):
             growing.close()
 
     def keep(self, store: Store, name: str, exports: pa.Table) -> tuple[dict[str, int], list[str]]:
@@ -178,7 +179,10 @@ class _Growing:
         self._held_bytes = 0
         self._schema = schema
         self._writer: pa.RecordBatchFileWriter | None = pa.ipc.new_file(
-            str(path), schema, options=pa.ipc.IpcWriteOptions(compression="lz4")
+            str(path),
+            schema,
+            # One batch after the other is written beside parsing, which needs the other cores.
+            options=pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False),
         )
 
     def write(self, table: pa.Table) -> None:

@@ -14,7 +14,7 @@ import pytest
 from requirements_of_ci import needed
 
 import redemption_analytics as ra
-from benchmarks import goals, scaling, tables, work
+from benchmarks import goals, scaling, tables, warehouse, work
 from benchmarks.comparisons import Plan, compare_growth, disagree
 from benchmarks.contenders import CONTENDERS
 from benchmarks.contention import Contention
@@ -171,6 +171,19 @@ def test_scaling_tells_the_parts_of_a_conversion(mode: str, tmp_path: Path) -> N
     assert found["encode"] > 0
     assert (found["children"] > 0.1) == (mode == "processes")
     assert (found["parse"] > found["outside"] > 0) == (mode == "threads")
+
+
+def test_a_warehouse_is_measured_beside_convert(tmp_path: Path) -> None:
+    export, night = warehouse.exports_of(tmp_path, 4)
+    lake = ra.Warehouse(tmp_path / "lake")
+    lake.ingest(export)
+    counts = lake.ingest(night).counts
+    assert all(counts["coupons"][what] > 0 for what in ("added", "changed"))
+    assert counts["coupons"]["removed"] == 0
+    table = warehouse.compare(tmp_path, 4, 1)
+    assert [row[0] for row in table.rows] == list(warehouse.CONTENDERS)
+    assert all(float(cell) > 0 for row in table.rows for cell in row[1:])
+    assert {path.name for path in tmp_path.iterdir()} == {"foreign", "lake"}
 
 
 def test_data_that_is_there_is_not_made_again(tmp_path: Path) -> None:
