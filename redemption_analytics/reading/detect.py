@@ -14,6 +14,10 @@ from redemption_analytics.tables.passed_over import MAY_HOLD
 
 #: What a file is, is told by so many bytes at its beginning.
 HEAD_BYTES = 64 << 10
+
+#: What a file with a record in each line is called.
+LINES = "json lines"
+
 _FIRST_KEY = re.compile(rb'[\s,\[]*\{\s*"([^"\\]*)"')
 _JSON = re.compile(rb'[\s\[]*(?:\{\s*(?:["}]|\Z)|\]|\Z)')
 _ANSWER = re.compile(rb'\{\s*"response"\s*:')
@@ -64,7 +68,7 @@ def name_of(form: Block, head: bytes, *, array: bool, codec: str | None) -> str:
     """Return what people call a form, and what it is compressed with."""
     if form.form == "json":
         one = b"\n" not in head.rstrip()
-        name = "json array" if array else "json lines" if form.lines and not one else "json"
+        name = "json array" if array else LINES if form.lines and not one else "json"
     else:
         name = form.form
     return f"{name}, {codec}" if codec else name

@@ -22,6 +22,7 @@ from redemption_analytics.reading.blocks import (
 from redemption_analytics.reading.delimited import cells, columns_in
 from redemption_analytics.reading.detect import (
     HEAD_BYTES,
+    LINES,
     form_of,
     is_array,
     is_certain,
@@ -134,7 +135,9 @@ def _text_blocks(
     head, chunks = peeked(text.chunks())
     blank = len(head) >= HEAD_BYTES and head.isspace()
     further, head = head, head.lstrip()[:HEAD_BYTES]
-    columns = columns_in(head)
+    # A part of a file is read as the file is, whatever it begins with itself.
+    known = Block("json", lines=True) if export.form == LINES else None
+    columns = None if known else columns_in(head)
     if columns is not None:
         kind = "tsv" if columns.separator == b"\t" else "csv"
         account.form = f"{kind}, {text.codec}" if text.codec else kind
@@ -142,7 +145,7 @@ def _text_blocks(
         if text.fault:
             yield text.fault
         return
-    form = form_of(head)
+    form = known or form_of(head)
     if form is None and len(further) >= HEAD_BYTES and not blank:
         # Much may stand before the first answer.
         further, chunks = peeked(chunks, _SEARCHED_BYTES)
@@ -156,8 +159,8 @@ def _text_blocks(
     if form is None:
         yield broken or (Fault(_BLANK) if blank else why_foreign(head, export))
         return
-    array = form.form == "json" and is_array(head)
-    account.form = name_of(form, head, array=array, codec=text.codec)
+    array = known is None and form.form == "json" and is_array(head)
+    account.form = LINES if known else name_of(form, head, array=array, codec=text.codec)
     around = wrapper(head) if form.form == "xml" else b""
     opened, last = 0, form
     for last in cut_blocks(replace(form, array=array), chunks, limit):

@@ -24,6 +24,7 @@ from redemption_analytics.loading.provenance import rejects_table, said
 from redemption_analytics.loading.sharing import units_of
 from redemption_analytics.options import DECLARED, LoadOptions
 from redemption_analytics.privacy import fingerprint
+from redemption_analytics.reading.detect import LINES
 from redemption_analytics.sources.accounts import Seen
 from redemption_analytics.sources.export import Export
 from redemption_analytics.sources.find import Source
@@ -41,7 +42,7 @@ from redemption_analytics.spark.jobs import (
     part_of,
 )
 from redemption_analytics.spark.staged_tables import StagedTables
-from redemption_analytics.spark.stretches import LINES, Before, Stretch, stretches_of
+from redemption_analytics.spark.stretches import Before, Stretch, stretches_of
 from redemption_analytics.tables.arguments import path_of, public_with
 from redemption_analytics.tables.ledger import CASES, FINDINGS, LEDGER, no_cases
 from redemption_analytics.tables.outputs import PART
@@ -255,8 +256,7 @@ def _parsed(session: Any, loading: Loading, units: list[list[Export]], work: Pat
 def _united(session: Any, units: list[list[Export]], staged: list[Staged], work: Path) -> _Parsed:
     """Unite what was gathered of the stretches of each file.
 
-    Where one is no JSON Lines by itself the file is read once more, in one: it goes on as something
-    else than it began as.
+    Where one could not be read to its end the file is read once more, in one.
     """
     files: dict[str, list[int]] = {}
     for number, (export, *_) in enumerate(units):
@@ -293,16 +293,16 @@ def _write_survey(work: Path, number: int, stretches: list[Stretch]) -> None:
 
 
 def _is_odd(staged: Staged) -> bool:
-    """Check whether a stretch was read as something else than lines, or not to its end."""
-    ((seen, rejected, _),) = staged.gathered.accounts
-    return seen.form != LINES or rejected is not None
+    """Check whether a stretch could not be read to its end."""
+    ((_, rejected, _),) = staged.gathered.accounts
+    return rejected is not None
 
 
 def _whole(export: Export) -> Export:
     """Return the export of which one is a stretch."""
     assert isinstance(export.open, Stretch)
     path = export.open.path
-    return replace(export, open=LocalFile(path), size=Path(path).stat().st_size)
+    return replace(export, open=LocalFile(path), size=Path(path).stat().st_size, form=None)
 
 
 def _add_stretches(

@@ -18,14 +18,11 @@ import pyarrow.compute as pc
 
 from redemption_analytics.reading.blocks import REACH, Block
 from redemption_analytics.reading.delimited import columns_in
-from redemption_analytics.reading.detect import HEAD_BYTES, form_of, is_array, name_of
+from redemption_analytics.reading.detect import HEAD_BYTES, LINES, form_of, is_array, name_of
 from redemption_analytics.reading.text import encoding_of
 from redemption_analytics.sources.compression import codec_of
 from redemption_analytics.sources.export import Export
 from redemption_analytics.sources.streams import LocalFile
-
-#: What a file that is cut is called in ``files``, and so is each of its stretches.
-LINES = "json lines"
 
 #: A record is looked for so far after the place where a stretch would begin.
 _WINDOW_BYTES = 1 << 20
@@ -135,7 +132,7 @@ def stretches_of(export: Export, size: int) -> list[Export]:
         return []
     ends = [*places[1:], whole]
     return [
-        replace(export, open=Stretch(opener.path, start, end), size=end - start)
+        replace(export, open=Stretch(opener.path, start, end), size=end - start, form=LINES)
         for start, end in zip(places, ends, strict=True)
         if len(places) > 1
     ]

@@ -123,12 +123,17 @@ def test_a_large_file_of_lines_is_parsed_in_stretches(
     assert_same(ours, ra.load(lines))
 
 
-def test_a_file_that_goes_on_as_something_else_is_read_in_one(
+def test_a_file_that_goes_on_as_something_else_is_read_as_it_began(
     session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("redemption_analytics.spark.loading.UNIT_BYTES", 20_000)
     told = answers([redemption(f"r{number}", 5) for number in range(200)])
     text = "".join(json.dumps(one) + "\n" for one in told)
+    # Where a stretch begins there may be a line so long that its beginning does not show its end.
+    text += "".join(
+        json.dumps(answers([redemption(f"s{n}", 5) for n in range(300)])[0]) + "\n"
+        for _ in range(3)
+    )
     text += "".join(json.dumps(one, indent=2) + "\n" for one in told)
     path = tmp_path / "2026-11-18.jsonl"
     path.write_text(text)
