@@ -42,7 +42,7 @@ from redemption_analytics.spark.shards import (
 )
 
 #: A shard has about so many answers.
-SHARD_ANSWERS = 50_000
+SHARD_ANSWERS = 20_000
 
 _MAIL = "kind STRING, receiver BIGINT, unit BIGINT, said BINARY"
 

@@ -52,8 +52,8 @@ from redemption_analytics.tables.spark import quoted
 if TYPE_CHECKING:
     from redemption_analytics.redemptions import Redemptions
 
-#: Files are read and parsed together up to so many bytes; larger ones are cut into stretches of
-#: half as many, which take less memory, but have to be counted and put into one order afterwards.
+#: Files are read and parsed together up to so many bytes; larger ones are cut into stretches of as
+#: many.
 UNIT_BYTES = 64 << 20
 
 #: Of so many answers and redemptions this process decides what belongs together, in a minute and in
@@ -73,8 +73,9 @@ def load(
     """Load exports on Spark, as :func:`redemption_analytics.load` does on one machine.
 
     Executors read and parse the files, JSON Lines in stretches, other files whole and small ones
-    together, and write their rows to the staging directory. What belongs together is decided here,
-    from narrow columns; then executors rewrite those units in which a row goes or changes.
+    together, and write their rows to the staging directory. What belongs together is decided from
+    narrow columns, here or by executors; then these rewrite the units in which a row goes or
+    changes.
 
     Parameters
     ----------
@@ -117,9 +118,10 @@ def load(
 
     Notes
     -----
-    What is decided here takes memory and time here, as :func:`redemption_analytics.convert` takes
-    them for it: keys and times of all redemptions are read once or twice, in bounded memory but for
-    some bytes for each row. A file of plain JSON Lines is parsed by many executors at once, but for
+    Of up to 50 million answers and redemptions it is decided here which rows stay, in memory and
+    time as :func:`redemption_analytics.convert` takes them for it: keys and times of all redemptions
+    are read once or twice, in bounded memory but for some bytes for each row. Of more, executors
+    decide, by the same rules. A file of plain JSON Lines is parsed by many executors at once, but for
     its digest, which one takes; a packed or pretty-printed one, or one of XML, by one executor,
     however large it is; and so is each file under ``on_error="raise"``.
 
@@ -218,7 +220,7 @@ def _written_down(exports: list[Export], work: Path, *, cut: bool) -> list[list[
             path = Path(export.open.path).absolute()
             here = replace(export, open=LocalFile(str(path)))
             large = (here.size or 0) > UNIT_BYTES and here.passed_over is None
-            parts = stretches_of(here, max(UNIT_BYTES // 2, 1)) if cut and large else []
+            parts = stretches_of(here, UNIT_BYTES) if cut and large else []
             if parts:
                 units += [*units_of(apart, UNIT_BYTES), *([part] for part in parts)]
                 apart = []

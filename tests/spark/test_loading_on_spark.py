@@ -108,7 +108,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_large_file_of_lines_is_parsed_in_stretches(
     session: Any, lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decided_on: str
 ) -> None:
-    monkeypatch.setattr("redemption_analytics.spark.loading.UNIT_BYTES", 200_000)
+    monkeypatch.setattr("redemption_analytics.spark.loading.UNIT_BYTES", 100_000)
     cut: list[int] = []
     add = loading._add_stretches
 
@@ -126,7 +126,7 @@ def test_a_large_file_of_lines_is_parsed_in_stretches(
 def test_a_file_that_goes_on_as_something_else_is_read_as_it_began(
     session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("redemption_analytics.spark.loading.UNIT_BYTES", 20_000)
+    monkeypatch.setattr("redemption_analytics.spark.loading.UNIT_BYTES", 10_000)
     told = answers([redemption(f"r{number}", 5) for number in range(200)])
     text = "".join(json.dumps(one) + "\n" for one in told)
     # Where a stretch begins there may be a line so long that its beginning does not show its end.
