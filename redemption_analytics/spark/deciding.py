@@ -22,7 +22,14 @@ import pyarrow as pa
 from redemption_analytics.flattening.flatten import Flattening
 from redemption_analytics.merging.export_times import Dated
 from redemption_analytics.merging.stores import Grown
-from redemption_analytics.spark.jobs import ANSWER_SQL, Decision, collected, finished, loading_of
+from redemption_analytics.spark.jobs import (
+    ANSWER_SQL,
+    Decision,
+    collected,
+    finished,
+    loading_of,
+    release,
+)
 from redemption_analytics.spark.linked import linked, written
 from redemption_analytics.spark.shards import (
     ALONE,
@@ -42,7 +49,7 @@ from redemption_analytics.spark.shards import (
 )
 
 #: A shard has about so many answers.
-SHARD_ANSWERS = 20_000
+SHARD_ANSWERS = 10_000
 
 _MAIL = "kind STRING, receiver BIGINT, unit BIGINT, said BINARY"
 
@@ -75,6 +82,7 @@ class Divide:
         )
         for number, answers in groupby(rows, lambda row: row[0]):
             yield from sent(self._divided(number, [row[1:] for row in answers]))
+            release()
 
     def _divided(self, number: int, answers: list[tuple[int, int]]) -> Iterator[Mail]:
         unit = unit_tables(self.folder, number)
@@ -109,6 +117,8 @@ class Decide:
             yield from sent(
                 mail_of(decide(keep, _flattening(self.folder), outside_of(self.folder)))
             )
+            del keep
+            release()
 
 
 @dataclass(frozen=True)

@@ -243,6 +243,12 @@ class _Task:
         for batch in batches:
             for number in batch.column(0).to_pylist():
                 yield _told(number, partial(self.job, number))
+                release()
+
+
+def release() -> None:
+    """Give back the memory of what is done: a worker lives on, and others fill it elsewhere."""
+    pa.default_memory_pool().release_unused()
 
 
 def _told(number: int, do: Callable[[], object]) -> pa.RecordBatch:

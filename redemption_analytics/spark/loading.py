@@ -119,11 +119,11 @@ def load(
     Notes
     -----
     Of up to 50 million answers and redemptions it is decided here which rows stay, in memory and
-    time as :func:`redemption_analytics.convert` takes them for it: keys and times of all redemptions
-    are read once or twice, in bounded memory but for some bytes for each row. Of more, executors
-    decide, by the same rules. A file of plain JSON Lines is parsed by many executors at once, but for
-    its digest, which one takes; a packed or pretty-printed one, or one of XML, by one executor,
-    however large it is; and so is each file under ``on_error="raise"``.
+    time as :func:`redemption_analytics.convert` takes them for it: keys and times of all
+    redemptions are read once or twice, in bounded memory but for some bytes for each row. Of more,
+    executors decide, by the same rules. A file of plain JSON Lines is parsed by many executors at
+    once, but for its digest, which one takes; a packed or pretty-printed one, or one of XML, by one
+    executor, however large it is; and so is each file under ``on_error="raise"``.
 
     Examples
     --------
