@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -59,6 +59,16 @@ class Names:
 
     customers: Renaming = field(default_factory=Renaming)
     redemptions: Renaming = field(default_factory=Renaming)
+
+    @classmethod
+    def together(cls, several: Iterable[Names]) -> Names:
+        """Return what is put in place of keys by any of some, no two of which know one key."""
+        customers: dict[str, str | None] = {}
+        redemptions: dict[str, str | None] = {}
+        for names in several:
+            customers.update(names.customers.names)
+            redemptions.update(names.redemptions.names)
+        return cls(Renaming(customers), Renaming(redemptions))
 
     def within(self, name: str) -> dict[str, Renaming]:
         """Return what is put in place of keys in a table, by column.

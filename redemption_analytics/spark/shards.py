@@ -27,7 +27,7 @@ from redemption_analytics.merging.customers import IDENTITY_COLUMNS, Common
 from redemption_analytics.merging.export_times import EXPORT, Dated, Dating
 from redemption_analytics.merging.fates import BREAKUPS, KEYS, Fate
 from redemption_analytics.merging.merge import Final, Merging, finals, shifted
-from redemption_analytics.merging.renaming import Names, Renaming
+from redemption_analytics.merging.renaming import Names, Renaming, renamed
 from redemption_analytics.merging.same_redemption import AGREEING
 from redemption_analytics.merging.stores import Change, Grown, InMemory
 from redemption_analytics.merging.told import GIVES, INTO, Given, given_columns
@@ -287,9 +287,21 @@ class Settled:
     names: Names
 
 
-#: Of each table the rows of a unit that give something, the units and rows that it goes to, and
-#: the bits of what.
-Giving = dict[str, tuple[Numbers, Numbers, Numbers, Bits]]
+@dataclass(frozen=True)
+class Giving:
+    """What rows of a unit give to others.
+
+    Attributes
+    ----------
+    rows
+        Of each table the rows that give something, the units and rows that it goes to, and the bits
+        of what.
+    names
+        What is put in place of keys in them.
+    """
+
+    rows: dict[str, tuple[Numbers, Numbers, Numbers, Bits]]
+    names: Names
 
 
 @dataclass(frozen=True)
@@ -341,7 +353,8 @@ def decide(keep: Shard | Alone, flattening: Flattening, outside: Outside) -> Dec
     ]
     told = Told(merging.merged, merging.below, late, [cases] if len(cases) else [], now)
     changes = [change for change in keep.changes.values() if isinstance(change, Final)]
-    return Decided(told, _settled(changes, origins, keys), _gives(changes, origins))
+    settled = _settled(changes, origins, keys)
+    return Decided(told, settled, _gives(changes, origins, settled))
 
 
 def _together(keep: Shard | Alone, name: str, column: str) -> pa.ChunkedArray:
@@ -388,7 +401,9 @@ def _settled(
 
 
 def _gives(
-    changes: Iterable[Final], origins: Mapping[str, tuple[Numbers, Numbers]]
+    changes: Iterable[Final],
+    origins: Mapping[str, tuple[Numbers, Numbers]],
+    settled: Mapping[int, Settled],
 ) -> dict[int, Giving]:
     found: dict[int, Giving] = {}
     for final in changes:
@@ -396,7 +411,9 @@ def _gives(
             giving, into, bits = final.given.moves
             units, rows = origins[final.name]
             for unit, own in _by_unit(units[giving]):
-                found.setdefault(unit, {})[final.name] = (
+                # What gives goes, so there is something settled.
+                giver = found.setdefault(unit, Giving({}, settled[unit].names))
+                giver.rows[final.name] = (
                     rows[giving[own]],
                     units[into[own]],
                     rows[into[own]],
@@ -415,12 +432,13 @@ def _by_unit(units: Numbers) -> Iterator[tuple[int, Numbers]]:
 def values_of(unit: UnitTables, giving: Sequence[Giving]) -> dict[int, dict[str, pa.Table]]:
     """Read what rows of a unit give; return it for each unit that it goes to, by table."""
     found: dict[int, dict[str, pa.Table]] = {}
-    for name in sorted({name for each in giving for name in each}):
-        parts = [each[name] for each in giving if name in each]
+    names = Names.together(each.names for each in giving)
+    for name in sorted({name for each in giving for name in each.rows}):
+        parts = [each.rows[name] for each in giving if name in each.rows]
         rows, units, into, bits = (np.concatenate(several) for several in zip(*parts, strict=True))
         columns = given_columns(name, bits)
         table = pa.concat_tables(unit.batches(name, columns))
-        values = table.take(pa.array(rows))
+        values = renamed(table.take(pa.array(rows)), names.within(name))
         values = values.append_column(INTO, pa.array(into)).append_column(GIVES, pa.array(bits))
         for number, own in _by_unit(units):
             found.setdefault(number, {})[name] = values.take(pa.array(own))
@@ -445,16 +463,11 @@ def final_of(
     for each in settled:
         for name, (rows, bits) in each.fates.items():
             fates[name].hold(rows, bits)
-    customers: dict[str, str | None] = {}
-    redemptions: dict[str, str | None] = {}
-    for each in settled:
-        customers |= each.names.customers.names
-        redemptions |= each.names.redemptions.names
     given = {
         name: Given.holding(name, _combined([each[name] for each in values if name in each]))
         for name in sorted({name for each in values for name in each})
     }
-    return finals(Names(Renaming(customers), Renaming(redemptions)), fates, given)
+    return finals(Names.together(each.names for each in settled), fates, given)
 
 
 def _combined(values: Sequence[pa.Table]) -> pa.Table:

@@ -197,3 +197,19 @@ def test_a_long_chain_of_answers_is_one_shard(tmp_path: Path) -> None:
     ours = loaded_in_shards(paths, tmp_path, 5)
     assert len(ours.points) == 12
     assert_same(ours, ra.load(paths))
+
+
+def test_what_a_row_takes_over_has_its_key_in_the_end(tmp_path: Path) -> None:
+    """The newest tells no mobile, an older one is found to have one by way of an email."""
+    once = {"id": 1, "code": "C1", "redeemed_time": "2021-11-05 10:00:00", "discount_type": "ABS"}
+    paths = written(
+        tmp_path,
+        [
+            ("2025-01-01", [answer(coupons=[once], mobile=None, external_id="E9", email="b")]),
+            ("2025-01-01", [answer(mobile="447", email="b")]),
+            ("2025-01-02", [answer(coupons=[once], mobile=None, external_id="E7", email="a")]),
+        ],
+    )
+    ours = loaded_in_shards(paths, tmp_path, 3, customer_key="mobile")
+    assert ours.coupons["customer_key"].tolist() == ["mobile:447"]
+    assert_same(ours, ra.load(paths, customer_key="mobile"))
