@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 from answers import TIME, answer, new, old, reversal
 from hypothesis import strategies as st
 
@@ -77,3 +81,31 @@ ANSWERS = st.builds(
     WHO,
     st.sampled_from([True, True, True, False]),
 )
+
+#: Options that decide what is one customer, and how points are told.
+OPTIONS: list[dict[str, Any]] = [
+    {}, {}, {"customer_key": "mobile"}, {"points": "decimal"}, {"pii": "pseudonymize"},
+]  # fmt: skip
+
+
+def exports_of(least: int) -> st.SearchStrategy[list[tuple[str, list[Any]]]]:
+    """Draw up to five exports, so many at least: what each is called after, and what it holds."""
+    return st.lists(
+        st.tuples(
+            st.sampled_from(["2025-01-01", "2025-01-02", "2025-01-03T04-00", "undated"]),
+            st.lists(ANSWERS, min_size=1, max_size=3),
+        ),
+        min_size=least,
+        max_size=5,
+    )
+
+
+def written(folder: Path, exports: list[tuple[str, list[Any]]]) -> list[str]:
+    """Write exports, each in a file; return the paths."""
+    paths = []
+    for number, (day, told) in enumerate(exports):
+        path = folder / f"{number}-{day}.jsonl"
+        # What has one content and one date is one export.
+        path.write_text("\n".join(map(json.dumps, told)) + "\n" * number)
+        paths.append(str(path))
+    return paths

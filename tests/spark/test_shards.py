@@ -6,7 +6,6 @@ what is linked, is done by a naive loop.
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 from collections import defaultdict
@@ -26,7 +25,7 @@ from hypothesis import strategies as st
 from payloads import TIMES
 from sparks import CONNECT
 from warehouses import assert_same
-from worlds import ANSWERS
+from worlds import OPTIONS, exports_of, written
 
 import redemption_analytics as ra
 from redemption_analytics.contract import IDENTITIES
@@ -147,33 +146,11 @@ def loaded_in_shards(paths: list[str], folder: Path, shards: int, **options: Any
     return ra.open(whole)
 
 
-def written(folder: Path, exports: list[tuple[str, list[Any]]]) -> list[str]:
-    paths = []
-    for number, (day, told) in enumerate(exports):
-        path = folder / f"{number}-{day}.jsonl"
-        path.write_text("\n".join(map(json.dumps, told)) + "\n" * number)
-        paths.append(str(path))
-    return paths
-
-
-EXPORTS = st.lists(
-    st.tuples(
-        st.sampled_from(["2025-01-01", "2025-01-02", "2025-01-03T04-00", "undated"]),
-        st.lists(ANSWERS, min_size=1, max_size=3),
-    ),
-    min_size=1,
-    max_size=5,
-)
-OPTIONS: list[dict[str, Any]] = [
-    {}, {}, {"customer_key": "mobile"}, {"points": "decimal"}, {"pii": "pseudonymize"},
-]  # fmt: skip
-
-
 @pytest.mark.skipif(CONNECT, reason="no Spark is in it")
 @given(st.data())
 @settings(max_examples=30 * TIMES, deadline=None, phases=[Phase.explicit, Phase.generate])
 def test_shards_decide_what_one_load_decides(data: Any) -> None:
-    exports = data.draw(EXPORTS)
+    exports = data.draw(exports_of(1))
     options = data.draw(st.sampled_from(OPTIONS))
     with (
         TemporaryDirectory() as name,

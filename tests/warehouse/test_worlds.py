@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from payloads import TIMES
 from warehouses import assert_same
-from worlds import ANSWERS
+from worlds import OPTIONS, exports_of, written
 
 import redemption_analytics as ra
 from redemption_analytics.merging import customers
@@ -25,35 +24,11 @@ from redemption_analytics.warehouse import compaction
 NO_SHRINK = [Phase.explicit, Phase.generate]
 _NUMBERS = itertools.count()
 
-OPTIONS: list[dict[str, Any]] = [
-    {}, {}, {"customer_key": "mobile"}, {"points": "decimal"}, {"pii": "pseudonymize"},
-]  # fmt: skip
-
-#: What an export is called after, and what it holds.
-EXPORTS = st.lists(
-    st.tuples(
-        st.sampled_from(["2025-01-01", "2025-01-02", "2025-01-03T04-00", "undated"]),
-        st.lists(ANSWERS, min_size=1, max_size=3),
-    ),
-    min_size=2,
-    max_size=5,
-)
-
-
-def _written(folder: str, exports: list[Any]) -> list[str]:
-    paths = []
-    for number, (day, answers) in enumerate(exports):
-        path = Path(folder) / f"{number}-{day}.jsonl"
-        # What has one content and one date is one export.
-        path.write_text("\n".join(map(json.dumps, answers)) + "\n" * number)
-        paths.append(str(path))
-    return paths
-
 
 @given(st.data())
 @settings(max_examples=15 * TIMES, deadline=None, phases=NO_SHRINK)
 def test_a_warehouse_is_one_load_of_its_exports_in_whatever_order_they_came(data: Any) -> None:
-    exports = data.draw(EXPORTS)
+    exports = data.draw(exports_of(2))
     options = data.draw(st.sampled_from(OPTIONS))
     most = data.draw(st.sampled_from([1, 2, 50]))
     with (
@@ -62,7 +37,7 @@ def test_a_warehouse_is_one_load_of_its_exports_in_whatever_order_they_came(data
         mock.patch.dict(os.environ, {KEY_VARIABLE: "a key that is long enough"}),
         mock.patch.object(compaction, "FANOUT", data.draw(st.sampled_from([1, 2, 8]))),
     ):
-        paths = _written(folder, exports)
+        paths = written(Path(folder), exports)
         whole = ra.load(paths, allow_empty=True, **options)
         warehouse = ra.Warehouse(f"memory://worlds-{next(_NUMBERS)}")
         order = data.draw(st.permutations(paths))
@@ -81,7 +56,7 @@ def test_what_is_nobodys_splits_nobody_whatever_came_together(tmp_path: Path) ->
         mock.patch.dict(os.environ, {KEY_VARIABLE: "a key that is long enough"}),
     ):
         exports = [("2025-01-01", list(map(who, "abc"))), ("2025-01-02", list(map(who, "cde")))]
-        paths = _written(str(tmp_path), exports)
+        paths = written(tmp_path, exports)
         warehouse = ra.Warehouse(tmp_path / "lake")
         for path in paths:
             warehouse.ingest(path, pii="pseudonymize")
