@@ -44,9 +44,9 @@ from redemption_analytics.spark.shards import (
     decide,
     divided,
     final_of,
-    unit_tables,
     values_of,
 )
+from redemption_analytics.spark.unit_tables import unit_tables
 
 #: A shard has about so many answers.
 SHARD_ANSWERS = 10_000
@@ -232,8 +232,7 @@ def decided_on_executors(
     session
         The session of Spark.
     folder
-        The staging directory, in which :func:`redemption_analytics.spark.shards.write_unit` said
-        where the tables of units lie.
+        The staging directory, in which ``write_unit`` said where the tables of units lie.
     units
         How many units there are.
     exports

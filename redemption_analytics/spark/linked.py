@@ -25,7 +25,8 @@ from redemption_analytics.merging.customers import Common
 from redemption_analytics.merging.export_times import made_of
 from redemption_analytics.merging.links import KINDS, Linking
 from redemption_analytics.spark.jobs import loading_of
-from redemption_analytics.spark.shards import Alone, unit_tables
+from redemption_analytics.spark.shards import Alone
+from redemption_analytics.spark.unit_tables import unit_tables
 from redemption_analytics.tables.spark import hadoop_path
 
 #: The kind of rows that tell when the newest export was made, in place of a link.

@@ -8,12 +8,10 @@ a shard without its letters. What is decided comes back unit by unit.
 
 from __future__ import annotations
 
-import pickle
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -23,98 +21,21 @@ import pyarrow.compute as pc
 from redemption_analytics.flattening.flatten import ANSWER, PARENT, PARENTS, Flattening
 from redemption_analytics.loading.pipeline import GROWING
 from redemption_analytics.loading.provenance import late_rejects
-from redemption_analytics.merging.customers import IDENTITY_COLUMNS, Common
-from redemption_analytics.merging.export_times import EXPORT, Dated, Dating
-from redemption_analytics.merging.fates import BREAKUPS, KEYS, Fate
+from redemption_analytics.merging.customers import Common
+from redemption_analytics.merging.export_times import Dated, Dating
+from redemption_analytics.merging.fates import KEYS, Fate
 from redemption_analytics.merging.merge import Final, Merging, finals, shifted
 from redemption_analytics.merging.renaming import Names, Renaming, renamed
-from redemption_analytics.merging.same_redemption import AGREEING
-from redemption_analytics.merging.stores import Change, Grown, InMemory
+from redemption_analytics.merging.stores import Change, InMemory
 from redemption_analytics.merging.told import GIVES, INTO, Given, given_columns
 from redemption_analytics.parsing import Reject
-from redemption_analytics.spark.stretches import Before
+from redemption_analytics.spark.unit_tables import UnitTables
 
 Numbers = npt.NDArray[np.int64]
 Bits = npt.NDArray[np.uint32]
 
 #: The shard of answers that are linked with no other.
 ALONE = -1
-
-#: Texts that are compared; of others merging only asks whether they are told.
-_COMPARED_TEXTS = frozenset(
-    {
-        *("customer_key", "redemption_key", "redemption_id", "source", "dated_by"),
-        *AGREEING,
-        *IDENTITY_COLUMNS,
-        *(column for columns in BREAKUPS.values() for column in columns),
-    }
-)
-
-
-@dataclass(frozen=True)
-class UnitTables:
-    """The tables of a unit, as they were parsed.
-
-    Attributes
-    ----------
-    tables
-        The tables.
-    before
-        What came in its file before it; None where nothing did.
-    exports
-        How many exports of the units before have numbers.
-    """
-
-    tables: Mapping[str, Grown]
-    before: Before | None
-    exports: int
-
-    def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Return some columns of a table, records and exports counted through all units."""
-        for batch in self.tables[name].batches(columns):
-            if name == "responses" and self.before is not None and "record" in columns:
-                batch = self.before.put_into(name, batch)
-            if EXPORT in columns:
-                place = batch.schema.get_field_index(EXPORT)
-                kind = batch.schema.field(EXPORT).type
-                numbers = pc.add(batch[EXPORT], pa.scalar(self.exports, kind))
-                batch = batch.set_column(place, batch.schema.field(EXPORT), numbers)
-            yield batch
-
-    def narrow(self, name: str) -> pa.Table:
-        """Return what merging may ask of a table."""
-        schema = self.tables[name].schema
-        wanted, hollow = [], []
-        for each in schema:
-            if not pa.types.is_string(each.type) or each.name in _COMPARED_TEXTS:
-                wanted.append(each.name)
-            elif name in KEYS and each.nullable:
-                wanted.append(each.name)
-                hollow.append(each.name)
-        table = pa.concat_tables(self.batches(name, wanted)).combine_chunks()
-        for column in hollow:
-            place = table.schema.get_field_index(column)
-            table = table.set_column(place, table.schema.field(column), _hollow(table[column]))
-        return table
-
-
-def write_unit(folder: Path, number: int, unit: UnitTables) -> None:
-    """Write down for executors where the tables of a unit lie."""
-    (folder / "staged").mkdir(exist_ok=True)
-    (folder / "staged" / f"{number}").write_bytes(pickle.dumps(unit))
-
-
-def unit_tables(folder: str, number: int) -> UnitTables:
-    """Return the tables of a unit, where :func:`write_unit` says that they lie."""
-    unit: UnitTables = pickle.loads((Path(folder) / "staged" / f"{number}").read_bytes())
-    return unit
-
-
-def _hollow(texts: pa.ChunkedArray) -> pa.Array:
-    """Return an empty text for each text, and nothing for nothing."""
-    told = pc.is_valid(texts)
-    return pc.if_else(told, pa.scalar(""), pa.scalar(None, pa.string())).combine_chunks()
-
 
 Piece = dict[str, pa.Table]
 

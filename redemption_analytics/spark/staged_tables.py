@@ -18,8 +18,9 @@ from redemption_analytics.merging.merge import Final
 from redemption_analytics.merging.stores import Change, Grown, OnDisk
 from redemption_analytics.spark.deciding import decided_on_executors
 from redemption_analytics.spark.jobs import Decision, Finish, Staged, on_executors
-from redemption_analytics.spark.shards import Told, UnitTables, write_unit
+from redemption_analytics.spark.shards import Told
 from redemption_analytics.spark.stretches import Before
+from redemption_analytics.spark.unit_tables import UnitTables, write_unit
 from redemption_analytics.tables.parts import PARTS
 
 Numbers = npt.NDArray[np.int64]
